@@ -1,1 +1,1 @@
-"""From MeasurementSets to slices: what `fip-ventilator` cuts. `open_run` first, then `cutting`."""
+"""From MeasurementSets to slices: what `fip-ventilator` cuts. Read `open_run` first, then `cutting`."""

@@ -11,14 +11,14 @@ from fip.data.errors import InputError
 from fip.source.recording import Rows
 from fip.source.tables.subtables import Antennas, Channels, Field, Window
 from fip.source.whole import WholeRecording
-from fip.source.whole import window as window  # what who writes a recording makes one with, beside it
+from fip.source.whole import window as window  # who writes a recording makes its windows with it
 
 NEEDED = ("TIME", "INTERVAL", "ANTENNA1", "ANTENNA2", "UVW", "DATA")
 _ZERO = ("FIELD_ID", "DATA_DESC_ID", "SCAN_NUMBER", "OBSERVATION_ID", "ARRAY_ID")
 
 
 class ArrayRecording(WholeRecording):
-    """Rows of arrays. Of columns that are left out nothing is flagged, all weights are 1, and there is one field."""
+    """Rows of arrays. If columns are left out, nothing is flagged, all weights are 1, and there is one field."""
 
     def __init__(
         self,
@@ -45,27 +45,27 @@ class ArrayRecording(WholeRecording):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """As `Recording` has it, as all that follows."""
+        """Return the names of all columns, as `Recording` has them."""
         return tuple(self._columns)
 
     @property
     def beam_columns(self) -> tuple[str, ...]:
-        """FEED1 and FEED2, if both are there."""
+        """Return FEED1 and FEED2, if both are there."""
         return ("FEED1", "FEED2") if {"FEED1", "FEED2"} <= set(self._columns) else ()
 
     def __len__(self) -> int:
         return len(self._columns["TIME"])
 
     def rows(self, numbers: range | NDArray[np.int64]) -> Rows:
-        """Rows by number, ascending."""
+        """Return rows by number, ascending."""
         return ArrayRows(self.path, self._columns, numbers)
 
     def complex_columns(self) -> tuple[str, ...]:
-        """The names of the columns that hold visibilities."""
+        """Return the names of the columns that hold visibilities."""
         return tuple(name for name, values in self._columns.items() if np.iscomplexobj(values))
 
     def complete_rows(self) -> int | None:
-        """All."""
+        """Return the number of all rows: every row is complete."""
         return len(self)
 
 
@@ -79,47 +79,47 @@ class ArrayRows:
         return len(self.numbers)
 
     def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
-        """[row, ...] of a column, some rows and channels of it."""
+        """Return [row, ...] of a column, some rows and channels of it."""
         here = self.numbers[first : None if count is None else first + count]
         values = self._columns[name][slice(here.start, here.stop) if isinstance(here, range) else here]
         return np.array(values if channels is None else values[:, channels[0] : channels[1] + 1])
 
     def into(self, name: str, first: int, buffer: NDArray[Any], channels: Channels = None) -> NDArray[Any]:
-        """The same, into `buffer`."""
+        """Read the same into `buffer`."""
         buffer[...] = self.column(name, first, len(buffer), channels)
         return buffer
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """That of a column."""
+        """Return the dtype of a column."""
         return self._columns[name].dtype
 
     def has(self, name: str) -> bool:
-        """Whether there is such a column."""
+        """Return whether there is such a column."""
         return name in self._columns
 
     def defined(self, name: str, row: int) -> bool:
-        """All cells of a column are there."""
+        """Return whether there is such a column: then all its cells are there."""
         return name in self._columns
 
     def all_defined(self, name: str) -> NDArray[np.bool_]:
-        """Likewise, [row]."""
+        """Return the same for each row, [row]."""
         return np.full(len(self), name in self._columns)
 
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
-        """Shape of a cell; None if there is no such column."""
+        """Return the shape of a cell; None if there is no such column."""
         return self._columns[name].shape[1:] if name in self._columns else None
 
     def where(self, mask: NDArray[np.bool_]) -> Rows:
-        """Those rows where `mask` [row] is true."""
+        """Return the rows for which `mask` [row] is true."""
         return ArrayRows(self._path, self._columns, np.asarray(self.numbers, np.int64)[mask])
 
     def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
-        """The error to raise if cells have another shape than a window tells."""
+        """Return the error to raise if cells have another shape than the window says."""
         return InputError(f"{self._path}: {name} has cells of shape {found}, but its window says {expected}")
 
 
 def _whole(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """All columns that an image needs; those that are made up take no memory."""
+    """Return all columns that an image needs; those that are made up take no memory."""
     rows, cell = len(columns["TIME"]), columns["DATA"].shape[1:]
     made: dict[str, NDArray[Any]] = {name: np.broadcast_to(np.int32(0), (rows,)) for name in _ZERO}
     made["FLAG_ROW"], made["FLAG"] = np.broadcast_to(False, (rows,)), np.broadcast_to(False, (rows, *cell))

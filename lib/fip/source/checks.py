@@ -1,4 +1,4 @@
-"""What is looked for in a MeasurementSet before it is imaged: `fip run` warns of it once, `fip info` tells it, too.
+"""What is looked for in a MeasurementSet before it is imaged: `fip run` warns of it once, `fip info` shows it, too.
 
 A few integrations, spread over the time and the fields, stand for all.
 """
@@ -25,14 +25,14 @@ from fip.source.spooled.orientation import unknown
 from fip.source.spooled.recording import Spooled
 from fip.source.tables.subtables import Field, Window, of_zenith
 
-_FIELDS = 32  # of which integrations are looked at
+_FIELDS = 32  # fields whose integrations are looked at
 _SAMPLES = 1 << 18  # of all correlations that are looked at in a window of an integration
-_ROWS = 1000  # of them, of which cells are asked for one by one
+_ROWS = 1000  # rows at most, whose cells are asked for one by one
 _FARTHEST = 1e9  # m from the centre of the Earth, of an antenna: beyond the Moon
-_REFERRED = 3e-4  # of UVW is left, from which on they may be those of another direction: an arcminute
-_SAME = 3e-4  # rad, within which one direction is not told from another by UVW
-_BETTER = 0.2  # of that is left at most, if they are
-_TOLD = 0.01  # share of samples from which on it is told
+_REFERRED = 3e-4  # share of UVW that is left; from here on they may be those of another direction: an arcminute
+_SAME = 3e-4  # rad; UVW cannot tell apart two directions that are this close
+_BETTER = 0.2  # of that share is left at most, if UVW are those of the other direction
+_TOLD = 0.01  # share of samples; from here on there is a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Part:
 
 
 def looked_at(chosen: Chosen) -> list[Part]:
-    """Rows that stand for all: of integrations spread over the time, and of each of the first fields."""
+    """Return rows that stand for all: of integrations spread over the time, and of each of the first fields."""
     numbers = np.array(chosen.integrations)
     field = chosen.index.field[numbers]
     some = set(sampled(chosen.integrations))
@@ -63,10 +63,11 @@ def _parts(chosen: Chosen, number: int) -> list[Part]:
 
 
 def check_cells(chosen: Chosen, columns: Columns, found: Sequence[Part]) -> None:
-    """InputError if cells cannot be read, or have not the shape that the subtables tell: before anything is started.
+    """Raise InputError if cells cannot be read, or do not have the shape that the subtables say.
 
-    Damage to one integration costs that alone, when it is read. Here it is the first that counts, whose shape is that
-    of all; two; or the last with the one before it, as in a file that is cut short.
+    This is done before anything is started. Damage to one integration costs that one alone, when it is read. Here an
+    error is raised for damage to the first integration, as all have its shape; to any two; or to the last and the one
+    before it, as in a file that is cut short.
     """
     numbers = sorted(chosen.integrations)
     faults = _faults(chosen.main, columns, found)
@@ -78,7 +79,7 @@ def check_cells(chosen: Chosen, columns: Columns, found: Sequence[Part]) -> None
 
 
 def _faults(main: Recording, columns: Columns, found: Sequence[Part]) -> dict[int, InputError]:
-    """What is wrong with cells of these integrations."""
+    """Return what is wrong with cells, by integration."""
     faults: dict[int, InputError] = {}
     for part in found:
         try:
@@ -105,14 +106,14 @@ def _check_part(main: Recording, columns: Columns, part: Part) -> None:
 
 
 def check_readable(rows: Rows, name: str) -> None:
-    """InputError if the first or the last cell of a column cannot be read."""
+    """Raise InputError if the first or the last cell of a column cannot be read."""
     for row in {0, len(rows) - 1}:
         if rows.defined(name, row):
             rows.column(name, row, 1)
 
 
 def value_notes(chosen: Chosen, columns: Columns, found: Sequence[Part], keep_zeros: bool) -> Iterator[str]:
-    """Warnings of columns that hold what nobody observed or predicted."""
+    """Warn of columns that hold what nobody observed or predicted."""
     names = {each.number: each.name for each in chosen.fields}
     zeros = _Shares()
     models = {0: _Shares(), 1: _Shares()}
@@ -120,7 +121,7 @@ def value_notes(chosen: Chosen, columns: Columns, found: Sequence[Part], keep_ze
         some, parallel = _few(part), hands(part.window.correlations)
         if some is None or not parallel:
             continue
-        with suppress(InputError):  # it costs its own slice, which says so
+        with suppress(InputError):  # damage costs its own slice, whose error says so
             zero = unobserved(some.column(columns.visibility), parallel)
             total = len(some) * part.window.cell[0]
             zeros.add(part.field, 0 if zero is None else int(np.count_nonzero(zero)), total)
@@ -134,30 +135,30 @@ def value_notes(chosen: Chosen, columns: Columns, found: Sequence[Part], keep_ze
 
 
 class _Shares:
-    """How many samples are something, of how many, by FIELD_ID."""
+    """How many samples have a property, and of how many, by FIELD_ID."""
 
     def __init__(self) -> None:
         self._of_fields: dict[int, tuple[int, int]] = {}
 
     def add(self, field: int, count: int, total: int) -> None:
-        """So many more of a field."""
+        """Add counts of a field."""
         before = self._of_fields.get(field, (0, 0))
         self._of_fields[field] = before[0] + count, before[1] + total
 
     @property
     def share(self) -> float:
-        """Of all fields."""
+        """Return the share over all fields."""
         counts, totals = zip(*self._of_fields.values(), strict=True) if self._of_fields else ((0,), (1,))
         return float(sum(counts) / max(1, sum(totals)))
 
     @property
     def whole(self) -> list[int]:
-        """The fields of which all samples are it."""
+        """Return the fields whose samples all have the property."""
         return [field for field, (count, total) in self._of_fields.items() if total and count == total]
 
     @property
     def everywhere(self) -> bool:
-        """Whether all samples are."""
+        """Return whether all samples of all fields have the property."""
         return bool(self._of_fields) and len(self.whole) == len(self._of_fields)
 
 
@@ -187,7 +188,7 @@ def _model_notes(column: str, value: int, shares: _Shares, names: dict[int, str]
 
 
 def _few(part: Part) -> Rows | None:
-    """Some of the cross-correlations of a part, spread over its rows; None if it has none."""
+    """Return some of the cross-correlations of a part, spread over its rows; None if it has none."""
     cross = np.flatnonzero(baselines(part.rows.column("ANTENNA1"), part.rows.column("ANTENNA2"), None))
     if not cross.size:
         return None
@@ -198,7 +199,7 @@ def _few(part: Part) -> Rows | None:
 
 
 def undefined_notes(found: Sequence[Part]) -> Iterator[str]:
-    """A warning of cells of WEIGHT_SPECTRUM that hold nothing beside others that do."""
+    """Warn of cells of WEIGHT_SPECTRUM that hold nothing beside others that do."""
     missing = sum(
         sum(not part.rows.defined("WEIGHT_SPECTRUM", row) for row in _spread(len(part.rows)))
         for part in found
@@ -212,15 +213,15 @@ def undefined_notes(found: Sequence[Part]) -> Iterator[str]:
 
 
 def _spread(rows: int) -> list[int]:
-    """Some rows of so many, the first and the last among them."""
+    """Return some rows of so many, the first and the last among them."""
     return list(map(int, np.unique(np.linspace(0, rows - 1, min(rows, _ROWS)).astype(int))))
 
 
 def check_uvw_at(main: Recording, index: RowIndex, centres: PhaseCentres, field: Field, integration: int) -> UvwCheck:
-    """UVW of an integration, of this field, against the positions of the antennas at its time."""
+    """Compare the UVW of an integration, of this field, with the positions of the antennas at its time."""
     rows = main.rows(index.rows_of([integration])[0])
     first, second, uvw = (rows.column(name) for name in ("ANTENNA1", "ANTENNA2", "UVW"))
-    there: NDArray[np.bool_] = np.all(np.abs(main.antennas.position) < _FARTHEST, axis=1)  # NaN is nowhere
+    there: NDArray[np.bool_] = np.all(np.abs(main.antennas.position) < _FARTHEST, axis=1)  # NaN is not on Earth
     good = (first != second) & np.isfinite(uvw).all(axis=1) & there[first] & there[second]
     first, second, uvw = first[good], second[good], uvw[good]
     time = float(index.time[integration])
@@ -233,7 +234,7 @@ def check_uvw_at(main: Recording, index: RowIndex, centres: PhaseCentres, field:
 
 
 def uvw_notes(chosen: Chosen) -> Iterator[str]:
-    """A warning if the UVW of the first or the last integration are not those of the antennas, or cannot be known."""
+    """Warn if the UVW of the first or the last integration are not those of the antennas, or cannot be known."""
     for number in dict.fromkeys((chosen.integrations[0], chosen.integrations[-1])):
         field = next(each for each in chosen.fields if each.number == int(chosen.index.field[number]))
         told = told_of_uvw(chosen.main, chosen.index, chosen.rephasing.centres, field, number)
@@ -247,7 +248,7 @@ def uvw_notes(chosen: Chosen) -> Iterator[str]:
 
 
 def _looks_up(chosen: Chosen) -> Iterator[str]:
-    """What to mind of a set that is being written if its first integration does not tell PHASE_DIR from the zenith."""
+    """Say what to mind of a set that is being written if PHASE_DIR is the zenith at its first integration."""
     first, centres = chosen.integrations[0], chosen.rephasing.centres
     field = next(each for each in chosen.fields if each.number == int(chosen.index.field[first]))
     time = float(chosen.index.time[first])
@@ -261,7 +262,7 @@ def _looks_up(chosen: Chosen) -> Iterator[str]:
 
 
 def told_of_uvw(main: Recording, index: RowIndex, centres: PhaseCentres, field: Field, integration: int) -> str:
-    """How the UVW of an integration, of this field, fit the antennas; a warning if they do not, and what would do."""
+    """Say how the UVW of an integration, of this field, fit the antennas; warn if they do not, and name what would."""
     found = check_uvw_at(main, index, centres, field, integration)
     zenith, time = of_zenith(field), float(index.time[integration])
     if found.fit is None or found.fit.residual < _REFERRED or not centres.on_earth:
@@ -277,7 +278,7 @@ def told_of_uvw(main: Recording, index: RowIndex, centres: PhaseCentres, field: 
 
 
 def width_notes(windows: Sequence[Window]) -> Iterator[str]:
-    """A warning of channels without a width."""
+    """Warn of channels without a width."""
     assumed = sorted({window.spectral_window for window in windows if window.assumed})
     if assumed:
         yield (

@@ -1,4 +1,4 @@
-"""Processes that read MeasurementSets for others, so that what kills them kills nobody else.
+"""Processes that read MeasurementSets for others, so that damage that kills one of them kills no other process.
 
 casacore ends the whole process on some damaged tables, by an abort or a segmentation fault that Python cannot catch.
 """
@@ -24,21 +24,21 @@ from fip.source.pipe import Memory, Pipe
 
 log = logging.getLogger("fip.source")
 LOOK_EVERY = 1.0  # s between two looks at a child that was asked for something
-SAYS_WITHIN = 5.0  # s in which a child that has begun to answer goes on
-ENDS_WITHIN = 1.0  # s in which a process that is killed is gone, unless its disk is dead
+SAYS_WITHIN = 5.0  # s: a child that has begun to answer pauses for no longer
+ENDS_WITHIN = 1.0  # s; a process that is killed is gone within it, unless its disk is dead
 JOINS_EVERY = 0.2  # s between two looks for the socket of a ventilator
 _CREDENTIALS = struct.Struct("3i")  # of SO_PEERCRED: process, user, group
 _CASARC = Path(__file__).parent / "tables" / "casarc"
-"""What has casacore take no locks: it complains on a file system that has none where it selects rows."""
+"""The file by which casacore takes no locks: if a file system has none, it complains when it selects rows."""
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
 
 
 class Child:
-    """A process that calls functions for this one. Used as a context, it ends with it.
+    """A process that calls functions for this one. Used as a context manager, it ends with the context.
 
-    What a fork writes to standard error is dropped: it is casacore's last words.
+    What a fork writes to standard error is dropped: it is casacore's last message.
     """
 
     def __init__(self, pid: int, connection: socket.socket) -> None:
@@ -48,7 +48,7 @@ class Child:
 
     @classmethod
     def fork(cls) -> Self:
-        """A fork of this process, which must not have sockets or threads of its own yet: that is the fastest."""
+        """Fork this process, which must not have sockets or threads of its own yet: that is the fastest."""
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
@@ -58,18 +58,18 @@ class Child:
 
     @classmethod
     def start(cls) -> Self:
-        """A new process."""
+        """Start a new Python process as a child."""
         return cls(*start_python("from fip.source.child import serve; serve({descriptor})"))
 
     @classmethod
     def given(cls, text: str) -> Self:
-        """One that whoever started this process has for it, as `name` tells it."""
+        """Take a child that whoever started this process made for it; `text` is its `name`."""
         descriptor, pid = map(int, text.split(","))
         return cls(pid, socket.socket(fileno=descriptor))
 
     @property
     def name(self) -> str:
-        """Descriptor and process id: what `given` takes in a process that has the descriptor."""
+        """Return descriptor and process id: what `given` takes in a process that has the descriptor."""
         return f"{self.fileno()},{self.pid}"
 
     def __enter__(self) -> Self:
@@ -79,7 +79,7 @@ class Child:
         self.end()
 
     def end(self) -> None:
-        """Ends it, whatever it does; one that a dead disk holds is waited for only so long."""
+        """End it, even if it is at work; wait at most `ENDS_WITHIN`, as a dead disk may hold it."""
         with suppress(OSError):  # it is gone
             dying = os.pidfd_open(self.pid)
             self.kill()
@@ -88,30 +88,30 @@ class Child:
         self.reaped()
 
     def kill(self) -> None:
-        """Has it end, and waits for nothing."""
+        """Kill it, and wait for nothing."""
         self._pipe.close()
         if not self._gone:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
     def reaped(self) -> bool:
-        """Whether one that was killed is gone; from then on its number may be another's."""
-        with suppress(ChildProcessError):  # somebody else's, who waits for it
+        """Return whether a process that was killed is gone; from then on its number may be another's."""
+        with suppress(ChildProcessError):  # another process is its parent, and waits for it
             self._gone = self._gone or os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
             return self._gone
         self._gone = True
         return True
 
     def fileno(self) -> int:
-        """The descriptor by which it is called; it can be read when an answer has come."""
+        """Return the descriptor by which it is called; it can be read when an answer has come."""
         return self._pipe.fileno()
 
     def ask(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        """Has it call a function. OSError if it has just died."""
+        """Ask it to call a function. OSError if it has just died."""
         self._pipe.send((function, args))
 
     def answer(self) -> tuple[Any, Exception | None]:
-        """What the function returned, or raised.
+        """Return what the function returned, or raised.
 
         TimeoutError if the child stands still in the midst of it, EOFError or OSError if it has died.
         """
@@ -119,10 +119,10 @@ class Child:
         return result, error
 
     def call(self, function: Callable[[Path, Unpack[Given]], Result], path: Path, *args: *Given) -> Result:
-        """What `function` makes of a MeasurementSet; its exceptions are raised here.
+        """Return what `function` makes of a MeasurementSet; its exceptions are raised here.
 
-        That it stands still is logged. LostReaderError if the child dies of it, or is ended as it stands still for
-        `READ_WITHIN`.
+        If the child stands still, that is logged. LostReaderError if the child dies of it, or is ended because it
+        stood still for `READ_WITHIN`.
         """
         try:
             self.ask(function, (path, *args))
@@ -139,7 +139,7 @@ class Child:
         return made
 
     def _await(self, path: Path) -> None:
-        """Returns when an answer has come."""
+        """Return when an answer has come."""
         patience = Patience(self.pid)
         while not readable(self.fileno(), LOOK_EVERY):
             if patience.over:
@@ -150,51 +150,51 @@ class Child:
                 log.warning("%s", said(path, patience.taken))
 
     def give_away(self) -> None:
-        """From now on it is called by whoever has its descriptor, too; it ends when nobody has it."""
+        """Let it go: from now on whoever has its descriptor calls it; it ends when nobody has it."""
         self._pipe.close()
 
 
 class JoinedChild(Child):
-    """A process that is nobody's child here: it has joined at a socket, and whoever started it starts another."""
+    """A process that is no child of this one: it has joined at a socket, and whoever started it starts another."""
 
     def __init__(self, pid: int, connection: socket.socket) -> None:
         super().__init__(pid, connection)
         self._process: int | None = None
         with suppress(OSError):  # not allowed, or it is gone
-            self._process = os.pidfd_open(pid)  # so that no other is killed that has its number by then
+            self._process = os.pidfd_open(pid)  # so that no other process is killed that has its number by then
 
     def kill(self) -> None:
-        """Has it end, and waits for nothing."""
+        """Kill it, and wait for nothing."""
         if self._process is not None and not self._gone:
             with suppress(OSError):
                 signal.pidfd_send_signal(self._process, signal.SIGKILL)
         self.leave()
 
     def end(self) -> None:
-        """Lets it go: it ends when it sees that nobody calls it any more, or is ended by who started it."""
+        """Let it go: it ends when it sees that nobody calls it any more, or whoever started it ends it."""
         self.leave()
 
     def leave(self) -> None:
-        """Nobody calls it any more."""
+        """Close the connection: nobody calls it any more."""
         self._pipe.close()
         if self._process is not None:
             os.close(self._process)
         self._process, self._gone = None, True
 
     def reaped(self) -> bool:
-        """Whoever started it sees to that."""
+        """Return True: whoever started it waits for its end."""
         return True
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:
-    """The process and the user at the other end of a Unix socket, as the kernel knows them."""
+    """Return the process and the user at the other end of a Unix socket, as the kernel knows them."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, user, _ = _CREDENTIALS.unpack(credentials)
     return pid, user
 
 
 def join(path: Path) -> None:
-    """A reading child that is a unit of its own: joins at a socket, once it is there, and serves until it is let go."""
+    """Be a reading child that is a unit of its own: join at a socket, once it is there, and serve until let go."""
     waiting = False
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -214,41 +214,41 @@ def join(path: Path) -> None:
 
 
 def readable(descriptor: int, within: float) -> bool:
-    """Whether there comes to be something to read within so many seconds."""
+    """Return whether there is something to read within so many seconds."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(1000 * within))
 
 
 def in_child(function: Callable[[Path, Unpack[Given]], Result], path: Path, *args: *Given) -> Result:
-    """What `function` makes of a MeasurementSet in a child of its own, as `Child.call`."""
+    """Return what `function` makes of a MeasurementSet in a child of its own, as `Child.call` does."""
     with Child.fork() as child:
         return child.call(function, path, *args)
 
 
 def crash(path: Path) -> LostReaderError:
-    """What is to be said of a MeasurementSet of which a child has died."""
+    """Return the error for a MeasurementSet that a child died of."""
     return LostReaderError(f"{path}: is damaged: casacore crashes when it reads its tables")
 
 
 def stuck(path: Path, taken: float) -> StoodStillError:
-    """What is to be said of a MeasurementSet that could not be read in this time (s)."""
+    """Return the error for a MeasurementSet that could not be read in this time (s)."""
     return StoodStillError(f"{path}: reading it stood still and was given up after {taken:.0f} s: is its disk there?")
 
 
 def serve(descriptor: int) -> None:
-    """The child: answers calls until nobody is left to call. Signals are for the parent, which ends it."""
+    """Be the child: answer calls until nobody is left to call. Signals are for the parent, which ends the child."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
-    end_with_parent(signal.SIGKILL)  # one that a dead disk holds does not see it go
+    end_with_parent(signal.SIGKILL)  # a child that a dead disk holds does not see the parent go
     _read_for(Pipe(socket.socket(fileno=descriptor)))
 
 
 def _casarc_files() -> str:
-    """What casacore is told by, first of all that it takes no locks; the rest is what it would look for by itself.
+    """Return the settings files for casacore: first ours, so that it takes no locks, then those it would find itself.
 
-    Of files that are named it looks for no others, and without that of its wheel it knows neither the Earth's turning
-    nor the places of the planets.
+    If files are named, casacore looks for no others. Without the file of its wheel it knows neither the Earth's
+    turning nor the places of the planets.
     """
     import casacore  # sets AIPSPATH to the folder of its wheel, unless there is another
 
@@ -262,9 +262,9 @@ def _casarc_files() -> str:
 
 
 def _read_for(parent: Pipe) -> None:
-    """Answers calls until nobody is left to call."""
+    """Answer calls until nobody is left to call."""
     os.environ["CASARCFILES"] = _casarc_files()
-    import fip.source.growing  # noqa: F401 what it takes to open the first one, before it is asked for
+    import fip.source.growing  # noqa: F401 imports what opening needs, before the first call
     from fip.source.requests import Held
 
     while True:
@@ -284,7 +284,7 @@ def _answer(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, E
         return function(*args), None
     except FipError as error:
         return None, error
-    except Exception as error:  # noqa: BLE001 whatever is wrong with a MeasurementSet, the parent is told
+    except Exception as error:  # noqa: BLE001 whatever is wrong with a MeasurementSet, the parent gets it
         told = RuntimeError(f"{type(error).__name__}: {error}")
         told.add_note(traceback.format_exc())
         return None, told

@@ -15,25 +15,25 @@ from fip.source.tables.subtables import Window
 _BATCH = 1 << 19  # samples of all correlations looked at at a time, so that they stay in the processor's cache
 
 AUTOMATIC = ("CORRECTED_DATA", "DATA")
-"""The columns of which one is imaged if none is named: the first that holds values."""
+"""If no column is named, the first of these that holds values is imaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that visibilities come from."""
+    """The columns that visibilities come from, and their scale."""
 
     visibility: str
     model: str | None  # subtracted from it
-    scale: float = 1.0  # by which it is multiplied, and the model is not
+    scale: float = 1.0  # factor for the visibility column; the model is not multiplied
 
     @property
     def label(self) -> str:
-        """What the header says was imaged."""
+        """Return what the header says was imaged."""
         return f"{self.visibility}-{self.model}" if self.model else self.visibility
 
 
 def weight_column(rows: Rows, window: Window) -> str:
-    """WEIGHT_SPECTRUM where it has values for any of `rows`, else WEIGHT."""
+    """Return WEIGHT_SPECTRUM if it has values for any of `rows`, else WEIGHT."""
     shape = rows.cell_shape("WEIGHT_SPECTRUM")
     if shape is None and rows.has("WEIGHT_SPECTRUM"):
         first = int(np.argmax(rows.all_defined("WEIGHT_SPECTRUM")))
@@ -44,9 +44,9 @@ def weight_column(rows: Rows, window: Window) -> str:
 def choose_columns(
     main: Recording, asked: str, subtract_model: bool, gains: bool, parts: Sequence[tuple[Rows, Window]]
 ) -> tuple[Columns, str]:
-    """The columns to image, and the line that the log should have on why.
+    """Return the columns to image, and the line for the log that says why.
 
-    `parts` are rows of a few integrations, each of one window; they tell whether a column holds values.
+    `parts` are rows of a few integrations, each of one window; they show whether a column holds values.
     Raises UsageError and InputError.
     """
     present = main.complex_columns()
@@ -70,7 +70,7 @@ def choose_columns(
 
 
 def scaled(columns: Columns, asked: float | None, telescope: str) -> Columns:
-    """The same with the factor that makes flux densities of the column."""
+    """Return the same columns with the factor that makes flux densities of the visibilities."""
     own = DATA_SCALE if is_askap(telescope) and columns.visibility == "DATA" else 1.0
     return replace(columns, scale=own if asked is None else asked)
 
@@ -93,7 +93,7 @@ def _list(names: Sequence[str]) -> str:
 
 
 def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice | NDArray[np.intp], NDArray[Any]]]:
-    """Column `name` of `rows`, of one window, piece by piece, and of which of them it is: those that have a cell."""
+    """Yield column `name` of `rows`, of one window, piece by piece, and which rows each piece is: those with a cell."""
     shape = rows.cell_shape(name)
     if shape is None:
         defined = rows.all_defined(name) if rows.has(name) else np.zeros(0, bool)
@@ -115,11 +115,11 @@ def batches(rows: Rows, window: Window, name: str) -> Iterator[tuple[slice | NDA
 
 
 def holds_values(rows: Rows, window: Window, name: str) -> bool:
-    """Whether `rows`, of one window, have a finite value other than zero in column `name`."""
+    """Return whether `rows`, of one window, have a finite value other than zero in column `name`."""
     return any(np.any(np.isfinite(values) & (values != 0)) for _, values in batches(rows, window, name))
 
 
 def has_weights(rows: Rows, window: Window) -> bool:
-    """Whether any weight of `rows` is positive and finite."""
+    """Return whether any weight of `rows` is positive and finite."""
     name = weight_column(rows, window)
     return any(np.any((weight > 0) & (weight < np.inf)) for _, weight in batches(rows, window, name))

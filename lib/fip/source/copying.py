@@ -22,7 +22,7 @@ from fip.spool.layout import is_spool
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What some slices of a run are made of."""
+    """The rows that some slices of a run are made of."""
 
     slices: tuple[int, ...]
     rows: NDArray[np.int64]  # on file, [row], ascending
@@ -40,7 +40,7 @@ def part_of(
     end: int,
     held: Held | None = None,
 ) -> Part:
-    """The slices of a run from `first` up to `end` that are of a field, by its label, and their rows.
+    """Return the slices of a run from `first` up to `end` that are of a field, by its label, and their rows.
 
     InputError if it is another run now, or cannot be read; UsageError if it is no MeasurementSet.
     """
@@ -69,11 +69,11 @@ def part_of(
 
 
 def copy_rows(path: Path, rows: NDArray[np.int64], output: Path) -> None:
-    """Writes some rows of a MeasurementSet, with all of its subtables, as a new one. Not all need be on disk then.
+    """Write some rows of a MeasurementSet, with all of its subtables, as a new one. Not all need be on disk then.
 
-    Of a spool it is the integrations that they are of.
+    From a spool the whole integrations of these rows are written.
 
-    InputError if one cannot be read, or the other not be written.
+    InputError if the rows cannot be read, or the new set cannot be written.
     """
     if is_spool(path):
         copy_integrations(path, rows, output)

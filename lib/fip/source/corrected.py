@@ -1,4 +1,4 @@
-"""What is told of a corrected slice: numbers for the ledger, cards for the header, sources to look at. Pure."""
+"""What is reported of a corrected slice: numbers for the ledger, cards for the header, sources to look at. Pure."""
 
 import cmath
 import math
@@ -18,9 +18,10 @@ FLAGGED = {"gains": "FIPFLGGN", "flags": "FIPFLGFL", "auto": "FIPFLGAU"}
 
 
 def numbers_of(corrections: Corrections, tally: Tally, noise: float) -> Numbers:
-    """Share flagged by each, how well the model fits, the noise to expect, and which corrections there were.
+    """Return the share flagged by each correction, how well the model fits, the noise to expect, and the digests.
 
-    Without what is not finite, or beyond `LARGEST`, as the amplitude of a model of next to nothing: it tells nothing.
+    The digests say which corrections there were. Numbers that are not finite, or beyond `LARGEST`, are left out, as
+    the amplitude of a model of next to nothing: they mean nothing.
     """
     numbers: Numbers = {f"{name}.{digest}": (1.0, "") for name, digest in corrections.digests.items()}
     asked = {"gains": corrections.gains, "flags": corrections.flags, "auto": corrections.flags}
@@ -34,7 +35,7 @@ def numbers_of(corrections: Corrections, tally: Tally, noise: float) -> Numbers:
 
 
 def cards_of(corrections: Corrections, numbers: Numbers, time: float) -> Iterator[Card]:
-    """What the header says of it, at a time (s UTC since MJD 0)."""
+    """Yield what the header says of it, at a time (s UTC since MJD 0)."""
     yield from corrections.cards(time)
     told = {
         **{f"flagged_by.{name}": (keyword, f"share flagged by {name}") for name, keyword in FLAGGED.items()},
@@ -48,7 +49,7 @@ def cards_of(corrections: Corrections, numbers: Numbers, time: float) -> Iterato
 
 
 def known_sources(sky: Sky, grid: Grid, frequency: float, field: int, time: float) -> tuple[KnownSource, ...]:
-    """The brightest sources of the model that are on the grid, the brightest first."""
+    """Return the brightest sources of the model that are on the grid, the brightest first."""
     found = sky.brightest(MOST_KNOWN, frequency, field, time)
     east, north, towards = icrs_axes(Direction(grid.longitude, grid.latitude, grid.frame)) @ found.towards.T
     names: set[str] = set()

@@ -10,7 +10,7 @@ from fip.source.selecting.chosen import Chosen
 
 
 def corrections_of(chosen: Chosen, diameter: float | None) -> Corrections | None:
-    """What is to be done to the samples that are chosen; None for nothing. Raises InputError and UsageError."""
+    """Return what is to be done to the samples that are chosen; None for nothing. Raises InputError and UsageError."""
     return open_corrections(chosen.asked.source, _expected(chosen, diameter))
 
 

@@ -45,7 +45,7 @@ class SliceInfo:
     integrations: tuple[int, ...]  # of the MeasurementSet, imaged together, in order of time
     number: int  # of the first of them in the MS's field
     field: str  # the field's name, as in `Observation`
-    label: str  # of the field, for file names; "" where the MS has one field
+    label: str  # of the field, for file names; "" if the MS has one field
     time: float  # s UTC, mean of its TIMEs
 
 
@@ -54,7 +54,7 @@ class Run:
     """The slices of one MeasurementSet, in order of time, made by `fip.source.open_run.open_run`."""
 
     id: RunId  # the same for the same data and what was asked, wherever the file lies
-    older: RunId | None  # the id that it had at 0c91216: a directory that has it goes on under that
+    older: RunId | None  # the id that it had at 0c91216: a directory that has this id goes on with it
     others: Mapping[str, tuple[RunId, ...]]  # the ids that it would have if another column were the one to image
     hints: str  # of the files of its columns, when it was opened: see `fip.source.tables.hints`
     name: str  # the MS's stem, for file names
@@ -63,38 +63,38 @@ class Run:
     grids: Mapping[str, Grid]  # by the field's name
     observations: Mapping[str, Observation]  # by the field's name
     bands: tuple[Band, ...]
-    cadence: float | None  # s, the median from one slice of a field to the next; None where nothing repeats
+    cadence: float | None  # s, the median from one slice of a field to the next; None if nothing repeats
     notes: tuple[str, ...]  # what the log should say
     picked: Picked
     readers: tuple[SampleReader, ...]  # one for each window, or part of one
     later: tuple[tuple[int, str], ...] = ()  # what the log should say besides, each from this slice on
     _nominal: dict[tuple[str, str, frozenset[int]], Beam | None] = field(default_factory=dict)  # by `_kind`
-    _windows: dict[int, frozenset[int]] = field(default_factory=dict)  # that there are in a slice, by its number
+    _windows: dict[int, frozenset[int]] = field(default_factory=dict)  # the windows of a slice, by its number
     _kinds: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # the slices by field and label, ascending
     _listed: list[tuple[str, str]] = field(default_factory=list)  # field and label of the slices that are in `_kinds`
 
     def close(self) -> None:
-        """Release the files."""
+        """Close the files of the MeasurementSet."""
         self.picked.main.close()
 
     def read(self, number: int) -> Slice:
-        """Cut one slice. InputError where the MeasurementSet cannot be read."""
+        """Cut one slice. InputError if the MeasurementSet cannot be read."""
         return self.read_with_antennas(number)[0]
 
     def notes_since(self, known: int) -> tuple[str, ...]:
-        """What the log should say that it did not when the first `known` slices were."""
+        """Return the notes for the log that are new since the first `known` slices."""
         later = tuple(note for first, note in self.later if known <= first < len(self.slices))
         return later if known else (*self.notes, *later)
 
     @property
     def corrections(self) -> Corrections | None:
-        """What is done to samples before Stokes are formed; None for nothing."""
+        """Return what is done to samples before Stokes are formed; None for nothing."""
         return self.readers[0].corrections
 
     def read_with_antennas(
         self, number: int, compressed: bool = False
     ) -> tuple[Slice, AntennaTally, Mapping[str, float]]:
-        """Cut one slice, and tell how the antennas did in it, and how long each correction took (s).
+        """Cut one slice; return also how the antennas did in it, and how long each correction took (s).
 
         `compressed` is as `fip.imaging.compression.compress` makes it, but for rounding.
         """
@@ -158,18 +158,18 @@ class Run:
         return cut, antennas, done.seconds
 
     def _natural(self, bands: Sequence[Band]) -> bool:
-        """Whether samples are imaged by the weights that they have, in one band."""
+        """Return whether samples are imaged by the weights that they have, in one band."""
         return self.settings.weight == "natural" and self.settings.taper is None and len(bands) == 1
 
     def _compressed_at_once(self, info: SliceInfo, bands: Sequence[Band]) -> bool:
-        """Whether nothing is done between reading samples and compressing them."""
+        """Return whether nothing is done between reading samples and compressing them."""
         turned_by = self._matrices(info, self.picked.index.time[list(info.integrations)])
         return self._natural(bands) and self.corrections is None and turned_by is None
 
     def _of_bands(
         self, summed: Sequence[Summed], blocks: Sequence[Block], bands: Sequence[Band]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], tuple[tuple[Band | None, ...], ...]]:
-        """Sums of weights, numbers of samples that count, and effective bands, all [stokes][channel_out]."""
+        """Return sums of weights, numbers of samples that count, and effective bands, all [stokes][channel_out]."""
         planes = len(self.settings.stokes)
         if self._natural(bands):
             return *totals_of(summed, planes), effective_of(summed, planes)
@@ -180,7 +180,7 @@ class Run:
     def _told(
         self, cut: Slice, corrections: Corrections, tally: Tally, noise: NDArray[np.float64], middle: float
     ) -> Slice:
-        """A slice with what corrections have to say of it; gains are chosen by its `middle`, whatever of it is good."""
+        """Add to a slice what corrections say of it; gains are chosen by its `middle`, whichever samples are good."""
         numbers = numbers_of(corrections, tally, float(noise[0]) if noise.size else math.nan)
         time, band = cut.times.average, effective_band(cut)
         known: tuple[KnownSource, ...] = ()
@@ -190,9 +190,9 @@ class Run:
         return replace(cut, numbers=numbers, cards=tuple(cards_of(corrections, numbers, middle)), known=known)
 
     def observed(self, number: int) -> Iterator[tuple[Rows, Window, Observed]]:
-        """The rows of a slice, window by window, without visibilities: when and from where they were seen.
+        """Yield the rows of a slice, window by window, without visibilities, with their times and directions.
 
-        InputError where the MeasurementSet cannot be read.
+        InputError if the MeasurementSet cannot be read.
         """
         info = self.slices[number]
         dump = self._dump(info)
@@ -206,23 +206,23 @@ class Run:
             yield part.rows, window, seen
 
     def row_numbers(self, number: int) -> NDArray[np.int64]:
-        """The rows on file of a slice, [row], ascending: those of the selected windows, of whatever antennas.
+        """Return the rows on file of a slice, [row], ascending: those of the selected windows, of whatever antennas.
 
-        InputError where the MeasurementSet cannot be read.
+        InputError if the MeasurementSet cannot be read.
         """
         dump = self._dump(self.slices[number])
         windows = [reader.window.number for reader in self.readers]
         return np.asarray(dump.rows.numbers, np.int64)[np.isin(dump.window, windows)]
 
     def fingerprint(self, number: int) -> Fingerprint:
-        """That of one slice, as `read` gives it. InputError where the MeasurementSet cannot be read."""
+        """Return the fingerprint of one slice, as `read` gives it. InputError if the MeasurementSet cannot be read."""
         info = self.slices[number]
         dump = self._dump(info)
         found = (self._read_part(info, part, dump, None)[0] for part in self._parts(dump))
         return fingerprint_of([each.summed for each in found])
 
     def _grid(self, info: SliceInfo) -> Grid:
-        """The grid of a slice; if it follows a body, about where that is in the middle of the slice."""
+        """Return the grid of a slice; if it follows a body, it is about its place in the middle of the slice."""
         grid, rephasing = self.grids[info.field], self.picked.rephasing
         if rephasing.body is None:
             return grid
@@ -249,13 +249,13 @@ class Run:
         return Dump(rows, antennas, which, time, window, selected, due, placed, placed & due, uvw, pattern, uv)
 
     def _uv(self, info: SliceInfo, integration: NDArray[np.intp], uvw: NDArray[np.float64]) -> NDArray[np.float64]:
-        """|(u, v)| [row] in m towards the centre of the grid, as `subset` has it: at the middle of integrations."""
+        """Return |(u, v)| [row] in m towards the grid's centre, as `subset` has it: at the middle of integrations."""
         matrices = self._matrices(info, self.picked.index.time[list(info.integrations)])
         seen = uvw if matrices is None else turned(uvw, matrices[integration])
         return np.asarray(np.hypot(seen[:, 0], seen[:, 1]))
 
     def _matrices(self, info: SliceInfo, times: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """What turns the samples of each integration of a slice at its time, [integration, 3, 3]; None for nothing."""
+        """Return what turns each integration of a slice at its time, [integration, 3, 3]; None for nothing."""
         return self.picked.rephasing.matrices(int(self.picked.index.field[info.integrations[0]]), times)
 
     def _rephased(
@@ -265,10 +265,10 @@ class Run:
         found: Sequence[tuple[Block, NDArray[np.intp]]],
         times: NDArray[np.float64],
     ) -> tuple[Block, ...]:
-        """The samples referred to the centre of their grid.
+        """Return the samples referred to the centre of their grid.
 
-        Each integration is turned from where its own phase centre was at its time, so that those of a slice add up
-        also where the phase centre moves.
+        Each integration is turned from its own phase centre at its time, so that those of a slice add up even if the
+        phase centre moves.
         """
         matrices = self._matrices(info, times)
         if matrices is None:
@@ -289,7 +289,7 @@ class Run:
     def _read_part(
         self, info: SliceInfo, part: Part, dump: Dump, grid: Grid | None
     ) -> tuple[Samples, NDArray[np.intp]]:
-        """The rows of one window that have a good sample, and which of the slice's they are; compressed for a grid."""
+        """Read the rows of one window that have a good sample, and their places in the slice; compress for `grid`."""
         usable, due = part.within & dump.usable[part.mask, None], part.within & dump.due[part.mask, None]
         given = part.rows, dump.uvw[part.mask], usable, due
         if grid is not None:
@@ -299,7 +299,7 @@ class Run:
         return found, np.flatnonzero(part.mask)[found.rows]
 
     def _seen(self, info: SliceInfo, part: Part, dump: Dump) -> Seen:
-        """When and from where the rows of a window were seen."""
+        """Return the times and directions of the rows of a window."""
         number = int(self.picked.index.field[info.integrations[0]])
         times = self.picked.index.time[list(info.integrations)].tolist()
         field, centres = self.picked.field(number), self.picked.rephasing.centres
@@ -319,7 +319,7 @@ class Run:
         )  # fmt: skip
 
     def _bands(self, windows: frozenset[int]) -> tuple[Band, ...]:
-        """The output channels of a slice: the run's, or if it has only some of the run's windows, those of these."""
+        """Return the output channels of a slice: the run's; if it has only some of the run's windows, those of them."""
         here = [reader.window for reader in self.readers if reader.window.number in windows]
         if not here or len(here) == len(self.readers):
             return self.bands
@@ -331,7 +331,7 @@ class Run:
         return self._windows[number]
 
     def _nominal_beam(self, number: int) -> Beam | None:
-        """The beam of the first slice with the field and the windows of this one, as if nothing were flagged.
+        """Return the beam of the first slice with the field and the windows of this one, as if nothing were flagged.
 
         If that one was removed since, as it may be in a folder of arriving sets, it is the beam of this one.
         """
@@ -357,7 +357,7 @@ class Run:
         return fit_beam(weigh(blocks, self.settings, self.grids[info.field]))
 
     def _alike(self, like: SliceInfo) -> list[int]:
-        """The slices with the field and the label of this one."""
+        """Return the slices with the field and the label of this one."""
         for number in range(len(self._listed), len(self.slices)):
             each = self.slices[number]
             self._listed.append((each.field, each.label))

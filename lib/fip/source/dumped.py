@@ -1,4 +1,4 @@
-"""What was read of a slice before it is made one: its rows by window, and what their short columns tell. Pure."""
+"""What was read of a slice before it is made: its rows by window, and what their short columns say. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from fip.source.index.row_index import RowIndex
 from fip.source.recording import Rows
 from fip.source.samples import SampleReader
 
-_LONGEST = 1.5  # cadences: rows that say they are longer than that have an INTERVAL that is wrong
+_LONGEST = 1.5  # cadences: if rows say that they are longer, their INTERVAL is wrong
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,25 +26,25 @@ class Dump:
     time: NDArray[np.float64]  # s UTC
     window: NDArray[np.int32]  # DATA_DESC_ID
     selected: NDArray[np.bool_]  # a cross-correlation of antennas and a window that are selected
-    due: NDArray[np.bool_]  # that, not flagged as a whole
+    due: NDArray[np.bool_]  # selected, and not flagged as a whole
     placed: NDArray[np.bool_]  # selected, with finite UVW
-    usable: NDArray[np.bool_]  # and not flagged as a whole
+    usable: NDArray[np.bool_]  # placed, and not flagged as a whole
     uvw: NDArray[np.float64]  # [row, 3] m, as on file
     pattern: Pattern | None  # of its rows
-    uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None where no range is selected
+    uv: NDArray[np.float64] | None  # m, |(u, v)| towards the centre of the grid; None if no range is selected
 
     def short(self, name: str) -> NDArray[Any]:
-        """A short column of all rows, not to be written."""
+        """Return a short column of all rows, not to be written."""
         return short(self.rows, self.pattern, name)
 
     @property
     def windows(self) -> frozenset[int]:
-        """The windows that it has rows of."""
+        """Return the windows that it has selected rows of."""
         return frozenset(np.flatnonzero(np.bincount(self.window[self.selected])).tolist())
 
 
 def short(rows: Rows, pattern: Pattern | None, name: str) -> NDArray[Any]:
-    """A short column of rows, by the pattern if that tells it; not to be written."""
+    """Return a short column of rows, from the pattern if that has it; not to be written."""
     known = pattern.column(name, rows.numbers) if pattern else None
     if known is not None:
         return known
@@ -66,12 +66,12 @@ class Part:
 def times_of(
     index: RowIndex, integrations: Sequence[int], dump: Dump, kept: NDArray[np.intp], weight: NDArray[np.float64]
 ) -> Times:
-    """Of rows `kept` [row] with these sums of weights [row].
+    """Return the times of rows `kept` [row] with these sums of weights [row].
 
-    Begin and end, s UTC, go by INTERVAL, or by the cadence where INTERVAL cannot be right.
+    Begin and end, s UTC, go by INTERVAL, or by the cadence if INTERVAL cannot be right.
 
-    The exposure is the weighted mean of that of the samples, summed over the integrations; none is longer than its
-    integration, or known if it is 0.
+    The exposure is the weighted mean of that of the samples, summed over the integrations. No exposure is longer than
+    its integration, and one of 0 is not known.
     """
     first = float(dump.time[0])
     average = first + float((dump.time[kept] - first).mean())
@@ -86,7 +86,7 @@ def times_of(
 
 
 def _span(index: RowIndex, integrations: Sequence[int], dump: Dump) -> tuple[float, float]:
-    """When the first integration of a slice began and the last one ended, s UTC."""
+    """Return when the first integration of a slice began and the last one ended, s UTC."""
     time = dump.time[dump.selected]
     interval = dump.short("INTERVAL")[dump.selected]
     length = float(index.cadence[integrations[0]])
@@ -103,7 +103,7 @@ def _span(index: RowIndex, integrations: Sequence[int], dump: Dump) -> tuple[flo
 
 
 def _edge(index: RowIndex, integration: int, half: float) -> float:
-    """Where an integration begins (`half` its length, s, is negative) or ends: at most half way to the next one."""
+    """Return when an integration begins (`half` its length, s, is negative) or ends: at most half way to the next."""
     middle = float(index.time[integration])
     beside = np.flatnonzero(index.series == index.series[integration])
     at = int(np.searchsorted(beside, integration)) + (1 if half > 0 else -1)
@@ -114,14 +114,14 @@ def _edge(index: RowIndex, integration: int, half: float) -> float:
 
 
 def samples_selected(part: Part, dump: Dump) -> NDArray[np.int64]:
-    """How many samples of one Stokes are selected of each row of a window, [row]."""
+    """Return how many samples of one Stokes are selected of each row of a window, [row]."""
     here = part.within & dump.selected[part.mask, None]
     channels = 1 if here.shape[1] > 1 else part.reader.window.shape[0]
     return np.asarray(np.count_nonzero(here, axis=1) * channels)
 
 
 def middles(dump: Dump, kept: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The mean TIME of the rows kept, [integration]; of an integration of which no row is kept it is no matter."""
+    """Return the mean TIME of the rows kept, [integration]; its value has no meaning if no row is kept."""
     first, integration = float(dump.time[0]), dump.integration[kept]
     count = int(dump.integration.max()) + 1
     sums = np.bincount(integration, dump.time[kept] - first, count)
@@ -129,7 +129,7 @@ def middles(dump: Dump, kept: NDArray[np.intp]) -> NDArray[np.float64]:
 
 
 def coverage_of(part: Part, dump: Dump) -> tuple[Block, NDArray[np.intp]]:
-    """The uvw and the weights that there would be without a flag, and which of the slice's rows they are."""
+    """Return the uvw and the weights that there would be without a flag, and which of the slice's rows they are."""
     placed = dump.placed[part.mask]
     rows = np.flatnonzero(part.mask)[placed]
     weight = part.reader.coverage(part.rows, part.within & placed[:, None])[:, placed]

@@ -16,7 +16,7 @@ _WGS84 = 1  # of ERFA
 
 
 def unknown(antennas: Antennas) -> str:
-    """Why the angles of the feeds of some antennas are not known, in words that follow "its feeds"; "" if they are."""
+    """Say why the angles of the feeds of some antennas are not known, in words that follow "its feeds"; "" if known."""
     if antennas.receptor_angle is None:
         return "have no RECEPTOR_ANGLE in subtable FEED that can be read"
     if len(antennas.mounts) != len(antennas.names):
@@ -28,11 +28,11 @@ def unknown(antennas: Antennas) -> str:
 
 
 def feed_angles(antennas: Antennas, axes: Sequence[Array], times: Sequence[float]) -> NDArray[np.float64]:
-    """Angle [integration, antenna] in rad of the first receptor on the sky, from north of ICRS through east.
+    """Return the angle [integration, antenna] in rad of the first receptor on the sky, from north of ICRS through east.
 
     `axes` [3, 3] are the unit vectors of u, v, w in ICRS of each integration, `times` its middle (s UTC since MJD 0).
-    That of an antenna with altitude and azimuth is the parallactic angle, that of the zenith, plus its receptor's angle
-    (Hamaker & Bregman 1996, A&AS 117, 161); of an equatorial one it is the receptor's. Zeniths are those of WGS 84,
+    For an antenna with altitude and azimuth it is the parallactic angle, that of the zenith, plus its receptor's angle
+    (Hamaker & Bregman 1996, A&AS 117, 161); for an equatorial one it is the receptor's. Zeniths are those of WGS 84,
     and refraction and aberration are left out: 0.02 deg at most above an elevation of 10 deg.
     """
     assert antennas.receptor_angle is not None
@@ -50,13 +50,13 @@ def feed_angles(antennas: Antennas, axes: Sequence[Array], times: Sequence[float
 
 
 def of_baselines(angles: NDArray[np.float64], first: NDArray[np.int32], second: NDArray[np.int32]) -> Array:
-    """The mean of the angles [antenna] of two antennas, [row]: exact to 2 x the square of half their difference."""
+    """Return the mean angle [row] of two antennas' [antenna]: exact to 2 x the square of half their difference."""
     half = (angles[first] - angles[second]) / 2
     return np.asarray(angles[second] + (half + math.pi / 2) % math.pi - math.pi / 2)
 
 
 def _at(towards: Array) -> tuple[Array, Array]:
-    """East and north at a direction, unit vectors in ICRS."""
+    """Return east and north at a direction, unit vectors in ICRS."""
     east = np.array([-towards[1], towards[0], 0.0])
     east /= np.linalg.norm(east)
     return east, np.cross(towards, east)

@@ -1,4 +1,4 @@
-"""Runs of MeasurementSets that are still being written: their slices come to be known one after the other.
+"""Runs of MeasurementSets that are still being written: their slices become known one after the other.
 
 An integration is complete when a later one has begun. What all slices share is settled by the first one that is
 complete, so that a run that is resumed, later and with more data there, is the same run.
@@ -30,14 +30,14 @@ from fip.source.selecting.chosen import Chosen, choose
 from fip.source.sources import open_recording
 from fip.source.tables.subtables import Field
 
-MOST_LATER = 9  # notes of fields that come to be known while a recording is written
+MOST_LATER = 9  # notes of fields that become known while a recording is written
 
 
 class Whole:
     """The run of a MeasurementSet that is whole."""
 
     def __init__(self, path: Path, asked: Asked) -> None:
-        """Opens the MeasurementSet. Raises InputError and UsageError, also if its writer says that more may come."""
+        """Open the MeasurementSet. Raises InputError and UsageError, also if its writer says that more may come."""
         self._paths = [*map(Path, sets_of(str(path), asked.source))]
         self._files = [*map(_files, self._paths)]
         self._run = open_run(path, asked)
@@ -47,42 +47,42 @@ class Whole:
         self.rows = self._run.picked.index.rows
 
     def close(self) -> None:
-        """Release the files."""
+        """Close the files of the run."""
         self._run.close()
 
     @property
     def current(self) -> bool:
-        """Whether its files are as they were when it was opened."""
+        """Return whether its files are as they were when it was opened."""
         return [*map(_files, self._paths)] == self._files
 
     def fits(self, asked: Asked) -> bool:
-        """Whether its files are as they were for whoever opened it."""
+        """Return whether its files are as they were for whoever opened it."""
         return self.current
 
     @property
     def recording(self) -> Recording:
-        """The MeasurementSet."""
+        """Return the MeasurementSet that is open."""
         return self._run.picked.main
 
     @property
     def ended(self) -> bool | None:
-        """No more comes."""
+        """Return True: no more comes."""
         return True
 
     def doubt(self) -> None:
-        """What cannot be read of it is damaged."""
+        """Do nothing: what cannot be read of it is damaged."""
 
     def look(self, complete: bool = False, ended: bool = False) -> Run:
-        """The run; there is nothing to wait for."""
+        """Return the run; there is nothing to wait for."""
         return self._run
 
     def up_to(self, index: int) -> Run:
-        """The run, with this slice."""
+        """Return the run, which has this slice."""
         return self._run
 
 
 def _files(path: Path) -> list[tuple[str, int, int]]:
-    """The files of a recording: name, bytes, and when each was written; not the one in which readers leave marks."""
+    """Return the files of a recording: name, bytes, and time of change; not the file in which readers leave marks."""
     with suppress(OSError):
         if path.is_file():
             return [(path.name, path.stat().st_size, path.stat().st_mtime_ns)]
@@ -94,12 +94,12 @@ def _files(path: Path) -> list[tuple[str, int, int]]:
 class Growing:
     """The run of a recording that is being written, in order of time; used from the thread that opened it.
 
-    At a moment at which its writer is at work it may not be readable, and what was seen of it then is of no use: that
-    is a NotYetError, and it is opened again by the next look.
+    While its writer is at work it may not be readable, and what was seen of it then is of no use. That raises
+    NotYetError, and the next look opens it again.
     """
 
     def __init__(self, path: Path, asked: Asked, open_it: Callable[[], Recording] | None = None) -> None:
-        """Opens it, by `open_it`; NotYetError if it is not there yet, or not whole enough to be opened."""
+        """Open it, by `open_it`; NotYetError if it is not there yet, or not whole enough to be opened."""
         self._asked, self._table = asked, _has_table(path)
         try:
             self._main = open_it() if open_it else open_recording(path, Writing())
@@ -112,28 +112,28 @@ class Growing:
         self._run: Run | None = None
         self._taken = np.zeros(0, bool)  # [integration] whether it is in a slice
         self._fields: dict[int, Field] = {}  # as they were when they were imaged first
-        self._looked: object = None  # what there was to see at the last look; None if that was not all
+        self._looked: object = None  # what the last look saw; None if that was not all
         self._doubted = False  # whether the recording is to be opened again before it is read
-        self._known: list[float] | None = None  # as `_some_times`, for whoever made this
+        self._known: list[float] | None = None  # `_some_times` of the process that made this
 
     @property
     def recording(self) -> Recording:
-        """What is being written."""
+        """Return the recording that is being written."""
         return self._main
 
     @property
     def current(self) -> bool:
-        """It looks again by itself; what was a folder without a table may have become one of a MeasurementSet."""
+        """Return whether it can look again by itself: not if a folder without a table has become a MeasurementSet."""
         return self._table or not _has_table(self._main.path)
 
     def fits(self, asked: Asked) -> bool:
-        """Whether it is of what is asked, and the recording has the rows that were seen, as some of them tell."""
+        """Return whether it is of what is asked, and the recording has the rows that were seen, by a check of some."""
         return asked == self._asked and self._known is not None and self._known == self._some_times()
 
     def _some_times(self) -> list[float] | None:
-        """TIME of the first, a middle and the last row of those that are indexed; None if that cannot be read now.
+        """Return TIME of the first, a middle and the last row that are indexed; None if that cannot be read now.
 
-        Of members it is when they begin: they may have been removed since.
+        For members it is the time at which they begin: they may have been removed since.
         """
         some = [0, self._end // 2, self._end - 1] if self._end else []
         if self._end > len(self._main):
@@ -145,23 +145,23 @@ class Growing:
         return None
 
     def __getstate__(self) -> dict[str, Any]:
-        """For another process, or for later: by these times it sees whether the recording is the same."""
+        """Return the state for another process, or for later, with times that show if the recording is the same."""
         return self.__dict__ | {"_known": self._some_times()}
 
     def close(self) -> None:
-        """Release the files."""
+        """Close the files of the recording."""
         self._main.close()
 
     def doubt(self) -> None:
-        """Something could not be read: it may have been written at that moment."""
+        """Take note that something could not be read: it may have been written at that moment."""
         self._doubted = True
 
     def look(self, complete: bool = False, ended: bool = False) -> Run:
-        """The run with all slices that are known now; it is the same one if there is nothing new.
+        """Return the run with all slices that are known now; it is the same object if there is nothing new.
 
         With `complete` the last integration counts as complete, too; with `ended` so do the last integrations that
-        are averaged together; what the recording says of that is believed instead. NotYetError if there is nothing
-        yet, or nothing can be read at this moment; InputError if rows were put before others.
+        are averaged together. If the recording itself says whether it has ended, that is believed instead. NotYetError
+        if there is nothing yet, or nothing can be read now; InputError if rows were put before others.
         """
         try:
             self._main.refresh()
@@ -181,7 +181,7 @@ class Growing:
         return self._run
 
     def _extended(self, index: RowIndex, ended: bool) -> Run:
-        """The run with the slices of this index."""
+        """Return the run with the slices of this index."""
         run = self._settled(index) if self._run is None else self._run
         if (index.field[: self._taken.size] != run.picked.index.field[: self._taken.size]).any():
             raise InputError(
@@ -191,7 +191,7 @@ class Growing:
         return self._grown(run, index, ended)
 
     def up_to(self, index: int) -> Run:
-        """The run, with this slice: one that was known of before, if not to this object.
+        """Return the run with this slice: it was known before, if not to this object.
 
         What was complete then has been followed by others since, or by nothing for a while.
         """
@@ -206,7 +206,7 @@ class Growing:
         return self._run
 
     def _complete_rows(self, complete: bool) -> tuple[int, bool]:
-        """Up to which row all is there that there will be, and whether all rows there are were filled."""
+        """Return up to which row everything is there, and whether all rows that are there were filled."""
         said = self._main.complete_rows()
         if said is not None:
             return max(self._end, min(said, self.rows)), True
@@ -224,7 +224,7 @@ class Growing:
         return self._end + int(np.argmax(last)), whole
 
     def _index(self, end: int) -> RowIndex:
-        """The index of the first rows; those that it had before are not read again."""
+        """Return the index of the first rows; those that it had before are not read again."""
         if not end:
             raise NotYetError(f"{self._main.path}: no integration is complete yet")
         while (first := self._indexer.stretches.rows) < end:
@@ -238,7 +238,7 @@ class Growing:
             raise NotYetError(str(error)) from None
 
     def _settled(self, index: RowIndex) -> Run:
-        """The run, without slices yet, by the first integration that is selected."""
+        """Return the run, without slices yet, by the first integration that is selected."""
         try:
             first = choose(self._main, index, self._asked).integrations[0]
         except UnreadableError:
@@ -251,7 +251,7 @@ class Growing:
         return replace(settle(choose(self._main, early, self._asked)), slices=())
 
     def _grown(self, run: Run, index: RowIndex, ended: bool) -> Run:
-        """The run with the slices that can be cut now."""
+        """Return the run with the slices that can be cut now."""
         try:
             chosen = choose(self._main, index, self._asked, ~self._taken)
         except UnreadableError:
@@ -265,7 +265,7 @@ class Growing:
         grid = next(iter(run.grids.values()))
         fields = [each for each in chosen.fields if each.name not in run.grids]
         known, targets = run.picked.rephasing, dict(chosen.rephasing.targets)
-        if isinstance(run.settings.phase_centre, Direction):  # in the frame that was settled, whatever comes later
+        if isinstance(run.settings.phase_centre, Direction):  # in the frame that was settled first
             targets = dict.fromkeys(targets, next(iter(known.targets.values())))
         moved = {**chosen.rephasing.fields, **known.fields}
         rephasing = replace(known, fields=moved, targets={**targets, **known.targets})
@@ -281,18 +281,18 @@ class Growing:
         )
 
     def _later_notes(self, run: Run, chosen: Chosen, fields: Sequence[Field]) -> Iterator[str]:
-        """What the log should say of fields that came now; not without an end."""
+        """Yield what the log should say of fields that came now; at most `MOST_LATER` such notes in a run."""
         room = MOST_LATER - len(run.later)
-        if fields and room > 0 and self._asked.imaging.phase_centre is None:  # else all are about what the first is
+        if fields and room > 0 and self._asked.imaging.phase_centre is None:  # else all have the first one's centre
             notes = list(centre_notes(self._main, chosen.index, fields, chosen.rephasing, None, integrations=0))
             yield from notes[:room]
             if len(notes) >= room:
                 yield "and so for fields that come later"
 
     def _check_fields(self, chosen: Chosen) -> None:
-        """InputError if a field's phase centre is not what it was when it was imaged first.
+        """Raise InputError if a field's phase centre is not what it was when it was imaged first.
 
-        Nothing tells which of its rows were written under which, and the images there are would be of another place.
+        Nothing says which of its rows belong to which centre, and the existing images would be of another place.
         """
         for field in chosen.fields:
             was = self._fields.setdefault(field.number, field)
@@ -315,7 +315,7 @@ def _has_table(path: Path) -> bool:
 
 
 def _closed(chosen: Chosen) -> tuple[tuple[int, ...], ...]:
-    """Of the integrations imaged together the first groups, up to one that may still grow."""
+    """Return the first groups of integrations that are imaged together, up to one that may still grow."""
     index = chosen.index
     if chosen.asked.source.average is None:
         return chosen.slices

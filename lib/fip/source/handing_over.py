@@ -1,7 +1,7 @@
 """What one reading child knows of an open recording, for another: its rows are indexed once, and the run settled once.
 
-All of it is kept but the open recording itself, which each child opens. Also for a child that begins later: what
-another version of FIP has left is of no use.
+All of it is kept except the open recording itself, which each child opens. It is also for a child that begins later;
+what another version of FIP has left is of no use.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _FIP = Path(__file__).parents[1]
 
 
 def handed_over(opened: "Opened") -> Memory:
-    """What is known of an open recording, as a file in memory."""
+    """Return what is known of an open recording, as a file in memory."""
     memory = Memory(os.memfd_create("fip-index"))
     with open(memory.descriptor, "wb", closefd=False) as file:
         file.write(_version())
@@ -37,7 +37,7 @@ def handed_over(opened: "Opened") -> Memory:
 
 
 def taken_over(memory: Memory, open_it: Callable[[], Recording]) -> "Opened | None":
-    """The same in another process, which has the recording open itself; None if another version of FIP left it."""
+    """Take that in another process, which opens the recording itself; None if another version of FIP left it."""
     with mmap.mmap(memory.descriptor, 0, prot=mmap.PROT_READ) as file:
         if file.read(len(_version())) != _version():
             return None
@@ -47,7 +47,7 @@ def taken_over(memory: Memory, open_it: Callable[[], Recording]) -> "Opened | No
 
 @cache
 def _version() -> bytes:
-    """A digest of what makes these values: the files of FIP, as they are installed."""
+    """Return a digest of what makes these values: the files of FIP, as they are installed."""
     files = sorted((str(each), each.stat().st_size, each.stat().st_mtime_ns) for each in _FIP.rglob("*.py"))
     return hashlib.sha256(f"{__version__} {sys.version} {np.__version__} {files}".encode()).digest()
 

@@ -31,9 +31,9 @@ _MOST_LISTED = 12  # windows or fields
 
 
 def describe(path: Path, join: Sequence[str] = ()) -> str:
-    """Some twenty lines of plain text, of a set, or of those that `Selection.join` has.
+    """Return some twenty lines of plain text on a set, or on those that `Selection.join` has.
 
-    Raises InputError where the MeasurementSet cannot be imaged.
+    Raises InputError if the MeasurementSet cannot be imaged.
     """
     with closing(open_joined(path, join)) as main:
         index = read_index(main)
@@ -93,7 +93,7 @@ def _time(index: RowIndex) -> Lines:
 
 
 def _listed(name: str, items: Sequence[Item], told: Callable[[Item], str]) -> Lines:
-    """A line for each of the first items, and how many more there are."""
+    """Yield a line for each of the first items, and how many more there are."""
     for at, item in enumerate(items[:_MOST_LISTED]):
         yield "" if at else name, told(item)
     if len(items) > _MOST_LISTED:
@@ -135,7 +135,7 @@ def _columns(main: Recording, parts: Sequence[Part]) -> Lines:
 
 
 def _flagged(parts: Sequence[Part]) -> float:
-    """Share of flagged samples, of all correlations."""
+    """Return the share of flagged samples, of all correlations."""
     flagged = samples = 0
     for rows, window in parts:
         cross = rows.column("ANTENNA1") != rows.column("ANTENNA2")
@@ -147,7 +147,7 @@ def _flagged(parts: Sequence[Part]) -> float:
 
 
 def _field_of_view(main: Recording, index: RowIndex, windows: Sequence[Window]) -> Lines:
-    """Primary beam and smearing, at the centre of the band."""
+    """Yield primary beam and smearing, at the centre of the band."""
     reach, centre = extent(main, index.coverage, windows), band(windows).centre
     if reach.diameter is not None and primary_beam(reach.diameter, centre) > 2:
         yield (
@@ -168,7 +168,7 @@ def _field_of_view(main: Recording, index: RowIndex, windows: Sequence[Window]) 
 
 
 def _radii(radii: Sequence[float]) -> str:
-    """Where in the sky a source loses so much."""
+    """Say at which angles from the centre a source loses so much."""
     places = [f"at {format_angle(each, digits=3)}" if each < 1 else "nowhere in the sky" for each in radii]
     lost = [f"{loss:.0%} {place}" for loss, place in zip(LOSSES, places, strict=True)]
     return f"{', '.join(lost)} from the centre,"

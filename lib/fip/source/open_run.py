@@ -1,4 +1,4 @@
-"""From a MeasurementSet and what the user asked of it to a run of slices."""
+"""Make a run of slices from a MeasurementSet and what the user asked for."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -49,8 +49,8 @@ _EARLIEST, _LATEST = -5.8e10, 2.56e11  # s since MJD 0: the years 21 and 9971, w
 def open_run(path: Path, asked: Asked) -> Run:
     """Open a MeasurementSet and settle everything that its slices share.
 
-    Reads the row numbers and UVW of the whole table once. Raises InputError where the data cannot be imaged and
-    UsageError where the selection cannot be met.
+    Reads the row numbers and UVW of the whole table once. Raises InputError if the data cannot be imaged and
+    UsageError if the selection cannot be met.
     """
     main = open_joined(path, asked.source.join)
     try:
@@ -62,7 +62,7 @@ def open_run(path: Path, asked: Asked) -> Run:
 
 
 def settle(chosen: Chosen) -> Run:
-    """A run of the slices that are chosen. Raises InputError and UsageError, as `open_run`."""
+    """Return a run of the slices that are chosen. Raises InputError and UsageError, as `open_run` does."""
     main, index, asked, windows = chosen.main, chosen.index, chosen.asked, chosen.windows
     found = looked_at(chosen)
     some = [(part.rows, part.window) for part in found]
@@ -152,19 +152,19 @@ def _injection_notes(main: Recording, index: RowIndex) -> Iterator[str]:
 
 
 def read_index(main: Recording) -> RowIndex:
-    """The integrations of a MeasurementSet; InputError where there is none that could be imaged."""
+    """Return the integrations of a MeasurementSet; InputError if there is none that could be imaged."""
     return checked(main, Indexer().feed(checked_chunks(main)).index(partial(one_band, main)))
 
 
 def one_band(main: Recording, first: int, second: int) -> bool:
-    """Whether two data descriptions overlap in frequency."""
+    """Return whether two data descriptions overlap in frequency."""
     one, other = main.window(first), main.window(second)
     low, high = (max(w.low for w in (one, other)), min(w.high for w in (one, other)))
     return low < high
 
 
 def checked(main: Recording, index: RowIndex | None) -> RowIndex:
-    """The index of a MeasurementSet; InputError where none of its integrations could be imaged."""
+    """Return the index of a MeasurementSet; InputError if none of its integrations could be imaged."""
     if index is None:
         raise InputError(f"{main.path}: has autocorrelations only; imaging needs cross-correlations")
     if index.coverage.longest_baseline == 0:
@@ -179,7 +179,7 @@ def checked(main: Recording, index: RowIndex | None) -> RowIndex:
 
 
 def checked_chunks(main: Recording, first: int = 0, end: int | None = None) -> Iterator[dict[str, NDArray[Any]]]:
-    """What an index is made of, for all rows or those from `first` up to `end`. InputError where TIME is no time."""
+    """Yield the columns for an index, of all rows or those from `first` up to `end`. InputError if TIME is no time."""
     end = len(main) if end is None else end
     for begin in range(first, end, row_index.CHUNK):
         rows = main.rows(range(begin, min(begin + row_index.CHUNK, end)))
@@ -192,7 +192,7 @@ def checked_chunks(main: Recording, first: int = 0, end: int | None = None) -> I
 
 
 def _check_weights(chosen: Chosen) -> None:
-    """InputError where no weight is positive; as a rule the first integration has one, and no more is read."""
+    """Raise InputError if no weight is positive; as a rule the first integration has one, and no more is read."""
     main = chosen.main
     for number in chosen.integrations:
         found = parts(main, chosen.index, chosen.windows, number, chosen.antennas)
@@ -207,7 +207,7 @@ def _check_weights(chosen: Chosen) -> None:
 
 
 def _check_beam(main: Recording, settings: Imaging, reach: Extent) -> None:
-    """UsageError for a primary beam that is not known, or not where the image is."""
+    """Raise UsageError if the primary beam is not known, or is about another direction than the image."""
     if settings.primary_beam is None:
         return
     if settings.phase_centre not in (None, Body(OWN)):
@@ -222,7 +222,7 @@ def _check_beam(main: Recording, settings: Imaging, reach: Extent) -> None:
 
 
 def _beam_notes(chosen: Chosen) -> Iterator[str]:
-    """A warning of primary beams that leave their grids."""
+    """Warn of primary beams that leave their grids."""
     imaging = chosen.asked.imaging
     if imaging.primary_beam is not None and imaging.phase_centre is None:
         for field in chosen.fields:
@@ -235,7 +235,7 @@ def _beam_notes(chosen: Chosen) -> Iterator[str]:
 
 
 def _products(main: Recording, windows: Sequence[Window], stokes: Sequence[str]) -> list[tuple[Product, ...]]:
-    """For each window how to form the planes; the planes are the same ones in all."""
+    """Return for each window how to form the planes; the planes are the same ones in all."""
     made = []
     for window in windows:
         try:
@@ -250,7 +250,7 @@ def _products(main: Recording, windows: Sequence[Window], stokes: Sequence[str])
 
 
 def extent(main: Recording, coverage: Coverage, windows: Sequence[Window]) -> Extent:
-    """What default size and scale depend on."""
+    """Return what default size and scale depend on."""
     diameters = main.antennas.diameter[list(coverage.antennas)]
     positive = diameters[np.isfinite(diameters) & (diameters > 0)]
     return Extent(
@@ -262,7 +262,7 @@ def extent(main: Recording, coverage: Coverage, windows: Sequence[Window]) -> Ex
 
 
 def _bands(main: Recording, windows: Sequence[Window], count: int) -> tuple[tuple[Band, ...], tuple[str, ...]]:
-    """The band of each output channel, and what the log should say of them."""
+    """Return the band of each output channel, and what the log should say of them."""
     channels = np.unique(np.concatenate([window.frequency for window in windows]))
     if count > channels.size:
         raise UsageError(f"{main.path}: --channels-out {count}: there are {channels.size} channels, give fewer planes")
@@ -274,12 +274,12 @@ def _bands(main: Recording, windows: Sequence[Window], count: int) -> tuple[tupl
 
 
 def grid_about(size: tuple[int, int], scale: float, centre: Direction) -> Grid:
-    """A grid of this size (pixels) and scale (rad) about a direction."""
+    """Return a grid of this size (pixels) and scale (rad) about a direction."""
     return Grid(size[0], size[1], scale, centre.longitude, centre.latitude, centre.frame or "FK5")
 
 
 def list_slices(chosen: Chosen) -> tuple[SliceInfo, ...]:
-    """What is known of the slices that are chosen."""
+    """Return what is known of the slices that are chosen."""
     index = chosen.index
     names = {each.number: each.name for each in chosen.fields}
     slices = []
@@ -297,7 +297,7 @@ def list_slices(chosen: Chosen) -> tuple[SliceInfo, ...]:
 def _observations(
     chosen: Chosen, columns: Columns, wanted: Sequence[tuple[Product, ...]], pseudo: bool, diameter: float | None
 ) -> dict[str, Observation]:
-    """What the headers of each field say, by its name."""
+    """Return what the headers of each field say, by its name."""
     main, windows = chosen.main, chosen.windows
     about = main.observation(int(chosen.index.observation[chosen.integrations[0]]))
     used = dict.fromkeys(
@@ -380,7 +380,7 @@ def _time_notes(main: Recording, index: RowIndex) -> Iterator[str]:
 
 
 def interval_fault(index: RowIndex) -> str:
-    """What is wrong with INTERVAL, in words; "" for nothing."""
+    """Say what is wrong with INTERVAL, in words; "" for nothing."""
     if index.trusted.all():
         return ""
     if index.overlaps:
@@ -389,7 +389,7 @@ def interval_fault(index: RowIndex) -> str:
 
 
 def _compression_notes(chosen: Chosen, grid: Grid, bands: Sequence[Band], epsilon: float) -> Iterator[str]:
-    """What the ventilator will do to the slices, told by the baselines of the first integration."""
+    """Say what the ventilator will do to the slices, judged by the baselines of the first integration."""
     blocks: list[Block] = []
     for rows, window in chosen.first_rows():
         uvw = rows.column("UVW")[rows.column("ANTENNA1") != rows.column("ANTENNA2")]

@@ -1,4 +1,4 @@
-"""How long a process that reads is waited for: as long as it computes or reads, and not much longer.
+"""How long to wait for a process that reads: as long as it computes or reads, and not much longer.
 
 A dead network disk, or a process that is stopped, gives neither an answer nor an error.
 """
@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 
 READ_WITHIN = 60.0  # s without computing or reading a byte, after which a process that reads is given up
-TELL_AFTER = 5.0  # s of it after which that is told, or half of what is waited if that is less
-LONGEST = 60  # times as long a call may take at all
+TELL_AFTER = 5.0  # s of it after which that is reported, or half of the time that is waited if that is less
+LONGEST = 60  # times as long: the most that a call may take at all
 LOOKS_APART = 0.5  # s: what a process has done is not looked up for each of many short calls
 
 
 class Patience:
-    """With one process that was asked for something."""
+    """Watches one process that was asked for something."""
 
     def __init__(self, pid: int, within: float = READ_WITHIN) -> None:
         self._pid, self._within = pid, within
@@ -25,7 +25,7 @@ class Patience:
         self.again()
 
     def again(self) -> None:
-        """It begins something new; what it did in the last half a second may be counted to that."""
+        """Take note that it begins something new; what it did in the last half a second may be counted to that."""
         self._begun = self._moved = now = time.monotonic()
         if now - self._looked >= LOOKS_APART:
             self._work, self._looked = _work(self._pid), now
@@ -33,12 +33,12 @@ class Patience:
 
     @property
     def taken(self) -> float:
-        """Seconds since it began."""
+        """Return the seconds since it began."""
         return time.monotonic() - self._begun
 
     @property
     def quiet(self) -> float:
-        """Seconds for which it has neither computed nor read; it is to be asked for now and then."""
+        """Return the seconds for which it has neither computed nor read; to be asked for now and then."""
         work = _work(self._pid)
         self._looked = time.monotonic()
         if work != self._work:
@@ -47,23 +47,23 @@ class Patience:
 
     @property
     def waits(self) -> bool:
-        """Whether it is quiet for so long that somebody should know."""
+        """Return whether it is quiet for so long that somebody should know."""
         return self.quiet >= min(TELL_AFTER, self._within / 2)
 
     @property
     def over(self) -> bool:
-        """Whether it is to be given up."""
+        """Return whether it is to be given up."""
         return self.quiet >= self._within or self.taken >= LONGEST * self._within
 
 
 def said(path: Path, taken: float) -> str:
-    """What is waited for, and since when."""
+    """Say what is waited for, and since when."""
     since = time.strftime("%H:%M:%S", time.gmtime(time.time() - taken))
     return f"reading {path} stands still, begun at {since} UTC, {taken:.0f} s ago: is its disk there?"
 
 
 def _work(pid: int) -> tuple[float, int]:
-    """CPU seconds and bytes read of a process, so far; what is not known stays as it is."""
+    """Return CPU seconds and bytes read of a process, so far; 0 for what is not known."""
     seconds, read = 0.0, 0
     with suppress(psutil.Error, OSError):
         process = psutil.Process(pid)

@@ -25,24 +25,24 @@ class Memory:
     descriptor: int
 
     def close(self) -> None:
-        """Closes the descriptor; the memory is free when nobody has one."""
+        """Close the descriptor; the memory is free when nobody has one."""
         os.close(self.descriptor)
 
 
 class Pipe:
-    """One end. What comes out of it is believed: the other end must be a process of ours."""
+    """One end of a pipe. What comes out of it is believed: the other end must be a process of ours."""
 
     def __init__(self, connection: socket.socket, within: float | None = None) -> None:
-        """TimeoutError where the other end does not go on `within` so many seconds with what it has begun to say."""
-        connection.settimeout(within)  # also of one that has been another process's
+        """`within` is in s: TimeoutError if the other end pauses for longer in the midst of a value."""
+        connection.settimeout(within)  # also if the socket was another process's before
         self._connection = connection
 
     def fileno(self) -> int:
-        """Its descriptor, which can be read when a value has come."""
+        """Return its descriptor, which can be read when a value has come."""
         return self._connection.fileno()
 
     def send(self, value: Any) -> None:
-        """Sends a value; `pickle.PickleBuffer`s in it go from their own memory. OSError where the other end is gone."""
+        """Send a value; `pickle.PickleBuffer`s in it go from their own memory. OSError if the other end is gone."""
         buffers: list[pickle.PickleBuffer] = []
         pickler = _Pickler(out := io.BytesIO(), PROTOCOL, buffer_callback=buffers.append)
         pickler.dump(value)
@@ -55,7 +55,7 @@ class Pipe:
             self._connection.sendall(view)
 
     def receive(self) -> Any:
-        """Waits for a value; buffers are views of new memory. EOFError where the other end is gone."""
+        """Wait for a value; buffers are views of new memory. EOFError if the other end is gone."""
         begin, descriptors, _, _ = socket.recv_fds(
             self._connection, _LENGTHS.size, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC | socket.MSG_WAITALL
         )
@@ -70,7 +70,7 @@ class Pipe:
         return unpickler.load()
 
     def close(self) -> None:
-        """Closes this end."""
+        """Close this end of the pipe."""
         self._connection.close()
 
     def _read(self, size: int) -> memoryview:
@@ -85,7 +85,7 @@ class Pipe:
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves files in memory out, and names them by their number."""
+    """A pickler that leaves files in memory out, and names them by their number."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)

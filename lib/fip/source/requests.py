@@ -1,7 +1,7 @@
 """What a reading child can be asked: to look into a MeasurementSet, to cut a slice of it, to forget it.
 
 It reads in a process of its own, so that damage that kills casacore does not kill the ventilator. It keeps nothing that
-matters: one that died is replaced, and opens again what it is asked for.
+matters: a child that died is replaced, and the new one opens again what it is asked for.
 """
 
 import time
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fip.source.cutting import Run
     from fip.source.recording import Recording
 
-STEADY_WITHIN = 5.0  # s in which what is being written can be read again
+STEADY_WITHIN = 5.0  # s: what is being written can be read again within this time
 STEADY_EVERY = 0.05  # s
 KEPT_OPEN = 3  # MeasurementSets: one that is imaged, one that is ending, one that is looked into
 
@@ -41,15 +41,15 @@ class RunFacts:
     run: RunId
     older: RunId | None  # the id that it had at 0c91216
     name: str  # the MeasurementSet's stem, for file names
-    times: tuple[float, ...]  # s UTC, of its slices that were not known of
+    times: tuple[float, ...]  # s UTC, of its slices that were not known before
     cadence: float | None  # s from one slice to the next
     rows: int  # of the MeasurementSet
     final: bool  # whether no more slices will come
     notes: tuple[str, ...]  # what the log should say
-    hints: str = ""  # of the files that hold its data: where they differ, the data may
+    hints: str = ""  # of the files that hold its data: if they differ, the data may
     others: Mapping[str, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
-    known: int = 0  # slices, before `times`, that whoever asked knew of
-    ended: bool | None = None  # whether its writer says that no more comes; None if only silence tells it
+    known: int = 0  # slices, before `times`, that whoever asked already knew
+    ended: bool | None = None  # whether its writer says that no more comes; None if only silence shows it
     handed: Memory | None = None  # what the child knows of it, for others
     files: tuple[str, ...] = ()  # that corrections are read from
     arrivals: Arrivals | None = None  # of one that comes in parts
@@ -57,7 +57,7 @@ class RunFacts:
 
     @property
     def observed(self) -> float:
-        """Seconds that were observed: a cadence a slice, or less if the next one comes sooner; gaps do not count."""
+        """Return the seconds observed: a cadence a slice, or less if the next comes sooner; gaps do not count."""
         length, times = self.cadence or 0.0, sorted(self.times)
         return sum(min(length, after - before) for before, after in pairwise(times)) + (length if times else 0.0)
 
@@ -67,10 +67,10 @@ class Held:
     """What the ventilator has of a recording for its children, as files that they map or read."""
 
     index: Memory | None = None  # what one of them knows of it
-    manifest: Memory | None = None  # the order of what arrived: lines, of which there come to be more
+    manifest: Memory | None = None  # the order of what arrived: lines; more are added
 
     def close(self) -> None:
-        """Closes their descriptors."""
+        """Close the descriptors of both."""
         for each in (self.index, self.manifest):
             if each:
                 each.close()
@@ -78,7 +78,7 @@ class Held:
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A slice as it goes over the wire; whoever passes it on need not look into it."""
+    """A slice as it goes over the wire; it can be passed on without a look into it."""
 
     frames: list[Any]  # as `fip.wire.codec.encode_slice` makes them
     nbytes: int  # of its samples
@@ -93,38 +93,38 @@ class Opened(Protocol):
 
     @property
     def rows(self) -> int:
-        """How many it had when it was last looked into."""
+        """Return how many rows it had when it was last looked into."""
 
     @property
     def ended(self) -> bool | None:
-        """Whether its writer has said that no more comes; None if it never says."""
+        """Return whether its writer has said that no more comes; None if it never says."""
 
     @property
     def recording(self) -> "Recording":
-        """The recording itself."""
+        """Return the recording itself, open."""
 
     @property
     def current(self) -> bool:
-        """Whether it is as it is on disk, or will be when it is looked into."""
+        """Return whether it is as it is on disk, or will be when it is looked into."""
 
     def fits(self, asked: Asked) -> bool:
-        """Whether what another has found out is of what is asked, and of what is on disk now."""
+        """Return whether what another process found out is of what is asked, and of what is on disk now."""
 
     def look(self, complete: bool = False, ended: bool = False) -> "Run":
-        """Its run as far as it is known: see `fip.source.growing`."""
+        """Return its run as far as it is known: see `fip.source.growing`."""
 
     def up_to(self, index: int) -> "Run":
-        """Its run, with this slice."""
+        """Return its run, with this slice."""
 
     def doubt(self) -> None:
-        """Something could not be read: it is opened again before it is read again, if it may just have been written."""
+        """Take note that something could not be read: open it again before the next read, if it may be half written."""
 
     def close(self) -> None:
-        """Release the files."""
+        """Close the files of the recording."""
 
 
 Key: TypeAlias = tuple[Path, Asked, Writing | None]
-"""What is open, and how: the same path may be asked for otherwise, or be whole for one job and written for another."""
+"""What is open, and how: two jobs may ask differently for one path, or one may take it as whole, one as growing."""
 
 _opened: OrderedDict[Key, Opened] = OrderedDict()
 
@@ -139,11 +139,11 @@ def look(
     held: Held | None = None,
     hand_over: bool = False,
 ) -> RunFacts:
-    """Looks into a recording, as it is now, for slices as they are asked for; `writing` if it is being written.
+    """Look into a recording, as it is now, for slices as they are asked for; `writing` if it is being written.
 
-    `complete` and `ended` are those of `fip.source.growing`. Of a run of which the first `known` slices are, only what
-    is new is told. What is `held` of it is not looked for again; `hand_over` if others are to know what this one does.
-    Raises InputError and UsageError; a NotYetError tells what has arrived, too.
+    `complete` and `ended` are those of `fip.source.growing`. If the first `known` slices of a run are known, only what
+    is new is returned. What is `held` of it is not looked for again; `hand_over` if others are to know what this
+    process knows. Raises InputError and UsageError; a NotYetError says what has arrived, too.
     """
     from fip.source.handing_over import handed_over
 
@@ -167,7 +167,7 @@ def look(
 
 
 def cut(path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None) -> Cut:
-    """A slice of a run as it is sent. InputError if it cannot be read."""
+    """Cut a slice of a run, as it is sent. InputError if it cannot be read."""
     from fip.wire.codec import encode_slice
 
     begun = time.monotonic()
@@ -184,19 +184,19 @@ def cut(path: Path, asked: Asked, writing: Writing | None, run: RunId, index: in
 def fingerprint(
     path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None
 ) -> "Fingerprint":
-    """That of a slice of a run, as it would be cut now. InputError if it cannot be read."""
+    """Return the fingerprint of a slice of a run, as it would be cut now. InputError if it cannot be read."""
     return _steadily(path, asked, writing, lambda: run_with(path, asked, writing, run, index, held).fingerprint(index))
 
 
 def forget(path: Path, asked: Asked, writing: Writing | None) -> None:
-    """Closes a MeasurementSet."""
+    """Close a MeasurementSet that is open."""
     opened = _opened.pop((path, asked, writing), None)
     if opened:
         opened.close()
 
 
 def _steadily(path: Path, asked: Asked, writing: Writing | None, read: Callable[[], Result]) -> Result:
-    """What `read` returns; if a recording cannot be read while it is being written, that is tried again for a while."""
+    """Return what `read` returns; if a recording that is being written cannot be read, try again for a while."""
     until = time.monotonic() + STEADY_WITHIN
     while True:
         try:
@@ -211,13 +211,13 @@ def _steadily(path: Path, asked: Asked, writing: Writing | None, read: Callable[
 
 
 def run_with(path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None) -> "Run":
-    """The open run, with this slice. InputError where it is another run now."""
+    """Return the open run, with this slice. InputError if it is another run now."""
     found = _open(path, asked, writing, held).up_to(index)
     if run not in (found.id, found.older):
         raise InputError(another(path, asked.source, "when the run began"))
     if index >= len(found.slices):
         raise InputError(f"{path}: slice {index} is no longer there")
-    for reader in found.readers:  # a directory that was begun when zeros were values goes on so
+    for reader in found.readers:  # a directory that was begun when zeros were values keeps them
         reader.keep_zeros = asked.source.keep_zeros or run == found.older
     return found
 

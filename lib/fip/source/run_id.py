@@ -1,6 +1,6 @@
 """The id of a run: 16 hexadecimal digits that change with the data and with what was asked, and not with the path.
 
-Options at their default are left out, so that an option that is new does not change the ids of old runs.
+Options at their default are left out, so that a new option does not change the ids of old runs.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ class Ids:
     """The id of a run, and others under which a directory may have it."""
 
     run: RunId
-    older: RunId | None  # the one that FIP gave it at 0c91216; None if it could not ask for this then
-    others: Mapping[str, tuple[RunId, ...]]  # if the column is chosen automatically: those with another one, by that
+    older: RunId | None  # the one that FIP gave it at 0c91216; None if it could not be asked for then
+    others: Mapping[str, tuple[RunId, ...]]  # if the column is chosen automatically: those with another, by its name
 
 
 def identify(
@@ -42,7 +42,7 @@ def identify(
     asked: Asked,
     corrections: Mapping[str, str],
 ) -> Ids:
-    """The ids of a run with these columns, and with corrections of these digests, by the option's name."""
+    """Return the ids of a run with these columns, and with corrections of these digests, by the option's name."""
     antennas, asked = main.antennas, without_extras(asked)
     data = {
         "times": [index.first_time] if main.growing else [index.first_time, index.last_time],

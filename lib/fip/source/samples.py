@@ -27,7 +27,7 @@ _BATCH = 1 << 19  # samples of all correlations read at a time, so that they sta
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """When and from where the rows of a window were seen, as corrections need it."""
+    """Times and directions of the rows of a window, as corrections need them."""
 
     field: int  # FIELD_ID
     antenna1: NDArray[np.int32]  # [row]
@@ -44,7 +44,7 @@ class Samples(NamedTuple):
     """What was read of some rows, and which rows have a good sample: all arrays are of these."""
 
     rows: NDArray[np.intp]  # [row] ascending
-    blocks: tuple[Block, ...]  # one of these rows, or several after which they are compressed
+    blocks: tuple[Block, ...]  # one of these rows, or several that they are compressed to
     summed: Summed
     counts: Counts
     tally: Tally = NOTHING  # what corrections have done
@@ -74,17 +74,18 @@ class SampleReader:
         self._batch = max(1, _BATCH // (window.shape[0] * window.shape[1]))
 
     def __getstate__(self) -> dict[str, Any]:
-        """For another process, which has buffers of its own."""
+        """Return the state for another process, which has buffers of its own."""
         return {**vars(self), "_buffers": {}}
 
     def read(
         self, rows: Rows, uvw: NDArray[np.float64], usable: NDArray[np.bool_], due: NDArray[np.bool_],
         seen: Seen | None = None,
     ) -> Samples:  # fmt: skip
-        """The samples of those of these rows that have a good one; a block, or none.
+        """Read the samples of the rows that have a good one; a block, or none.
 
-        `uvw` [row, 3] m. They have weight 0 where not `usable` [row, 1 or channel]. They are corrected as they were
-        `seen`, if there is anything to correct. Of what is `due`, of the same shape, it is counted what holds nothing.
+        `uvw` [row, 3] m. Samples that are not `usable` [row, 1 or channel] have weight 0. They are corrected as they
+        were `seen`, if there is anything to correct. Those that are `due`, of the same shape, and hold nothing are
+        counted.
         """
         asked = np.flatnonzero(with_any(usable | due))
         shape = len(self.wanted), asked.size, self.window.shape[0]
@@ -106,7 +107,7 @@ class SampleReader:
         self, rows: Rows, uvw: NDArray[np.float64], usable: NDArray[np.bool_], due: NDArray[np.bool_], grid: Grid,
         epsilon: float,
     ) -> Samples:  # fmt: skip
-        """The same, naturally weighted and not corrected, compressed for a grid: no more is held than that takes."""
+        """Read the same, naturally weighted and not corrected, compressed for a grid; hold no more than that takes."""
         usable_rows = with_any(usable)
         asked, others = np.flatnonzero(usable_rows), np.flatnonzero(with_any(due) & ~usable_rows)
         whole = self._mapped(rows, usable)
@@ -120,7 +121,7 @@ class SampleReader:
             forming.form(ready, asked[some], planes, told)
             return planes, _counting(told.sums[:, COUNT, asked[some]])
 
-        for some in pieces(others, rows_at_once(self.window.shape[0])):  # that are flagged, or nowhere: for the counts
+        for some in pieces(others, rows_at_once(self.window.shape[0])):  # flagged, or without a place: for the counts
             forming.form(ready, some, self._room(some.size), told)
         blocks = compressed_planes(uvw[asked], self.window.frequency, grid, epsilon, planes_of)
         return self._samples(_with_samples(told), blocks, told, NOTHING)
@@ -129,7 +130,7 @@ class SampleReader:
         self, rows: Rows, asked: NDArray[np.intp], uvw: NDArray[np.float64], usable: NDArray[np.bool_],
         due: NDArray[np.bool_], grid: Grid, epsilon: float,
     ) -> Samples:  # fmt: skip
-        """The same of rows that are read one after the other: planes of all of them are held."""
+        """Return the same for rows that are read one after the other: planes of all of them are held."""
         number = np.full(len(rows), -1, np.intp)
         number[asked] = np.arange(asked.size)
         planes = self._forming().planes(asked.size)
@@ -146,7 +147,7 @@ class SampleReader:
         return self._samples(_with_samples(told), blocks, told, NOTHING)
 
     def coverage(self, rows: Rows, usable: NDArray[np.bool_]) -> NDArray[np.floating]:
-        """The weights [stokes, row, channel] that there would be without a flag, 1 where none is positive."""
+        """Return the weights [stokes, row, channel] that there would be without a flag; 1 if none is positive."""
         shape = len(self.wanted), len(rows), self.window.shape[0]
         visibility, weight = np.empty(shape, self.complex), np.empty(shape, self.real)
         for first in range(0, len(rows), self._batch):
@@ -165,12 +166,12 @@ class SampleReader:
         return Samples(kept, blocks, summed, told.counts, tally)
 
     def _forming(self, corrected: bool = False) -> Forming:
-        """How planes are formed; what is `corrected` was looked through for what nobody observed before."""
+        """Return how planes are formed; if `corrected`, samples that nobody observed were already looked for."""
         parallel = () if self.keep_zeros or corrected else self._hands
         return Forming.of(self.wanted, self.window.frequency, self.window.shape[1], parallel, self.real)
 
     def _room(self, rows: int) -> NDArray[np.floating]:
-        """Planes of so many rows, of any content, in a buffer."""
+        """Return planes of so many rows, of any content, in a buffer."""
         shape = len(self.wanted), rows, 3, lanes(self.window.shape[0])
         if self._buffers.get("planes", np.empty(0)).size < prod(shape):
             self._buffers["planes"] = np.empty(prod(shape), self.real)
@@ -180,7 +181,7 @@ class SampleReader:
         self, rows: Rows, asked: NDArray[np.intp], usable: NDArray[np.bool_], due: NDArray[np.bool_],
         seen: Seen | None, keep: Callable[[NDArray[np.intp], NDArray[np.floating]], None],
     ) -> tuple[Formed, Tally]:  # fmt: skip
-        """Forms planes of the rows `asked` for, and has a few at a time kept."""
+        """Form planes of the rows `asked` for, and call `keep` with a few at a time."""
         told, tally = self._forming().nothing(len(rows)), Tally()
         for first, read, forming, usable_here, due_here, done in self._reads(rows, usable, due, seen, told.counts):
             number = len(usable_here)
@@ -199,7 +200,7 @@ class SampleReader:
     def _reads(
         self, rows: Rows, usable: NDArray[np.bool_], due: NDArray[np.bool_], seen: Seen | None, counts: Counts
     ) -> Iterator[tuple[int, Read, Forming, NDArray[np.bool_], NDArray[np.bool_], Tally]]:
-        """The rows, mapped or some at a time: the first, samples, how to form them, usable and due, what was done."""
+        """Yield the rows, mapped or some at a time: first, samples, how to form them, usable, due, what was done."""
         whole = self._mapped(rows, usable)
         if whole is not None:
             yield 0, whole, self._forming(), usable, due, NOTHING
@@ -224,7 +225,7 @@ class SampleReader:
             yield first, read, self._forming(corrected=True), all_of, none_of, done
 
     def _mapped(self, rows: Rows, usable: NDArray[np.bool_]) -> Read | None:
-        """The samples as they lie in files that are mapped; None if they are to be read into buffers."""
+        """Return the samples as they lie in files that are mapped; None if they are to be read into buffers."""
         plain = self.window.order == slice(None) if isinstance(self.window.order, slice) else False
         if not isinstance(rows, MappedRows) or not plain or self.columns.scale != 1:
             return None
@@ -247,19 +248,19 @@ class SampleReader:
         return Read(visibility, flag, True, weight, spectral)
 
     def _visibilities(self, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
-        """The column, in the buffer."""
+        """Read the column of visibilities into its buffer."""
         values = self._fill(self.columns.visibility, rows, here)
         if self.columns.scale != 1:
             values *= self.columns.scale
         return values
 
     def _model(self, name: str, rows: Rows, here: slice) -> NDArray[np.complexfloating]:
-        """In the precision of images, at least."""
+        """Read the model, at least in the precision of images."""
         model = self._fill(name, rows, here)
         return model.astype(np.result_type(model, self.complex), copy=False)
 
     def _weights(self, rows: Rows, here: slice) -> NDArray[np.floating]:
-        """[row, channel or 1, correlation]."""
+        """Return weights [row, channel or 1, correlation]."""
         if weight_column(rows, self.window) == "WEIGHT_SPECTRUM":
             return self._fill("WEIGHT_SPECTRUM", rows, here)
         weight = rows.column("WEIGHT", here.start, here.stop - here.start)
@@ -268,9 +269,9 @@ class SampleReader:
         return weight[:, None, :]
 
     def _fill(self, name: str, rows: Rows, here: slice) -> NDArray[Any]:
-        """[row, channel, correlation] of a column, channels in the order of frequency; valid until the next call.
+        """Return [row, channel, correlation] of a column, channels in order of frequency; valid until the next call.
 
-        All correlations: to have casacore pick two of four costs more than it saves.
+        It has all correlations: to let casacore pick two of four costs more than it saves.
         """
         count = here.stop - here.start
         if len(self._buffers.get(name, ())) < count:
@@ -284,7 +285,7 @@ class SampleReader:
         return buffer[:, self.window.order]
 
     def _fill_singly(self, name: str, rows: Rows, here: slice, buffer: NDArray[Any]) -> bool:
-        """Cell by cell, if some hold nothing; False if all do. What nobody wrote is a flag, or NaN."""
+        """Fill `buffer` cell by cell if some are empty: these are flagged, or NaN. Return False if none is empty."""
         defined = [rows.defined(name, row) for row in range(here.start, here.stop)]
         for at, there in enumerate(defined):
             if there:
@@ -297,19 +298,19 @@ class SampleReader:
 def _read(
     values: NDArray[np.complexfloating], bad: NDArray[np.bool_], weights: NDArray[np.floating], spectral: bool
 ) -> Read:
-    """Buffers [row, channel, correlation] as samples that were read; weights that are not `spectral` have 1 channel."""
+    """Return buffers [row, channel, correlation] as samples; weights that are not `spectral` have 1 channel."""
     parts = np.ascontiguousarray(values).view(values.real.dtype)
     octets = np.ascontiguousarray(bad).view(np.uint8)
     return Read(Cells.of(parts), Cells.of(octets), False, Cells.of(weights), spectral or weights.shape[1] > 1)
 
 
 def _with_samples(told: Formed) -> NDArray[np.intp]:
-    """The rows that have a good sample."""
+    """Return the rows that have a good sample."""
     return np.flatnonzero(_counting(told.sums[:, COUNT]))
 
 
 def _counting(counts: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rows have a sample that counts, [stokes, row]."""
+    """Return which rows have a sample that counts, [row], from `counts` [stokes, row]."""
     return counts[0] > 0 if len(counts) == 1 else np.asarray(counts.any(axis=0))
 
 
@@ -321,7 +322,7 @@ def observed_of(
     weights: NDArray[np.floating],
     bad: NDArray[np.bool_],
 ) -> Observed:
-    """The samples of a window as corrections take them, of the recording at a path."""
+    """Return the samples of a window as corrections take them, of the recording at a path."""
     return Observed(
         path, seen.field, window.spectral_window, window.frequency, window.width, window.correlations,
         seen.antenna1, seen.antenna2, seen.integration, seen.time, seen.interval, seen.uvw, seen.axes,

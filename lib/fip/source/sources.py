@@ -1,8 +1,9 @@
-"""Opening whatever can be imaged: a MeasurementSet, a file that FIP knows by its content, or what a package reads.
+"""Opening anything that can be imaged: a MeasurementSet, a file that FIP knows by its content, or what a package reads.
 
 Such a package has an entry point in the group `fip.sources`: its name is the suffix of the paths that it opens, as npz,
-and it is a function of the path, and whether that is being written, to a `Recording`. It is imported in the reading
-child alone, and only for a path of that suffix that FIP does not know itself: docs/extending/recording.md.
+and it is a function that takes the path, and whether that is being written, and returns a `Recording`. It is imported
+in the reading child alone, and only for a path of that suffix that FIP does not know itself:
+docs/extending/recording.md.
 """
 
 import os
@@ -31,7 +32,7 @@ class Known:
 
     begins: bytes
     module: str
-    is_one: str  # its function of the path: whether it is one; InputError if that cannot be told
+    is_one: str  # its function of the path: whether it is one; InputError if that cannot be known
     opens: str  # its opener
 
 
@@ -42,7 +43,7 @@ KNOWN = (
 
 
 def open_joined(path: Path, join: Sequence[str]) -> Recording:
-    """What is at a path, open, with those that `Selection.join` has as one. InputError if they cannot be that."""
+    """Open what is at a path, as one with those that `Selection.join` has. InputError if they cannot be one."""
     if not join:
         return open_recording(path)
     from fip.source.joined.bands import open_bands
@@ -51,9 +52,9 @@ def open_joined(path: Path, join: Sequence[str]) -> Recording:
 
 
 def open_recording(path: Path, writing: Writing | None = None, manifest: int | None = None) -> Recording:
-    """What is at a path, open; `writing` if it still is. InputError if there is nothing to image.
+    """Open what is at a path; `writing` if it is being written. InputError if there is nothing to image.
 
-    `manifest` is a descriptor of the file in which the order of what arrived is kept, for as long as this call takes.
+    `manifest` is a descriptor of the file in which the order of arrival is kept; it is needed only during this call.
     """
     growing = writing is not None
     if os.path.exists(path / "table.dat"):  # noqa: PTH110 also if it may not be asked
@@ -82,23 +83,23 @@ def open_recording(path: Path, writing: Writing | None = None, manifest: int | N
         return opener(path, growing)
     except FipError:
         raise
-    except Exception as error:  # whatever is wrong with a package of somebody else's is said of that package
+    except Exception as error:  # whatever is wrong with another's package, the message names that package
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(f"{path}: {source.value} of {_package(source)}, which reads {path.suffix}: {why}") from error
 
 
 def is_named(name: str) -> bool:
-    """Whether a path of this name is one that another package reads."""
+    """Return whether a path of this name is one that another package reads."""
     return bool(_others(Path(name)))
 
 
 def is_known(path: Path) -> bool:
-    """Whether a file is of a kind that can be opened, be it whole or not. InputError if that cannot be told."""
+    """Return whether a file is of a kind that can be opened, be it whole or not. InputError if that is not known."""
     return bool(_others(path)) or _known(path, False) is not None
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether it is a folder and no table: of recordings that arrive, if it is followed."""
+    """Return whether it is a folder and no table: recordings arrive in it if it is followed."""
     return path.is_dir() and not (path / "table.dat").exists()
 
 
@@ -109,7 +110,7 @@ def _measurement_set(path: Path, growing: bool) -> Recording:
 
 
 def _known(path: Path, others: bool) -> Opener | None:
-    """What FIP itself opens a file with, by what is in it; a file that cannot be looked into is left to `others`."""
+    """Return FIP's own opener for a file, by what is in it; a file that cannot be looked into is left to `others`."""
     if not path.is_file():
         return None
     check_access(path)
@@ -129,14 +130,14 @@ def _known(path: Path, others: bool) -> Opener | None:
 
 
 def _others(path: Path) -> tuple[EntryPoint, ...]:
-    """The entry points of other packages for paths of this suffix."""
+    """Return the entry points of other packages for paths of this suffix."""
     suffix = path.suffix.removeprefix(".").lower()
     return tuple(_sources().select(name=suffix)) if suffix else ()
 
 
 @cache
 def _sources() -> EntryPoints:
-    """Those that are installed; a growing set that is not there yet is asked for twice a second."""
+    """Return the entry points that are installed; kept, as a set that is awaited is asked for twice a second."""
     return entry_points(group=GROUP)
 
 

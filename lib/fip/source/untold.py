@@ -1,31 +1,31 @@
-"""What a recording answers of which nothing but its rows is known: the base of those that are read from one set."""
+"""What a recording answers if nothing but its rows is known: the base of those that are read from one set."""
 
 from fip.data.arriving import Arrivals
 
 
 class Untold:
-    """The questions of a `Recording` that only those answer otherwise whose writer says more, or that come in parts."""
+    """Methods of a `Recording` with the usual answers: others come from writers that say more, or sets in parts."""
 
     def raw(self) -> bool:
-        """Nobody said so."""
+        """Return False: nobody said that it is not calibrated."""
         return False
 
     def complete_rows(self) -> int | None:
-        """It does not say."""
+        """Return None: it does not say which rows are complete."""
         return None
 
     def ended(self) -> bool | None:
-        """It never says."""
+        """Return None: it never says whether it has ended."""
         return None
 
     def parts_expected(self) -> int | None:
-        """The rows tell it."""
+        """Return None: the rows show how many windows there are."""
         return None
 
     def windows_expected(self) -> tuple[int, ...]:
-        """The rows tell them."""
+        """Return (): the rows show the windows."""
         return ()
 
     def arrivals(self) -> Arrivals | None:
-        """It does not come in parts."""
+        """Return None: it does not come in parts."""
         return None

@@ -14,15 +14,15 @@ from fip.source.untold import Untold
 
 Described = TypeVar("Described")
 _HIGHEST_FREQUENCY = 1e15  # Hz
-_NARROWEST = 1.0  # Hz, of a channel of which nobody says how wide it is: an axis needs a width
+_NARROWEST = 1.0  # Hz, of a channel without a known width: an axis needs a width
 
 
 def window(
     frequency: NDArray[np.float64], width: NDArray[np.float64], correlations: Sequence[str], number: int = 0
 ) -> Window:
-    """A spectral window: [channel] Hz in the order of the data, and names as ("XX", "YY") in theirs.
+    """Make a spectral window: [channel] Hz in the order of the data, and names as ("XX", "YY") in their order.
 
-    Channels of no width are as wide as it is to the next ones.
+    Channels without a width are as wide as their spacing.
     """
     order = np.argsort(frequency, kind="stable")
     wide = width > 0
@@ -39,7 +39,7 @@ def window(
 
 
 def check_channels(where: str, frequency: NDArray[np.float64], width: NDArray[np.float64]) -> None:
-    """InputError if they are no channels: [channel] Hz, in any order."""
+    """Raise InputError if they are no channels: [channel] Hz, in any order."""
     if not frequency.size:
         raise InputError(f"{where} has no channels")
     if width.shape != frequency.shape or not ((width >= 0) & (width <= _HIGHEST_FREQUENCY)).all():
@@ -51,7 +51,7 @@ def check_channels(where: str, frequency: NDArray[np.float64], width: NDArray[np
 
 
 class WholeRecording(Untold):
-    """All of a `Recording` but its rows. It does not grow."""
+    """All of a `Recording` except its rows. It does not grow."""
 
     def __init__(
         self,
@@ -71,39 +71,39 @@ class WholeRecording(Untold):
 
     @property
     def time_scale(self) -> str:
-        """TIME is UTC."""
+        """Return UTC: TIME is in UTC."""
         return "UTC"
 
     def window(self, number: int) -> Window:
-        """What DATA_DESC_ID `number` stands for."""
+        """Return what DATA_DESC_ID `number` stands for."""
         return _described(self.path, self._windows, "window", number)
 
     def field(self, number: int) -> Field:
-        """A field, and where its phase centre is."""
+        """Return a field with its phase centre."""
         return _described(self.path, self._fields, "field", number)
 
     def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
-        """The names of these fields by number."""
+        """Return the names of these fields by number."""
         return {number: self.field(number).name for number in numbers}
 
     def observation(self, number: int) -> dict[str, str]:
-        """What it says of telescope, observer and project: the same for all of it."""
+        """Return what it says of telescope, observer and project: the same for all of it."""
         return dict(self._observation)
 
     def hints(self, columns: Sequence[str]) -> str:
-        """By what the file looks like from outside."""
+        """Return a digest of what the file looks like from outside: its size and its time of change."""
         stat = self.path.stat()
         return hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:16]
 
     def refresh(self) -> None:
-        """It does not grow."""
+        """Do nothing: it does not grow."""
 
     def ended(self) -> bool | None:
-        """It has."""
+        """Return True: it is whole."""
         return True
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 def _described(path: Path, those: Mapping[int, Described], what: str, number: int) -> Described:

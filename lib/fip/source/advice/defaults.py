@@ -1,4 +1,4 @@
-"""The pixel scale and image size that suit the data, where the user names none. Pure."""
+"""The pixel scale and image size that suit the data, if the user names none. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,22 +13,25 @@ MAXIMUM_DEFAULT_SIZE = 4096  # pixels
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """What size and scale depend on."""
+    """The quantities that size and scale depend on."""
 
     longest_baseline: float  # m, the longest |(u, v)|
     highest: float  # Hz, the highest channel
     lowest: float  # Hz, the lowest channel
-    diameter: float | None  # m, the median positive dish or station diameter; None where there is none
+    diameter: float | None  # m, the median positive dish or station diameter; None if there is none
 
 
 def default_scale(extent: Extent) -> float:
-    """Side of a pixel in rad: a quarter of the finest fringe, lambda_min / (4 uv_max), to two digits of arcsec."""
+    """Return the side of a pixel in rad: a quarter of the finest fringe, lambda_min / (4 uv_max).
+
+    It is rounded to two digits of arcsec.
+    """
     exact = SPEED_OF_LIGHT / extent.highest / (4 * extent.longest_baseline) / ARCSEC
     return round(exact, 1 - floor(log10(exact))) * ARCSEC
 
 
 def default_size(extent: Extent, scale: float) -> int:
-    """Pixels along each side, even and FFT-friendly, at most 4096.
+    """Return the number of pixels along each side: even, FFT-friendly, at most 4096.
 
     The field covers 1.2 lambda_max / D, a little more than the full width at half maximum of a dish's primary beam;
     without a diameter it is the whole hemisphere, which no field exceeds.
@@ -41,7 +44,7 @@ def default_size(extent: Extent, scale: float) -> int:
 
 
 def fft_friendly(least: float) -> int:
-    """The smallest even number that is not below `least` and has no prime factor above 7."""
+    """Return the smallest even number that is not below `least` and has no prime factor above 7."""
     size = max(2, 2 * ceil(least / 2))
     while pow(2 * 3 * 5 * 7, 64, size):  # it divides a high power of their product if it has no other prime factors
         size += 2
@@ -49,7 +52,7 @@ def fft_friendly(least: float) -> int:
 
 
 def _too_coarse(extent: Extent, scale: float) -> Iterator[str]:
-    """A warning where pixels are too coarse for the longest baseline: Nyquist asks for two in a fringe."""
+    """Warn if pixels are too coarse for the longest baseline: Nyquist asks for two in a fringe."""
     limit = SPEED_OF_LIGHT / extent.highest / (2 * extent.longest_baseline)
     if scale > limit:
         yield (
@@ -62,9 +65,9 @@ def _too_coarse(extent: Extent, scale: float) -> Iterator[str]:
 def choose_grid(
     extent: Extent, size: tuple[int, int] | None, scale: float | None
 ) -> tuple[tuple[int, int], float, tuple[str, ...]]:
-    """Size (width, height), scale (rad), and the lines that the log should have about them.
+    """Return the size (width, height), the scale (rad), and the lines for the log about them.
 
-    UsageError where a size or scale that is given cannot be used.
+    UsageError if a given size or scale cannot be used.
     """
     notes = []
     if scale is None:

@@ -22,7 +22,7 @@ LOSSES = (0.01, 0.1)
 
 
 def primary_beam(diameter: float, frequency: float) -> float:
-    """Full width at half maximum of the power pattern of an evenly lit dish, 1.03 lambda/D, in rad.
+    """Return the full width at half maximum of the power pattern of an evenly lit dish, 1.03 lambda/D, in rad.
 
     An Airy pattern (Born & Wolf 1999, 8.5.2); real dishes are lit less at their edge and have some 1.1 to 1.2.
     """
@@ -30,31 +30,31 @@ def primary_beam(diameter: float, frequency: float) -> float:
 
 
 def beam_width(rms_baseline: float, frequency: float) -> float:
-    """theta_b in rad, of the rms |(u, v)| in m: the rms of one coordinate is that over sqrt(2)."""
+    """Return theta_b in rad from the rms |(u, v)| in m: the rms of one coordinate is that over sqrt(2)."""
     sigma = rms_baseline / math.sqrt(2) * frequency / SPEED_OF_LIGHT
     return math.sqrt(2 * math.log(2)) / (math.pi * sigma)
 
 
 def kept(beta: float) -> float:
-    """R(beta), the share of a point source's peak that is left."""
+    """Return R(beta), the share of a point source's peak that is left."""
     x = math.sqrt(math.log(2)) * beta
     return math.sqrt(math.pi) / 2 * math.erf(x) / x if x > 1e-6 else 1.0
 
 
 def bandwidth_radius(loss: float, rms_baseline: float, frequency: float, channel: float) -> float:
-    """Angle in rad at which channels of `channel` Hz take the share `loss` off a point source's peak."""
+    """Return the angle in rad at which channels of `channel` Hz take the share `loss` off a point source's peak."""
     return _beta(loss) * beam_width(rms_baseline, frequency) * frequency / channel
 
 
 def time_radius(loss: float, rms_baseline: float, frequency: float, seconds: float) -> float:
-    """Angle in rad at which integrations of `seconds` take the share `loss` off a point source's peak."""
+    """Return the angle in rad at which integrations of `seconds` take the share `loss` off a point source's peak."""
     return _beta(loss) * beam_width(rms_baseline, frequency) / (EARTH_ROTATION * seconds)
 
 
 def smearing_notes(
     reach: float, rms_baseline: float, frequency: float, channel: float, seconds: float | None
 ) -> Iterator[str]:
-    """A warning for each kind of smearing that is 10 per cent within a field that goes `reach` rad from its centre."""
+    """Warn of each kind of smearing that reaches 10 per cent in a field that extends `reach` rad from its centre."""
     limits = {f"channels of {channel / 1e3:.6g} kHz": bandwidth_radius(0.1, rms_baseline, frequency, channel)}
     if seconds is not None:
         limits[f"integrations of {seconds:.4g} s"] = time_radius(0.1, rms_baseline, frequency, seconds)
@@ -67,7 +67,7 @@ def smearing_notes(
 
 
 def _beta(loss: float) -> float:
-    """The beta at which R falls to 1 - loss, by bisection: R falls all the way from 1 to 0."""
+    """Return the beta at which R falls to 1 - loss, by bisection: R falls all the way from 1 to 0."""
     low, high = 0.0, 10.0
     for _ in range(50):
         middle = (low + high) / 2

@@ -25,7 +25,7 @@ class Fit:
 
     @property
     def good(self) -> bool:
-        """Whether the scale is that of the antennas, with either sign, and little is left."""
+        """Return whether the scale is that of the antennas, with either sign, and little is left."""
         return abs(abs(self.ratio) - 1) < _RATIO_TOLERANCE and self.residual < _RESIDUAL_TOLERANCE
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Fit:
 class UvwCheck:
     """How UVW compare with the positions of the antennas, as seen from the phase centre at the time."""
 
-    fit: Fit | None  # None where all positions, or all UVW, are one
+    fit: Fit | None  # None if all positions, or all UVW, are equal
     turned: Fit | None  # the same after the rotation that suits best
     angle: float  # rad, that of the rotation
 
@@ -56,7 +56,7 @@ class UvwCheck:
 
 
 def celestial_to_itrf(time: float) -> Array:
-    """What turns a vector of ICRS into one of ITRF, [3, 3], at a time (s UTC since MJD 0).
+    """Return the matrix that turns a vector of ICRS into one of ITRF, [3, 3], at a time (s UTC since MJD 0).
 
     Precession and nutation are IAU 2006/2000A (ERFA's c2t06a), UT1 is taken for UTC (7e-5 rad at most), without
     polar motion.
@@ -67,7 +67,7 @@ def celestial_to_itrf(time: float) -> Array:
 
 
 def uvw_axes(time: float, longitude: float, latitude: float, frame: Frame = "ICRS") -> Array:
-    """Unit vectors of u, v, w [3, 3] in ITRF, towards a direction (rad) at a time (s UTC since MJD 0).
+    """Return the unit vectors of u, v, w [3, 3] in ITRF, towards a direction (rad) at a time (s UTC since MJD 0).
 
     Aberration is left out, as it moves the sources along with the phase centre.
     """
@@ -77,7 +77,7 @@ def uvw_axes(time: float, longitude: float, latitude: float, frame: Frame = "ICR
 
 
 def check_uvw(uvw: Array, difference: Array) -> UvwCheck:
-    """UVW [row, 3] against r2 - r1 [row, 3] along the axes of u, v, w, both in m and of one integration.
+    """Compare UVW [row, 3] with r2 - r1 [row, 3] along the axes of u, v, w, both in m and of one integration.
 
     The rotation is that of Kabsch 1976 (Acta Cryst. A32, 922), for the sign that leaves less.
     """

@@ -1,7 +1,7 @@
 """Which members of a folder are imaged together, and when it is their turn: rules on values. No clock, no files.
 
-A member comes, until it is whole and was looked into; it waits in a group of one time, until that is admitted. Groups
-are admitted in order of time, and what is admitted never changes: rows are numbered by it.
+A member is coming until it is whole and was looked into. Then it waits in a group of one time, until that is admitted.
+Groups are admitted in order of time, and what is admitted never changes: rows are numbered by it.
 """
 
 from collections import deque
@@ -19,12 +19,12 @@ Mark: TypeAlias = tuple[tuple[str, int, int], ...]
 """What the files of a member look like from outside: name, bytes and time of change of each."""
 
 Fate: TypeAlias = Literal["coming", "waiting", "admitted", "late", "truncated", "foreign", "duplicate", "removed"]
-"""What became of a member. That of one coming or waiting is open; one that is truncated or removed may come again."""
+"""What became of a member. "coming" and "waiting" are not final; a truncated or removed member may come again."""
 
-EVERY = 0.1  # s between two marks of a member that has just changed; then it is longer and longer
-USUAL = 32  # groups that tell how long it usually is from one to the next
+EVERY = 0.1  # s between two marks of a member that has just changed; later marks are farther and farther apart
+USUAL = 32  # groups from which the usual time from one to the next is derived
 GAP = 1.5  # times as long as usual: there may have been something between two groups
-LONGEST = 4  # times the grace: a member that has changed for so long is waited for no more; it may be a log
+LONGEST = 4  # times the grace: if a member changes for longer, nothing waits for it any more; it may be a log
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +36,18 @@ class Found:
 
     @property
     def begin(self) -> float:
-        """s UTC, when its first integration begins."""
+        """Return when its first integration begins, s UTC."""
         return self.part.begin
 
     @property
     def end(self) -> float:
-        """s UTC, when its last integration ends."""
+        """Return when its last integration ends, s UTC."""
         return self.part.end
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An oddity, and the words for it."""
+    """An oddity, and the words that report it."""
 
     odd: Odd
     why: str
@@ -77,12 +77,12 @@ class _Waiting:
     disordered: str = ""  # the path of its first part, if that came after a later group had begun to come
 
     def put(self, found: Found, now: float) -> None:
-        """One more part."""
+        """Add one more part to the group."""
         self.parts[found.part.path], self.news = found, now
         self._span()
 
     def drop(self, path: str) -> bool:
-        """A part less; whether there are others."""
+        """Remove a part; return whether there are others."""
         del self.parts[path]
         if self.parts:
             self._span()
@@ -94,7 +94,7 @@ class _Waiting:
 
 
 class Admission:
-    """The members of one folder."""
+    """Decides what becomes of the members of one folder."""
 
     def __init__(self, rules: Rules) -> None:
         self.fates: dict[str, Fate] = {}  # by path
@@ -108,7 +108,7 @@ class Admission:
         self._most = 0  # parts that a group has had
 
     def take(self, group: Group) -> None:
-        """One that is admitted: by these rules, or before they began."""
+        """Take a group that is admitted: by these rules, or before they began."""
         if self._last:
             self._idle.append(max(0.0, group.begin - self._last.end))
         self._last, self._most = group, max(self._most, len(group.parts))
@@ -116,29 +116,29 @@ class Admission:
             self.fates[part.path] = "admitted"
 
     def judge(self, odd: Odd) -> None:
-        """An oddity that was told before these rules began. What was truncated or removed is taken as new."""
+        """Take an oddity that was reported before these rules began. What was truncated or removed is taken as new."""
         if odd.what in ("late", "foreign", "duplicate"):
             self.fates[odd.path] = odd.what
 
     def pending(self, now: float) -> bool:
-        """Whether there are members of which it is not decided what becomes of them; not those that change for ever."""
+        """Return whether the fate of some member is still open; members that change for ever do not count."""
         return bool(self._waiting or self._awaited(now))
 
     @property
     def begun(self) -> bool:
-        """Whether a group was admitted."""
+        """Return whether a group was admitted."""
         return self._last is not None
 
     # What is seen of members from outside
 
     def appeared(self, path: str, now: float, early: bool = False) -> None:
-        """Something is there that was not; `early` if it may have been there for long."""
+        """Take note that a path is new; `early` if it may have been there for long."""
         if self.fates.get(path, "removed") == "removed":
             self._coming[path] = _Coming(now, now, now, now + self._rules.settle, now, early)
             self.fates[path] = "coming"
 
     def gone(self, path: str, part: bool = False) -> list[Told]:
-        """It is no longer there; or it is no member, but a `part` of one."""
+        """Take note that a path is no longer there; or that it is no member, but a `part` of one."""
         self._given_up.pop(path, None)
         if self.fates.get(path) not in ("coming", "waiting"):
             return []
@@ -151,11 +151,11 @@ class Admission:
         return [self._odd("removed", path, "went before it was imaged")]
 
     def to_mark(self, now: float) -> list[str]:
-        """Those of which the mark is to be taken."""
+        """Return the paths whose mark is to be taken."""
         return [path for some in (self._coming, self._given_up) for path, each in some.items() if each.look <= now]
 
     def marked(self, path: str, mark: Mark | None, now: float) -> None:
-        """What it looks like now; None if it was being changed at that moment."""
+        """Take note of what a member looks like now; None if it was being changed at that moment."""
         each = self._given_up.get(path)
         if each:
             each.look = now + self._rules.grace
@@ -172,13 +172,13 @@ class Admission:
         each.look = each.open if each.early else min(now + max(EVERY, quiet), max(each.open, now))
 
     def to_open(self, now: float) -> list[str]:
-        """Those that are to be looked into: they have not changed for long enough."""
+        """Return the paths that are to be looked into: they have not changed for long enough."""
         return [path for path, each in self._coming.items() if each.open <= min(now, each.marked)]
 
     # What was seen in them
 
     def unreadable(self, path: str, why: str, now: float) -> list[Told]:
-        """It cannot be read: it is tried again a few times, until the grace is over since it changed."""
+        """Take note that a member cannot be read; try again a few times, until the grace since its change is over."""
         each, grace = self._coming[path], self._rules.grace
         quiet = now - each.changed
         if quiet < grace:
@@ -189,12 +189,12 @@ class Admission:
         return [self._odd("truncated", path, f"cannot be read, {quiet:.0f} s after it changed last: {why}")]
 
     def refused(self, path: str, why: str) -> list[Told]:
-        """It is no recording, or not of this array."""
+        """Take note that a path is no recording, or not of this array."""
         del self._coming[path]
         return [self._odd("foreign", path, why)]
 
     def found(self, found: Found, now: float) -> list[Told]:
-        """One is whole. If several are found at once, the first in time comes first."""
+        """Take note that a member is whole. If several are found at once, the first in time comes first."""
         path = found.part.path
         early = self._coming.pop(path).early
         if self._is_late(found):
@@ -218,12 +218,12 @@ class Admission:
         return []
 
     def _is_late(self, found: Found) -> bool:
-        """Whether its first integration is not after the last one that was admitted."""
+        """Return whether its first integration is not after the last one that was admitted."""
         last = self._last
         return last is not None and (found.first <= last.end or of_one_time(found, last) or not before(last, found))
 
     def _group_of(self, found: Found) -> _Waiting | None:
-        """The waiting group of its time, the one with the most in common if there are two."""
+        """Return the waiting group of its time, the one with the most in common if there are two."""
         there = [each for each in self._waiting if each.begin <= found.end and each.end >= found.begin]
         mine = [each for each in there if of_one_time(each, found)]
         return max(mine, key=lambda each: min(each.end, found.end) - max(each.begin, found.begin), default=None)
@@ -234,9 +234,9 @@ class Admission:
     # Whose turn it is
 
     def decide(self, now: float, ended: bool = False) -> list[Group | Told]:
-        """The groups whose turn it is, in order of time; `ended` if no more members come than are there.
+        """Return the groups whose turn it is, in order of time; `ended` if no more members come than are there.
 
-        With each group what is odd about its parts, and the members that are too late because of it.
+        After each group come the oddities of its parts, and the members that are too late because of it.
         """
         made: list[Group | Told] = []
         while self._waiting and self._is_due(self._waiting[0], now, ended):
@@ -253,7 +253,7 @@ class Admission:
         return made
 
     def _overtaken(self) -> list[Told]:
-        """Members that waited, and begin while what was admitted lasts."""
+        """Return the members that waited, and begin while what was admitted lasts."""
         made = []
         for group in self._waiting:
             for path, found in list(group.parts.items()):
@@ -266,11 +266,11 @@ class Admission:
 
     @property
     def _expected(self) -> int:
-        """Parts of a group."""
+        """Return how many parts a group should have."""
         return self._rules.parts or max(self._most, max((len(each.parts) for each in self._waiting), default=0))
 
     def _is_due(self, group: _Waiting, now: float, ended: bool) -> bool:
-        if any(each.early for each in self._coming.values()):  # nobody knows of which times those are
+        if any(each.early for each in self._coming.values()):  # nobody knows their times
             return False
         coming = [each for _, each in self._awaited(now)]
         if ended and not coming:
@@ -281,21 +281,21 @@ class Admission:
         return now >= until and not any(self._may_be_of(group, each) for each in coming)
 
     def _awaited(self, now: float) -> list[tuple[str, _Coming]]:
-        """Those that come to be whole, by path: not one that has changed for so long."""
+        """Return the members that may still become whole, by path: not one that has changed for too long."""
         until = LONGEST * self._rules.grace
         return [(path, each) for path, each in self._coming.items() if each.early or now < each.seen + until]
 
     def _may_be_of(self, group: _Waiting, coming: _Coming) -> bool:
-        """Whether a member that is still being copied began to come when the group did: it is long."""
+        """Return whether a member that is still being copied began to come when the group did: it is long."""
         grace = self._rules.grace
         return group.news - grace <= coming.seen <= group.news + grace - 2 * self._rules.settle
 
     def _is_complete(self, group: _Waiting) -> bool:
-        """Whether it has all its parts. How many those are, the first one cannot tell."""
+        """Return whether it has all its parts. How many those are, the first group cannot show."""
         return len(group.parts) >= self._expected and (self._rules.parts is not None or self._last is not None)
 
     def _may_follow_a_gap(self, group: _Waiting) -> bool:
-        """Whether it is so long after the one before that something may still come between them."""
+        """Return whether it is so long after the one before that something may still come between them."""
         if self._last is None:
             return False
         idle = self._idle or [min((two.begin - one.end for one, two in pairwise(self._waiting)), default=0.0)]
@@ -304,7 +304,7 @@ class Admission:
         return group.begin - self._last.end > max(GAP * usual, usual + shorter / 2)
 
     def waits(self, now: float) -> str:
-        """What is waited for, and for how long, in words; "" if nothing is."""
+        """Return what is waited for, and for how long, in words; "" if nothing is."""
         if self._waiting:
             group = self._waiting[0]
             have, expected, when = len(group.parts), self._expected, f"{_time(group.begin)} UTC"
@@ -323,12 +323,12 @@ class Admission:
 
 
 def _same(one: Part, other: Part) -> bool:
-    """Whether two of one time have a window, and a beam or a field, in common."""
+    """Return whether two of one time have a window, and a beam or a field, in common."""
     if one.beam != other.beam or set(fields_of(one)).isdisjoint(fields_of(other)):
         return False
     return not set(windows_of(one)).isdisjoint(windows_of(other))
 
 
 def _time(seconds: float) -> str:
-    """Of the day, to the second."""
+    """Return the time of the day, to the second."""
     return iso_utc(seconds)[11:19]

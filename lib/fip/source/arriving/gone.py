@@ -1,7 +1,7 @@
 """A member that was removed after it was admitted: its rows keep their numbers and times, and nothing else is left.
 
-A slice of it cannot be cut, and fails by name; those before and after it are what they were. A recorder's quota may
-remove sets while FIP is not running, and what was admitted a moment before that nobody has indexed.
+A slice of it cannot be cut, and its error names the member; slices before and after it are unchanged. A recorder's
+quota may remove sets while FIP is not running, also one that was admitted a moment before and that nobody has indexed.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from fip.source.untold import Untold
 
 
 class Gone(Untold):
-    """As a recording. All that needs its files is an InputError."""
+    """A removed member as a recording. Everything that needs its files raises InputError."""
 
     growing = False
     columns: tuple[str, ...] = ()
@@ -35,50 +35,50 @@ class Gone(Untold):
         return int(self._values["TIME"].size)
 
     def lost(self) -> NoReturn:
-        """InputError that says so."""
+        """Raise the InputError that says that it was removed."""
         raise InputError(f"{self.path}: was removed before it was imaged")
 
     def values(self, name: str) -> NDArray[Any]:
-        """A column of what is still known, all rows."""
+        """Return a column of what is still known, all rows."""
         return self._values[name] if name in self._values else self.lost()
 
     def rows(self, numbers: range | NDArray[np.int64]) -> "GoneRows":
-        """Rows by number."""
+        """Return some rows of it, by number."""
         return GoneRows(self, numbers)
 
     def window(self, number: int) -> Window:
-        """Not known any more, by its own number."""
+        """Raise InputError: its windows are not known any more."""
         self.lost()
 
     def field(self, number: int) -> Field:
-        """Not known any more, by its own number."""
+        """Raise InputError: its fields are not known any more."""
         self.lost()
 
     def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
-        """Not known any more, by their own numbers."""
+        """Raise InputError: its fields are not known any more."""
         self.lost()
 
     def observation(self, number: int) -> dict[str, str]:
-        """Not known any more."""
+        """Raise InputError: its observations are not known any more."""
         self.lost()
 
     def complex_columns(self) -> tuple[str, ...]:
-        """Not known any more."""
+        """Raise InputError: its columns of visibilities are not known any more."""
         self.lost()
 
     def hints(self, columns: Sequence[str]) -> str:
-        """There is nothing to look at."""
+        """Return "": there are no files to look at."""
         return ""
 
     def refresh(self) -> None:
-        """It does not come back."""
+        """Do nothing: a removed member does not come back."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 class GoneRows:
-    """Some of its rows."""
+    """Some rows of a removed member."""
 
     def __init__(self, member: Gone, numbers: range | NDArray[np.int64]) -> None:
         self._member, self.numbers = member, numbers
@@ -87,46 +87,46 @@ class GoneRows:
         return len(self.numbers)
 
     def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
-        """When and of what they were; InputError for all else."""
+        """Return a column that says when and of what the rows were; InputError for all others."""
         some = np.asarray(self.numbers)[first : None if count is None else first + count]
         values: NDArray[Any] = self._member.values(name)[some]
         return values
 
     def into(self, name: str, first: int, buffer: NDArray[Any], channels: Channels = None) -> NDArray[Any]:
-        """InputError."""
+        """Raise InputError: there is nothing to read."""
         self._member.lost()
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """InputError but for what is known."""
+        """As `Rows` has it for a column that is known; InputError for all others."""
         return self._member.values(name).dtype
 
     def has(self, name: str) -> bool:
-        """InputError but for what is known."""
+        """As `Rows` has it for a column that is known; InputError for all others."""
         return bool(self._member.values(name).size)
 
     def defined(self, name: str, row: int) -> bool:
-        """InputError but for what is known."""
+        """As `Rows` has it for a column that is known; InputError for all others."""
         return self.has(name)
 
     def all_defined(self, name: str) -> NDArray[np.bool_]:
-        """InputError but for what is known."""
+        """As `Rows` has it for a column that is known; InputError for all others."""
         return np.full(len(self), self.has(name))
 
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
-        """InputError but for what is known."""
+        """As `Rows` has it for a column that is known; InputError for all others."""
         return self._member.values(name).shape[1:]
 
     def where(self, mask: NDArray[np.bool_]) -> "GoneRows":
-        """Those rows where `mask` [row] is true."""
+        """Return the rows for which `mask` [row] is true."""
         return self._member.rows(np.asarray(self.numbers, np.int64)[mask])
 
     def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
-        """It says that it was removed."""
+        """Return the error that says that it was removed."""
         return InputError(f"{self._member.path}: was removed before it was imaged")
 
 
 def _values(part: Part, antennas: int) -> dict[str, NDArray[Any]]:
-    """The columns by which rows are found, as they were if each integration had all baselines and windows."""
+    """Return the columns by which rows are found, as they were if each integration had all baselines and windows."""
     windows = [number for number, here in enumerate(part.windows) if here >= 0]
     field = next(number for number, here in enumerate(part.fields) if here >= 0)
     pairs = _pairs(part.rows, antennas, len(windows))
@@ -154,7 +154,7 @@ def _values(part: Part, antennas: int) -> dict[str, NDArray[Any]]:
 
 
 def _pairs(rows: int, antennas: int, windows: int) -> NDArray[np.int32]:
-    """[baseline, 2] antennas, such that the rows are whole integrations; if no such way is known, they are one."""
+    """Return [baseline, 2] antennas, such that the rows are whole integrations; one integration if no way is known."""
     for made in (combinations_with_replacement, combinations):
         pairs = np.array(list(made(range(antennas), 2)), np.int32)
         if pairs.size and rows % (len(pairs) * windows) == 0:

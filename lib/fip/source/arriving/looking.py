@@ -1,4 +1,4 @@
-"""Looking into a member of a folder, in a process of its own: what is half-written may kill whoever reads it."""
+"""Looking into a member of a folder, in a process of its own: a half-written member may kill the process."""
 
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SPECTRUM = "WEIGHT_SPECTRUM"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A member that is whole."""
+    """What was seen in a member that is whole."""
 
     found: Found
     new: tuple[Thing, ...]  # what it has that the manifest lacks
@@ -29,14 +29,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """One that cannot be read, and perhaps later."""
+    """What is said of a member that cannot be read now, but perhaps later."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What is no recording, or not of this array."""
+    """What is said of a path that is no recording, or not of this array."""
 
     why: str
 
@@ -53,11 +53,11 @@ class Probe:
 
     @property
     def pid(self) -> int | None:
-        """Of the child, if there is one."""
+        """Return the process id of the child; None if there is none."""
         return self._child.pid if self._child else None
 
     def look(self, root: Path, path: str, manifest: Manifest) -> Outcome:
-        """What the member at a relative path is; whatever is wrong with it, that is said and not raised."""
+        """Return what the member at a relative path is; whatever is wrong with it, that is returned and not raised."""
         if self._child is None:
             self._child = Child.start()
         antennas, windows, fields = self._given
@@ -69,29 +69,29 @@ class Probe:
         except LostReaderError as error:
             self.close()
             return Unreadable(first_line(error))
-        except RuntimeError as error:  # what a child says of what FIP did not expect
+        except RuntimeError as error:  # what a child reports if something unexpected happened
             return Unreadable(first_line(error))
 
     def close(self) -> None:
-        """Ends the child."""
+        """End the child, if there is one."""
         if self._child:
             self._child.end()
         self._child, self._given = None, (False, 0, 0)
 
 
 _known = Manifest()
-"""Of the child: what the manifest has that members are described against. A child is for one folder."""
+"""The child's copy of the manifest, with which members are compared. A child is for one folder."""
 
 
 def _look_for_parent(path: Path, name: str, new: tuple[Thing, ...]) -> Outcome:
-    """In the child; the manifest has `new` since the last call."""
+    """Look into a member, in the child; `new` was added to the manifest since the last call."""
     for thing in new:
         _known.add(thing)
     return look_into(path, name, _known)
 
 
 def look_into(path: Path, name: str, manifest: Manifest) -> Outcome:
-    """What a member is, which has this name in the manifest. It may kill the process."""
+    """Return what a member is that has this name in the manifest. This may kill the process."""
     try:
         with closing(open_recording(path)) as member:
             return _seen(member, name, manifest)
@@ -118,7 +118,7 @@ def _seen(member: Recording, name: str, manifest: Manifest) -> Seen | Refused:
 
 
 def _last_row(member: Recording) -> float:
-    """Reads the last row of each column that may be imaged; its INTERVAL in s, 0 if it says none. UnreadableError."""
+    """Read the last row of each column that may be imaged; return its INTERVAL in s, 0 if none. UnreadableError."""
     last = len(member) - 1
     rows = member.rows(range(last, last + 1))
     visibilities = [name for name in member.complex_columns() if rows.defined(name, 0)]
@@ -134,7 +134,7 @@ def _last_row(member: Recording) -> float:
 
 
 def _what_else(path: Path) -> str:
-    """What a path is that cannot be opened as a recording; "" of what may come to be one."""
+    """Return what a path is that cannot be opened as a recording; "" if it may become one."""
     with suppress(OSError, InputError):
         if path.is_file():
             return (
@@ -161,5 +161,5 @@ def _is_other_table(path: Path) -> bool:
 
 
 def _less(path: Path, error: Exception) -> str:
-    """What is said of a path, without its name."""
+    """Return what an error says of a path, without its name."""
     return first_line(error).removeprefix(f"{path}: ")

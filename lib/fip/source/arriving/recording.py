@@ -1,7 +1,7 @@
 """A folder in which recordings arrive, as one recording that grows by groups of them.
 
-What is admitted is what the manifest's file holds, and that is written by the ventilator: a reading child proposes
-lines, and has the rows once they are in the file. So every child, and one that begins anew, has the same rows.
+The manifest's file holds what is admitted, and only the ventilator writes it. A reading child proposes lines, and has
+the rows once the lines are in the file. So every child, also one that begins anew, has the same rows.
 """
 
 import os
@@ -24,9 +24,9 @@ from fip.source.sources import is_named, open_recording
 from fip.source.tables.access import check_access
 from fip.source.tables.subtables import Window
 
-LOOKS_FOR = 1.0  # s in which members are looked into before the others are left for the next look
+LOOKS_FOR = 1.0  # s: members are looked into for so long; the others are left for the next look
 MOST_PROPOSED = 1000  # lines at a time
-SAID = 3  # names of each oddity in a look; of the others only how many there are
+SAID = 3  # names of each oddity that a look reports; the others are only counted
 _READ = 1 << 20  # bytes
 
 
@@ -52,13 +52,13 @@ class Arriving(Joined):
         self._taken, self._lines = 0, 0  # bytes and lines of the file that are in the manifest
         self._groups_counted, self._oddities_counted = 0, 0
         self._odd: dict[str, Oddity] = {}  # what became of members that were not imaged, by path
-        self._counts: Counter[Oddity] = Counter()  # of what is not said of such members
+        self._counts: Counter[Oddity] = Counter()  # of oddities that are not in `_odd`
         self._said: list[str] = []
         self._begin()
         self._take_lines()
 
     def _begin(self) -> None:
-        """Looks at the folder as if for the first time, and proposes nothing yet."""
+        """Look at the folder as if for the first time, and propose nothing yet."""
         self._probe.close()
         self._proposed: list[str] = []
         self._ahead = Manifest(self.manifest.antennas, [*self.manifest.windows], [*self.manifest.fields])
@@ -72,7 +72,7 @@ class Arriving(Joined):
         self._marked: float | None = None  # s of our clock, when the marker was seen first
 
     def refresh(self) -> None:
-        """Sees the groups that are in the file now; if there are no new ones, looks for what has arrived.
+        """Take the groups that are in the file now; if there are no new ones, look for what has arrived.
 
         UnreadableError if the folder cannot be read now; InputError if the file is no manifest.
         """
@@ -83,29 +83,29 @@ class Arriving(Joined):
             self._look(self._clock())
 
     def ended(self) -> bool | None:
-        """Whether the marker is there, and all that arrived is decided; None if not: then silence tells it."""
+        """Return True if the marker is there and all that arrived is decided; else None: then silence shows the end."""
         now = self._clock()
         over = self._over(now) and not self._admission.pending(now) and not self._proposed
         return True if over else None
 
     def arrivals(self) -> Arrivals:
-        """What has come, and what is proposed, as of the last refresh."""
+        """Return what has come, and what is proposed, as of the last refresh."""
         return Arrivals(self.proposed(), self.counts(), tuple(self._said), self.waiting())
 
     def proposed(self) -> tuple[str, ...]:
-        """Lines to be added to the file, in order: the first of them if there are very many."""
+        """Return the lines to be added to the file, in order: the first of them if there are very many."""
         return tuple(self._proposed[:MOST_PROPOSED])
 
     def counts(self) -> Mapping[Oddity, int]:
-        """How often there was each oddity, by what is in the file."""
+        """Return how often there was each oddity, by what is in the file."""
         return {**self._counts, **Counter(self._odd.values())}
 
     def waiting(self) -> str:
-        """What is waited for, in words; "" if nothing is."""
+        """Return what is waited for, in words; "" if nothing is."""
         return self._admission.waits(self._clock())
 
     def member(self, part: Part) -> Recording:
-        """An open member, or what is known of one that was removed. InputError if it cannot be read."""
+        """Return an open member, or what is known of one that was removed. InputError if it cannot be read."""
         try:
             return super().member(part)
         except InputError:
@@ -115,7 +115,7 @@ class Arriving(Joined):
             return Gone(path, part, self.antennas)
 
     def close(self) -> None:
-        """Releases the files."""
+        """Close the files and end the child."""
         super().close()
         self._probe.close()
         if self._file is not None:
@@ -125,7 +125,7 @@ class Arriving(Joined):
     # The file
 
     def _take_lines(self) -> None:
-        """What was added to the file."""
+        """Take the lines that were added to the file."""
         added = self._added()
         if not added:
             return
@@ -140,7 +140,7 @@ class Arriving(Joined):
             self._begin()
 
     def _added(self) -> bytes:
-        """Whole lines of the file that were not taken yet."""
+        """Return the whole lines of the file that were not taken yet."""
         if self._file is None:
             return "".join(f"{line}\n" for line in self._proposed).encode()
         added = b""
@@ -149,7 +149,7 @@ class Arriving(Joined):
         return added[: added.rfind(b"\n") + 1]
 
     def _count(self) -> None:
-        """The oddities of what was taken."""
+        """Count the oddities of what was taken."""
         for odd in self.manifest.oddities[self._oddities_counted :]:
             if odd.what == "out of order":
                 self._counts[odd.what] += 1
@@ -165,7 +165,7 @@ class Arriving(Joined):
     # The folder
 
     def _look(self, now: float) -> None:
-        """What has come, and whose turn it is."""
+        """Look at what has come, and propose the groups whose turn it is."""
         changes = self._scan.look(now)
         self._said += changes.said
         told: list[Group | Told] = []
@@ -183,7 +183,7 @@ class Arriving(Joined):
         self._propose(told)
 
     def _look_into(self, now: float) -> list[Told]:
-        """Looks into those that are settled."""
+        """Look into the members that are settled."""
         told: list[Told] = []
         whole = []
         for path in self._admission.to_open(now):
@@ -209,7 +209,7 @@ class Arriving(Joined):
         return told
 
     def _over(self, now: float) -> bool:
-        """Whether no more comes: the marker has been there for so long that all that came before it was seen."""
+        """Return whether no more comes: the marker has been there for so long that all that came before it was seen."""
         if not self._scan.marked:
             self._marked = None
         elif self._marked is None:

@@ -17,11 +17,11 @@ from fip.source.arriving.admission import Mark
 from fip.source.tables.other_formats import FOLDERS, IMAGES
 
 GRANULARITY = 2.0  # s: two changes within it may have the same time (FAT: 2 s; NFS, ext3: 1 s)
-DEEPEST = 8  # folders in one another
+DEEPEST = 8  # levels of nested folders
 MOST_FOLDERS = 10_000
-UNFINISHED = (".tmp", ".part")  # end names that are changed when their writer is done
-NAMED = ".ms"  # ends names of folders that come to be MeasurementSets, before anything is in them
-_TABLE = "table."  # begins names of casacore's files
+UNFINISHED = (".tmp", ".part")  # ends of names; the writer changes the name when it is done
+NAMED = ".ms"  # end of names of folders that become MeasurementSets, even before anything is in them
+_TABLE = "table."  # begin of names of casacore's files
 _SUBTABLES = frozenset(
     {
         "ANTENNA", "DATA_DESCRIPTION", "DOPPLER", "FEED", "FIELD", "FLAG_CMD", "FREQ_OFFSET", "HISTORY", "OBSERVATION",
@@ -32,18 +32,18 @@ _SUBTABLES = frozenset(
 
 @dataclass(slots=True)
 class _Folder:
-    """One that is no member."""
+    """A folder that is no member."""
 
     depth: int
     changed: int = -1  # its time of change when it was looked at last
     since: float = 0.0  # s of our clock, when that was seen first
     read: float = -1.0  # s of our clock; below 0: it is to be read
-    names: set[str] = field(default_factory=set)  # of what is in it and known
+    names: set[str] = field(default_factory=set)  # of known things in it
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Since the look before. Paths are relative to the folder, and sorted."""
+    """What changed since the look before. Paths are relative to the folder, and sorted."""
 
     appeared: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
@@ -52,15 +52,15 @@ class Changes:
 
 
 class Scan:
-    """Of one folder; it remembers what was there."""
+    """Scans one folder, and remembers what was there."""
 
     def __init__(self, root: Path, marker: str, is_recording: Callable[[str], bool]) -> None:
-        """`is_recording` tells by its name whether a path is one that FIP opens, beside MeasurementSets."""
+        """`is_recording` says, by a path's name, whether FIP opens it: for formats other than MeasurementSets."""
         self._root, self._marker, self._is_recording = str(root), marker, is_recording
         self._folders = {"": _Folder(0)}  # by path, parents first
         self._members: set[str] = set()
         self._absorbed: set[str] = set()  # what was taken for members, and is a part of one
-        self._refused: set[str] = set()  # folders of which it was said that they cannot be read
+        self._refused: set[str] = set()  # folders that were reported as unreadable
         self._said: list[str] = []
 
     def __len__(self) -> int:
@@ -68,11 +68,11 @@ class Scan:
 
     @property
     def marked(self) -> bool:
-        """Whether the marker is there."""
+        """Return whether the marker is there."""
         return bool(self._marker) and self._marker in self._folders[""].names
 
     def look(self, now: float) -> Changes:
-        """What has come and gone; `now` in s of a clock that never goes back.
+        """Return what has come and gone; `now` in s of a clock that never goes back.
 
         UnreadableError if the folder itself cannot be read now; InputError if there are too many in it.
         """
@@ -89,19 +89,19 @@ class Scan:
         return Changes(_sorted(new), _sorted(gone - parts), _sorted(parts), tuple(self._said))
 
     def _to_read(self, path: str, folder: _Folder, now: float) -> bool:
-        """Whether a folder changed, or may have changed after it was read, by a clock that had not ticked."""
+        """Return whether a folder changed, or may have changed after it was read, by a clock that had not ticked."""
         try:
             changed = os.stat(self._at(path)).st_mtime_ns  # noqa: PTH116 a Path for each costs more than the call
         except OSError as error:
             if not path:
                 raise UnreadableError(f"{self._root}: {error.strerror}: is its disk there?") from None
-            return False  # what became of it, the folder that it is in tells
+            return False  # the folder above shows what became of it
         if changed != folder.changed:
             folder.changed, folder.since, folder.read = changed, now, -1.0
         return folder.read < 0 or folder.read < folder.since + GRANULARITY <= now
 
     def _read(self, path: str, now: float) -> Iterable[str]:
-        """Reads one folder; returns those in it that are to be read next."""
+        """Read one folder; return those in it that are to be read next."""
         folder = self._folders.get(path)
         if folder is None:  # it turned out to be a part of a member
             return ()
@@ -137,9 +137,9 @@ class Scan:
             self._said.append(f"{self._root}/{path}: {error.strerror}: what arrives there is not seen")
 
     def _member_with(self, path: str, names: set[str]) -> str | None:
-        """The member that a folder with these names in it is, or is a subtable of; None if it is none.
+        """Return the member that a folder with these names in it is, or is a subtable of; None if it is neither.
 
-        What is in a table is copied in any order. "" if it is a table of the folder itself, in which all arrive.
+        The files of a table are copied in any order. "" if it is a table of the folder itself, in which all arrive.
         """
         if not path:
             return None
@@ -152,7 +152,7 @@ class Scan:
         return path if any(name.startswith(_TABLE) for within in subtables for name in within) else None
 
     def _take(self, folder: _Folder, above: str, name: str, now: float) -> Iterator[str]:
-        """Something new in a folder; its path if it is to be read itself."""
+        """Take something new in a folder; yield its path if it is to be read itself."""
         path = _join(above, name)
         try:
             found = os.stat(self._at(path))  # noqa: PTH116
@@ -172,13 +172,13 @@ class Scan:
             yield path
 
     def _absorb(self, path: str) -> None:
-        """A folder is a member; what was taken for members in it is a part of it."""
+        """Take a folder as a member; what was taken for members in it is a part of it."""
         self._absorbed.update(each for each in self._members if each.startswith(path + "/"))
         self._forget(path)
         self._members.add(path)
 
     def _forget(self, path: str) -> None:
-        """A path, and all below it."""
+        """Forget a path, and all below it."""
         self._members.discard(path)
         if self._folders.pop(path, None) is not None:
             for each in [each for each in self._folders if each.startswith(path + "/")]:
@@ -190,7 +190,7 @@ class Scan:
 
 
 def mark(path: str) -> Mark | None:
-    """What the files of a member look like now; None if one of them went at that moment.
+    """Return what the files of a member look like now; None if one of them went at that moment.
 
     The files in which readers leave marks do not count.
     """
@@ -201,7 +201,7 @@ def mark(path: str) -> Mark | None:
         return (("", found.st_size, found.st_mtime_ns),)
     except FileNotFoundError:
         return None
-    except OSError as error:  # whoever looks into it is told the same
+    except OSError as error:  # whoever looks into it gets the same error
         return ((error.strerror or "", 0, 0),)
 
 

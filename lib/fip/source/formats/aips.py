@@ -19,12 +19,12 @@ _FRAMES: Mapping[tuple[str, float | None], str] = {
 
 
 def correlations(codes: Iterable[float]) -> tuple[str, ...]:
-    """Their names; a number that FIP does not know stands for itself."""
+    """Return the names of correlations; a number that FIP does not know stands for itself."""
     return tuple(CORRELATIONS.get(round(code), f"STOKES {code:g}") for code in codes)
 
 
 def frame_of(where: str, name: str, equinox: float | None) -> str:
-    """casacore's name of a frame. InputError if FIP cannot image in it."""
+    """Return casacore's name of a frame. InputError if FIP cannot image in it."""
     name = name.strip().lower()
     given = None if name in ("icrs", "galactic") else equinox
     default = {"fk5": 2000.0, "fk4": 1950.0}.get(name)

@@ -1,8 +1,8 @@
-"""A recording whose samples stay in its file, of which each row has the samples of all windows of a setup.
+"""A recording whose samples stay in its file, in which each row has the samples of all windows of a setup.
 
-A row of FIP has one window. So a stored row is as many rows here as a setup has windows: of stored rows that follow
-each other with one TIME and setup first all of the first window, then all of the second. What is small is in memory,
-[stored row]; what is large is read, or mapped, when it is asked for.
+A row of FIP has one window. So a stored row is as many rows here as a setup has windows. Stored rows that follow each
+other with one TIME and setup give first all rows of the first window, then all of the second. What is small is in
+memory, [stored row]; what is large is read, or mapped, when it is asked for.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ Picks: TypeAlias = slice | NDArray[np.int64]
 """Stored rows, ascending."""
 
 UNREADABLE = (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
-"""What libraries raise on damaged files."""
+"""The exceptions that libraries raise on damaged files."""
 
 _ZERO = ("SCAN_NUMBER", "OBSERVATION_ID", "ARRAY_ID", "FIELD_ID")
 
@@ -36,11 +36,11 @@ class Samples(Protocol):
     dtype: np.dtype[Any]
 
     def read(self, rows: Picks, part: int, first: int, buffer: NDArray[Any]) -> None:
-        """Fills `buffer` [row, channel, correlation]: of window `part` of the setup, channels from `first` on."""
+        """Fill `buffer` [row, channel, correlation] from window `part` of the setup, channels from `first` on."""
 
 
 class StoredRecording(WholeRecording):
-    """See above."""
+    """A recording whose stored rows have all windows of a setup, as the module says."""
 
     def __init__(
         self,
@@ -72,35 +72,35 @@ class StoredRecording(WholeRecording):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of its columns."""
+        """Return the names of all columns."""
         return (*self.small, "DATA_DESC_ID", "WEIGHT", *self.samples)
 
     @property
     def beam_columns(self) -> tuple[str, ...]:
-        """It has one beam."""
+        """Return (): the recording has one beam."""
         return ()
 
     def __len__(self) -> int:
         return self.stored * self.parts
 
     def rows(self, numbers: range | NDArray[np.int64]) -> Rows:
-        """Rows by number, ascending."""
+        """Return rows by number, ascending."""
         return StoredRows(self, numbers)
 
     def complex_columns(self) -> tuple[str, ...]:
-        """The names of the columns that hold visibilities."""
+        """Return the names of the columns that hold visibilities."""
         return tuple(name for name, each in self.samples.items() if each.dtype.kind == "c")
 
     def complete_rows(self) -> int | None:
-        """All."""
+        """Return the number of all rows: every row is complete."""
         return len(self)
 
     def close(self) -> None:
-        """Releases the file."""
+        """Close the file that holds the samples."""
         self._close()
 
     def of(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The stored rows of some rows, and which windows of their setups."""
+        """Return the stored rows of some rows, and which windows of their setups they are."""
         if self.parts == 1:
             return numbers, np.zeros_like(numbers)
         begin, length = self._blocks
@@ -110,7 +110,7 @@ class StoredRecording(WholeRecording):
 
     @cached_property
     def _blocks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where stored rows of another TIME or setup begin, and how many there are of each."""
+        """Return the first stored row of each run of one TIME and setup, and how many rows each run has."""
         time, setup = self.small["TIME"], self.small["SETUP"]
         changes = (time[1:] != time[:-1]) | (setup[1:] != setup[:-1])
         begin = np.append(0, np.flatnonzero(changes) + 1).astype(np.int64)
@@ -118,7 +118,7 @@ class StoredRecording(WholeRecording):
 
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:
-        """Turns what libraries raise into an InputError that names the file and `what` was read."""
+        """Turn what libraries raise into an InputError that names the file and `what` was read."""
         try:
             yield
         except UNREADABLE as error:
@@ -129,7 +129,7 @@ class StoredRows(FullRows[StoredRecording]):
     """Some rows, as `Rows` has them."""
 
     def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
-        """[row, ...] of a column, some rows and channels of it."""
+        """Return [row, ...] of a column, some rows and channels of it."""
         end = len(self) if count is None else first + count
         if name not in self._recording.samples:
             return self._small(name, first, end)
@@ -139,7 +139,7 @@ class StoredRows(FullRows[StoredRecording]):
         return self.into(name, first, made, channels)
 
     def into(self, name: str, first: int, buffer: NDArray[Any], channels: Channels = None) -> NDArray[Any]:
-        """The same of a column of samples, into `buffer`. All rows must be of one window."""
+        """Read the same of a column of samples into `buffer`. All rows must be of one window."""
         stored, part = self._of(first, first + len(buffer))
         if not (self._numbers_of(stored, part) == self._window(first).number).all():
             raise InputError(f"{self._recording.path}: rows of several windows were to be read at once")
@@ -149,11 +149,11 @@ class StoredRows(FullRows[StoredRecording]):
         return buffer
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """That of a column of samples."""
+        """Return the dtype of a column of samples."""
         return self._recording.samples[name].dtype
 
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
-        """Shape of the first row's cell; None if there is no such column."""
+        """Return the shape of the first row's cell; None if there is no such column."""
         if not self.has(name):
             return None
         if name in self._recording.samples:
@@ -161,14 +161,14 @@ class StoredRows(FullRows[StoredRecording]):
         return self._small(name, 0, 1).shape[1:]
 
     def where(self, mask: NDArray[np.bool_]) -> Rows:
-        """Those rows where `mask` [row] is true."""
+        """Return the rows for which `mask` [row] is true."""
         return StoredRows(self._recording, as_array(self.numbers)[mask])
 
     def _of(self, first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return self._recording.of(as_array(self.numbers[first:end]))
 
     def _numbers_of(self, stored: NDArray[np.int64], part: NDArray[np.int64]) -> NDArray[np.int64]:
-        """DATA_DESC_ID."""
+        """Return the DATA_DESC_ID of each row."""
         numbers: NDArray[np.int64] = self._recording.small["SETUP"][stored] * self._recording.parts + part
         return numbers
 
@@ -176,7 +176,7 @@ class StoredRows(FullRows[StoredRecording]):
         return self._recording.window(int(self._numbers_of(*self._of(row, row + 1))[0]))
 
     def _small(self, name: str, first: int, end: int) -> NDArray[Any]:
-        """Of a column that has no samples."""
+        """Read some rows of a column that has no samples."""
         stored, part = self._of(first, end)
         if name == "DATA_DESC_ID":
             return self._numbers_of(stored, part).astype(np.int32)
@@ -187,7 +187,7 @@ class StoredRows(FullRows[StoredRecording]):
 
 
 def as_picks(rows: NDArray[np.int64]) -> Picks:
-    """A slice if the rows are evenly apart."""
+    """Return the rows as a slice if they are evenly apart, else as they are."""
     if len(rows) == 1:
         return slice(int(rows[0]), int(rows[0]) + 1)
     step = int(rows[1] - rows[0])
@@ -196,7 +196,7 @@ def as_picks(rows: NDArray[np.int64]) -> Picks:
 
 
 def _all_columns(given: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """All that an image needs; those that are made up take no memory."""
+    """Return all columns that an image needs; those that are made up take no memory."""
     rows = (len(given["TIME"]),)
     made: dict[str, NDArray[Any]] = {name: np.broadcast_to(np.int32(0), rows) for name in (*_ZERO, "SETUP")}
     made |= {"FLAG_ROW": np.broadcast_to(False, rows)} | dict(given)

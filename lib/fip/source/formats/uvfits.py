@@ -2,7 +2,7 @@
 
 The format is that of AIPS Memo 117 (Greisen 2009). There uvw, in seconds, and visibilities have the signs of a
 MeasurementSet: casacore's importer takes both as they are, and pyuvdata mirrors both alike. Groups are read where they
-lie, a row at a time; of what describes them 70 bytes a group are kept.
+lie, a row at a time; 70 bytes a group are kept of what describes them.
 """
 
 import warnings
@@ -26,19 +26,19 @@ SPEED_OF_LIGHT = 299792458.0
 _NUMBERS = {16: ">i2", 32: ">i4", -32: ">f4", -64: ">f8"}  # by BITPIX
 _AXES = ("IF", "FREQ", "STOKES", "COMPLEX")
 _MOST_AXES = 9  # more are a garbled number
-_MOST_PARAMETERS = 999  # of groups: PTYPE has three digits
+_MOST_PARAMETERS = 999  # of a group: PTYPE has three digits
 _OF_256 = 65536  # from here on a baseline is counted by 2048, as Miriad does
 
 
 def is_uvfits(path: Path) -> bool:
-    """Whether a FITS file has groups of visibilities. InputError if its header cannot be read."""
+    """Return whether a FITS file has groups of visibilities. InputError if its header cannot be read."""
     with _reading(path), path.open("rb") as file:
         header = fits.Header.fromfile(file)
         return int(header.get("NAXIS", 0)) <= _MOST_AXES and bool(_uvw_names(header))
 
 
 def open_uvfits(path: Path, growing: bool) -> Recording:
-    """A file as a recording. InputError if it cannot be imaged."""
+    """Open a file as a recording. InputError if it cannot be imaged."""
     if growing:
         raise InputError(f"{path}: a UVFITS file arrives whole: leave --follow out, or follow its folder")
     with _reading(path), path.open("rb") as begun, fits.open(begun, memmap=True) as file:
@@ -79,7 +79,7 @@ class _Groups:
         self.shape = self.samples.shape[1:4]  # windows, channels, correlations
 
     def _in_order(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """Axes by their names; what else there is must be of length 1."""
+        """Put the axes in order by their names; all others must be of length 1."""
         last = int(self.header["NAXIS"])
         at = {str(self.header.get(f"CTYPE{axis}", "")).strip().upper(): 1 + last - axis for axis in range(2, last + 1)}
         missing = [name for name in _AXES[1:] if name not in at]
@@ -99,11 +99,11 @@ class _Groups:
         return kept if "IF" in at else kept[:, None]
 
     def has(self, name: str) -> bool:
-        """Whether groups have a parameter."""
+        """Return whether groups have a parameter."""
         return name in self.names
 
     def parameter(self, name: str, less: float = 0.0) -> NDArray[np.float64]:
-        """[group] the sum of the parameters of this name, less a number: before they are rounded to its size."""
+        """Return [group] the sum of the parameters of this name, less a number, subtracted before they are rounded."""
         total = np.zeros(len(self._about))
         zero = -less
         for at, each in enumerate(self.names, start=1):
@@ -114,7 +114,7 @@ class _Groups:
 
 
 def _columns(groups: _Groups, tables: Tables) -> dict[str, NDArray[Any]]:
-    """What describes the rows."""
+    """Return the columns that describe the rows. InputError if u, v, w or times are of a kind that FIP cannot use."""
     names = _uvw_names(groups.header)
     frames = {name.strip("UVW").strip("-") for name in names}
     if not frames <= {"", "SIN"}:
@@ -142,7 +142,7 @@ def _columns(groups: _Groups, tables: Tables) -> dict[str, NDArray[Any]]:
 
 
 def _uvw_names(header: Any) -> list[str]:
-    """The parameters u, v and w of groups; [] of a file that has none. InputError if they are in other frames."""
+    """Return the names of the parameters u, v and w of groups; [] if the file has none."""
     count = int(header.get("PCOUNT", 0))
     if header.get("GROUPS") is not True or count > _MOST_PARAMETERS:
         return []
@@ -152,7 +152,7 @@ def _uvw_names(header: Any) -> list[str]:
 
 
 def _antennas(groups: _Groups, tables: Tables) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Both antennas of each group, as rows of the table of antennas. InputError if there are several arrays."""
+    """Return both antennas of each group, as rows of the table of antennas. InputError if there are several arrays."""
     if groups.has("ANTENNA1") and groups.has("ANTENNA2"):
         first, second = groups.parameter("ANTENNA1"), groups.parameter("ANTENNA2")
         array = groups.parameter("SUBARRAY") if groups.has("SUBARRAY") else np.ones(len(first))
@@ -180,7 +180,7 @@ class _Numbers:
         self.groups = groups
 
     def of(self, rows: Picks, part: int, first: int, buffer: NDArray[Any]) -> NDArray[Any]:
-        """As `Samples.read` is asked."""
+        """Return the numbers that `Samples.read` is asked for."""
         here: NDArray[Any] = self.groups.samples[:, part, first : first + buffer.shape[1]][rows]
         plain = self.groups.scale == 1 and self.groups.zero == 0
         return here if plain else here * self.groups.scale + self.groups.zero
@@ -192,7 +192,7 @@ class _Visibilities(_Numbers):
         self.dtype = np.dtype(np.complex128 if groups.samples.dtype.itemsize == 8 else np.complex64)
 
     def read(self, rows: Picks, part: int, first: int, buffer: NDArray[Any]) -> None:
-        """As `Samples`."""
+        """Read visibilities, as `Samples` has it."""
         found = self.of(rows, part, first, buffer)
         buffer.real, buffer.imag = found[..., 0], found[..., 1]
 
@@ -201,7 +201,7 @@ class _Flags(_Numbers):
     dtype = np.dtype(bool)
 
     def read(self, rows: Picks, part: int, first: int, buffer: NDArray[Any]) -> None:
-        """As `Samples`: what has no positive weight is flagged."""
+        """Read flags, as `Samples` has it: what has no positive weight is flagged."""
         buffer[...] = ~(self.of(rows, part, first, buffer)[..., 2] > 0)
 
 
@@ -209,7 +209,7 @@ class _NoFlags(_Numbers):
     dtype = np.dtype(bool)
 
     def read(self, rows: Picks, part: int, first: int, buffer: NDArray[Any]) -> None:
-        """As `Samples`, of a file without weights."""
+        """Read flags, as `Samples` has it, of a file without weights: nothing is flagged."""
         buffer[...] = False
 
 
@@ -217,13 +217,13 @@ class _Weights(_Numbers):
     dtype = np.dtype(np.float32)
 
     def read(self, rows: Picks, part: int, first: int, buffer: NDArray[Any]) -> None:
-        """As `Samples`: those of flagged samples are negative on file."""
+        """Read weights, as `Samples` has it: those of flagged samples are negative on file."""
         buffer[...] = np.abs(self.of(rows, part, first, buffer)[..., 2])
 
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """What astropy raises is an InputError; of what it warns nothing matters that is not checked."""
+    """Turn what astropy raises into an InputError; ignore its warnings, as all that matters is checked."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

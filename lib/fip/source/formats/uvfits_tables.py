@@ -20,7 +20,7 @@ _HEADER_FIELD = 0  # FIELD_ID of a file that has no table of sources
 
 @dataclass
 class Tables:
-    """Header and tables of an open file. InputError of one line for what they lack."""
+    """Header and tables of an open file. What they lack raises an InputError of one line."""
 
     path: Path
     header: Any
@@ -28,18 +28,18 @@ class Tables:
     subarray: int = field(default=1)
 
     def text(self, name: str) -> str:
-        """Of the header; "" if it is not there."""
+        """Return a text of the header; "" if it is not there."""
         return str(self.header.get(name, "")).strip()
 
     def table(self, name: str) -> Any:
-        """The first table of a name, of AN that of the subarray; None if there is none."""
+        """Return the first table of a name, for AN that of the subarray; None if there is none."""
         found = [each for each in self.file[1:] if str(each.name).strip().upper() == f"AIPS {name}"]
         if name == "AN":
             found = [each for each in found if each.ver == self.subarray] or found
         return found[0] if found else None
 
     def column(self, name: str, column: str) -> NDArray[Any] | None:
-        """Of a table, native numbers or text; None if it, or the table, is not there."""
+        """Return a column of a table, native numbers or text; None if it, or the table, is not there."""
         table = self.table(name)
         if table is None:
             return None
@@ -50,7 +50,7 @@ class Tables:
         return values.astype(values.dtype.newbyteorder("="))
 
     def needed(self, name: str, column: str) -> NDArray[Any]:
-        """The same, of a column that must be there."""
+        """Return a column of a table, which must be there."""
         found = self.column(name, column)
         if found is None:
             raise InputError(f"{self.path}: has no {column} in table AIPS {name}")
@@ -58,24 +58,24 @@ class Tables:
 
     @property
     def sources(self) -> bool:
-        """Whether it has a table of sources."""
+        """Return whether it has a table of sources."""
         return self.table("SU") is not None
 
     @property
     def telescope(self) -> str:
-        """By the header, else the table of antennas."""
+        """Return the telescope's name by the header, else by the table of antennas."""
         table = self.table("AN")
         return self.text("TELESCOP") or ("" if table is None else str(table.header.get("ARRNAM", "")).strip())
 
     @property
     def time_scale(self) -> str:
-        """Of DATE: CASA writes TIMSYS, and IAT is TAI."""
+        """Return the time scale of DATE: CASA writes TIMSYS, and IAT is TAI."""
         table = self.table("AN")
         given = {} if table is None else table.header
         return str(given.get("TIMESYS", given.get("TIMSYS", "UTC"))).strip().upper() or "UTC"
 
     def antenna_rows(self, numbers: NDArray[np.float64]) -> NDArray[np.int32]:
-        """Rows of the table of antennas of these numbers."""
+        """Return the rows of the table of antennas that have these numbers."""
         known = np.asarray(self.needed("AN", "NOSTA"), np.int64)
         order, asked = np.argsort(known, kind="stable"), numbers.astype(np.int64)
         at = order[np.minimum(np.searchsorted(known, asked, sorter=order), known.size - 1)]
@@ -85,7 +85,7 @@ class Tables:
         return at.astype(np.int32)
 
     def setup_of(self, selected: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Rows of the table of frequencies that groups select, by FREQSEL; it may be left out if there is one."""
+        """Return the rows of the table of frequencies that groups select, by FREQSEL; one row needs no table."""
         known = self.column("FQ", "FRQSEL")
         if known is None:
             return np.zeros(len(selected), np.int64)
@@ -98,7 +98,7 @@ class Tables:
         return made
 
     def axis(self, name: str) -> tuple[float, float, float]:
-        """CRVAL, CRPIX and CDELT of an axis of the header."""
+        """Return CRVAL, CRPIX and CDELT of an axis of the header."""
         for at in range(2, int(self.header["NAXIS"]) + 1):
             if self.text(f"CTYPE{at}").upper() == name:
                 crval, crpix, cdelt = (float(self.header.get(f"{key}{at}", 1)) for key in ("CRVAL", "CRPIX", "CDELT"))
@@ -107,7 +107,7 @@ class Tables:
 
 
 def read_windows(tables: Tables, shape: tuple[int, ...]) -> list[Window]:
-    """Of all setups, each with as many windows as there are IFs; `shape` is (IFs, channels, correlations)."""
+    """Read the windows of all setups, each with as many as there are IFs; `shape` is (IFs, channels, correlations)."""
     ifs, channels, hands = shape
     reference, at, step = tables.axis("FREQ")
     first, _, next_ = tables.axis("STOKES")
@@ -136,7 +136,7 @@ def read_windows(tables: Tables, shape: tuple[int, ...]) -> list[Window]:
 
 
 def read_fields(tables: Tables, used: Sequence[int]) -> list[Field]:
-    """Those that are used: of the table of sources, or the one of the header."""
+    """Read the fields that are used: of the table of sources, or the one of the header."""
     if not tables.sources or list(used) == [_HEADER_FIELD]:
         name = tables.text("OBJECT")
         where = f"{tables.path}: field {_HEADER_FIELD} ({name})"
@@ -163,14 +163,17 @@ def read_fields(tables: Tables, used: Sequence[int]) -> list[Field]:
 
 
 def _frame(where: str, tables: Tables, equinox: Any) -> str:
-    """By what the header says, else the equinox: of 1950 it is FK4, as AIPS has it; pyuvdata once wrote PHSFRAME."""
+    """Return the frame that the header says, else that of the equinox: FK4 for 1950, as in AIPS.
+
+    pyuvdata once wrote PHSFRAME.
+    """
     year = float(equinox) if equinox is not None and float(equinox) > 0 else None
     said = next((tables.text(name) for name in ("PHSFRAME", "RADESYS", "RADESYSA") if tables.text(name)), "")
     return frame_of(where, said or ("fk4" if year == 1950 else "fk5"), year)
 
 
 def read_antennas(tables: Tables) -> Antennas:
-    """Names, positions on Earth, diameters, mounts and the angles of feeds, as far as they are said."""
+    """Read names, positions on Earth, diameters, mounts and the angles of feeds, as far as they are said."""
     names = tuple(str(each).replace("\0", "").strip() for each in tables.needed("AN", "ANNAME"))
     given = tables.column("AN", "DIAMETER")
     mounts, angles = tables.column("AN", "MNTSTA"), tables.column("AN", "POLAA")
@@ -187,7 +190,10 @@ def read_antennas(tables: Tables) -> Antennas:
 
 
 def _positions(tables: Tables, antennas: int) -> NDArray[np.float64]:
-    """[antenna, 3] m, ITRF. STABXYZ is about ARRAYX, ..., with x through the meridian there; without these as it is."""
+    """Return positions [antenna, 3] in m, ITRF.
+
+    STABXYZ is about ARRAYX, ..., with x through the meridian there; without these it is taken as it is.
+    """
     header = tables.table("AN").header
     place = np.asarray(tables.needed("AN", "STABXYZ"), np.float64).reshape(antennas, 3)
     if str(header.get("XYZHAND", "RIGHT")).strip().upper() == "LEFT":

@@ -25,18 +25,18 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 SPEED_OF_LIGHT = 299792458.0
 _CACHE = 16 << 20  # bytes of chunks kept of each dataset: a chunk often has several integrations
 _SLOTS = 20011  # of that cache; a prime, a hundred times the chunks
-_RUNS = 32  # stretches of rows that are read one by one; of more all between the first and the last is read
+_RUNS = 32  # stretches of rows that are read one by one; if there are more, all from first to last is read
 _BITSHUFFLE = "32008"
 
 
 def is_uvh5(path: Path) -> bool:
-    """Whether a file that begins as HDF5 has the group Header. InputError if it cannot be opened."""
+    """Return whether a file that begins as HDF5 has the group Header. InputError if it cannot be opened."""
     with _open(path) as file:
         return "Header" in file
 
 
 def open_uvh5(path: Path, growing: bool) -> Recording:
-    """A file as a recording. InputError if it cannot be imaged."""
+    """Open a file as a recording. InputError if it cannot be imaged."""
     if growing:
         raise InputError(
             f"{path}: a UVH5 file arrives whole: leave --follow out, or follow the folder that it comes to"
@@ -44,7 +44,7 @@ def open_uvh5(path: Path, growing: bool) -> Recording:
     file = _opened(path)
     try:
         return _recording(path, file)
-    except (*UNREADABLE, AttributeError) as error:  # the last, of a group that should be a number, or the other way
+    except (*UNREADABLE, AttributeError) as error:  # the last one: a group in place of a number, or the reverse
         file.close()
         raise InputError(f"{path}: cannot be read as UVH5: {first_line(error)}") from None
     except BaseException:
@@ -84,14 +84,14 @@ class _Nothing:
 
 
 class _Stored:
-    """A dataset [row, channel of all windows, correlation], or [row, 1, channel, correlation] as it once was."""
+    """A dataset [row, channel of all windows, correlation], or [row, 1, channel, correlation] in older files."""
 
     def __init__(self, dataset: Any, split: Split, dtype: np.dtype[Any]) -> None:
         self.dataset, self.split, self.dtype = dataset, split, dtype
         self._direct = dataset.dtype == dtype
 
     def read(self, rows: Picks, part: int, first: int, buffer: NDArray[Any]) -> None:
-        """As `Samples`."""
+        """Read samples, as `Samples` has it."""
         wanted = self.split.channels[part][first : first + buffer.shape[1]]
         low, high = int(wanted.min()), int(wanted.max()) + 1
         whole = high - low == wanted.size and (wanted[0] == low)
@@ -107,7 +107,7 @@ class _Stored:
         return np.s_[rows, low:high, :] if self.dataset.ndim == 3 else np.s_[rows, 0, low:high, :]
 
     def _plain(self, found: NDArray[Any]) -> NDArray[Any]:
-        """Integers of correlators, real and imaginary, as complex numbers."""
+        """Return real and imaginary integers of correlators as complex numbers, and other values as they are needed."""
         if found.dtype.names:
             made = np.empty(found.shape, self.dtype)
             made.real, made.imag = (found[name] for name in found.dtype.names)
@@ -124,7 +124,7 @@ class _Visibilities(_Stored):
         self.scale, self.delay = scale, delay
 
     def read(self, rows: Picks, part: int, first: int, buffer: NDArray[Any]) -> None:
-        """As `Samples`."""
+        """Read visibilities, as `Samples` has it: mirrored, and with the delay."""
         super().read(rows, part, first, buffer)
         np.conjugate(buffer, out=buffer)
         if self.scale != 1:
@@ -136,7 +136,7 @@ class _Visibilities(_Stored):
 
 
 def _runs(rows: Picks, count: int) -> Iterator[tuple[slice, Any]]:
-    """What to read of `count` rows, and where they go: few long stretches, as HDF5 takes a while for each."""
+    """Yield the places of `count` rows and what to read: few long stretches, as HDF5 takes a while for each."""
     if isinstance(rows, slice):
         yield slice(0, count), rows
         return
@@ -160,7 +160,7 @@ def _dataset(path: Path, group: Any, name: str, shape: tuple[int, int, int]) -> 
         raise InputError(f"{path}: Data/{name} has the shape {found.shape}, but by its header it is {shape}")
     for number in _filters(found):
         with suppress(ImportError):
-            import_module("hdf5plugin")  # it brings the filters that HDF5 has not
+            import_module("hdf5plugin")  # it brings the filters that HDF5 lacks
         if not _known(int(number)):
             what = "bitshuffle" if number == _BITSHUFFLE else "its own"
             raise InputError(
@@ -171,7 +171,7 @@ def _dataset(path: Path, group: Any, name: str, shape: tuple[int, int, int]) -> 
 
 
 def _filters(dataset: Any) -> Sequence[str]:
-    """The numbers of the filters that are in no HDF5."""
+    """Return the numbers of the filters that are in no HDF5."""
     plist = dataset.id.get_create_plist()
     return [str(plist.get_filter(at)[0]) for at in range(plist.get_nfilters()) if plist.get_filter(at)[0] >= 256]
 
@@ -192,7 +192,7 @@ def _open(path: Path) -> Iterator[Any]:
 
 
 def _opened(path: Path) -> Any:
-    """An HDF5 file, open without a lock: reading takes none and waits for none."""
+    """Open an HDF5 file without a lock: reading takes none and waits for none."""
     try:
         import h5py
     except ImportError:

@@ -1,4 +1,4 @@
-"""What the header of a UVH5 file describes: rows, windows, fields, antennas. Of h5py it knows what it is given."""
+"""What the header of a UVH5 file describes: rows, windows, fields, antennas. It does not import h5py."""
 
 import json
 import math
@@ -32,7 +32,7 @@ _STANDS = 1e-6  # rad, 0.2 arcsec
 
 
 class Header:
-    """The group Header. InputError of one line for what it lacks."""
+    """The group Header. What it lacks raises an InputError of one line."""
 
     def __init__(self, path: Path, group: Any) -> None:
         self.path, self._group = path, group
@@ -41,30 +41,30 @@ class Header:
         return name in self._group
 
     def get(self, name: str) -> Any:
-        """A value as it is stored; a group as a group."""
+        """Return a value as it is stored; a group as a group."""
         found = self._group.get(name)
         if found is None:
             raise InputError(f"{self.path}: its header has no {name}")
         return found[()] if hasattr(found, "dtype") else found
 
     def array(self, name: str) -> NDArray[Any]:
-        """One that must be there."""
+        """Return an array that must be there."""
         return np.asarray(self.get(name))
 
     def count(self, name: str) -> int:
-        """A whole number that must be there."""
+        """Return a whole number that must be there."""
         return int(self.array(name))
 
     def text(self, name: str) -> str:
-        """ "" if it is not there."""
+        """Return a text; "" if it is not there."""
         return as_text(self.get(name)) if name in self else ""
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list that must be there."""
+        """Return a list of texts that must be there."""
         return tuple(as_text(each) for each in self.array(name))
 
     def check_version(self) -> None:
-        """InputError if it is a later format, of which something may mean something else."""
+        """Raise InputError if it is a later format, in which something may have another meaning."""
         version = self.text("version")
         if version and version not in VERSIONS:
             raise InputError(
@@ -73,7 +73,7 @@ class Header:
 
     @cached_property
     def catalogue(self) -> Mapping[int, Mapping[str, Any]]:
-        """What is said of each phase centre, by its number: as version 1.1 has it, as 1.0 did, or as 0.1."""
+        """Return what is said of each phase centre, by its number: from version 1.1, 1.0 or 0.1."""
         if "phase_center_catalog" not in self:
             return {0: self._only_centre()}
         made = {}
@@ -86,7 +86,7 @@ class Header:
         return made
 
     def _only_centre(self) -> dict[str, Any]:
-        """That of version 0.1."""
+        """Return the phase centre of version 0.1."""
         about: dict[str, Any] = {"cat_name": self.text("object_name"), "cat_type": "unprojected"}
         if self.text("phase_type") != "phased":
             return about
@@ -100,21 +100,21 @@ class Header:
 
 
 def as_text(value: Any) -> str:
-    """Bytes, or text."""
+    """Return bytes or any value as text."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """How the channels of the file are those of windows."""
+    """How the channels of the file belong to windows."""
 
     windows: tuple[Window, ...]
-    channels: tuple[NDArray[np.int64], ...]  # [window] of its channels, in the order that `Window` calls that on file
+    channels: tuple[NDArray[np.int64], ...]  # [window] of its channels, in the order that `Window` calls "on file"
     frequency: NDArray[np.float64]  # [channel of the file] Hz
 
 
 def read_windows(header: Header) -> Split:
-    """Windows of the spectral windows, in the order of spw_array."""
+    """Read the spectral windows as windows, in the order of spw_array."""
     frequency = header.array("freq_array").astype(np.float64)
     frequency = frequency[0] if frequency.ndim == 2 else frequency
     width = np.broadcast_to(np.abs(header.array("channel_width").astype(np.float64)), frequency.shape)
@@ -135,7 +135,7 @@ def read_windows(header: Header) -> Split:
 
 
 def columns_of(header: Header) -> tuple[dict[str, NDArray[Any]], NDArray[np.float64] | None]:
-    """The columns of rows, and what visibilities that are not phased lack towards zenith [row], in s; None: nothing."""
+    """Return the columns of rows, and the delay to zenith [row] in s that unphased visibilities lack; None: none."""
     scale = (header.text("timesys") or "UTC").upper()
     if scale not in SCALES:
         raise InputError(f"{header.path}: timesys is {scale}; FIP reads {', '.join(SCALES)}")
@@ -157,7 +157,7 @@ def columns_of(header: Header) -> tuple[dict[str, NDArray[Any]], NDArray[np.floa
 
 
 def _antenna_numbers(header: Header, name: str) -> NDArray[np.int32]:
-    """Numbers of antennas as those of rows of `Antennas`."""
+    """Return numbers of antennas as numbers of rows of `Antennas`."""
     numbers, of_rows = header.array("antenna_numbers"), header.array(name)
     order = np.argsort(numbers)
     at = order[np.minimum(np.searchsorted(numbers, of_rows, sorter=order), numbers.size - 1)]
@@ -168,7 +168,7 @@ def _antenna_numbers(header: Header, name: str) -> NDArray[np.int32]:
 
 
 def read_antennas(header: Header) -> Antennas:
-    """Names, positions on Earth, diameters, mounts and the angles of feeds, as far as they are said."""
+    """Read names, positions on Earth, diameters, mounts and the angles of feeds, as far as they are said."""
     if header.text("telescope_frame") not in ("", "itrs"):
         raise InputError(f"{header.path}: its telescope is in the frame {header.text('telescope_frame')}, not on Earth")
     names = header.texts("antenna_names")
@@ -187,7 +187,7 @@ def read_antennas(header: Header) -> Antennas:
 
 
 def _place(header: Header) -> tuple[float, float, float]:
-    """Longitude and latitude, rad, and height, m, of the telescope."""
+    """Return longitude and latitude, rad, and height, m, of the telescope."""
     longitude, latitude, height = (float(header.array(name)) for name in ("longitude", "latitude", "altitude"))
     if not (math.isfinite(longitude + height) and abs(latitude) <= 90):
         raise InputError(f"{header.path}: longitude {longitude}, latitude {latitude}, altitude {height} are no place")
@@ -195,7 +195,7 @@ def _place(header: Header) -> tuple[float, float, float]:
 
 
 def _receptor_angles(header: Header, antennas: int) -> NDArray[np.float64] | None:
-    """Of the first receptor (X, or R) of each antenna, rad from north through east; None if it is not said."""
+    """Return the angle of each antenna's first receptor (X, or R), rad from north through east; None if not said."""
     if "feed_angle" in header and "feed_array" in header:
         angle, feeds = header.array("feed_angle"), np.char.lower(header.array("feed_array").astype("U8"))
         if angle.ndim == 2 and angle.shape == feeds.shape and len(angle) == antennas:
@@ -212,7 +212,7 @@ def _field_numbers(header: Header, rows: int) -> NDArray[np.int32]:
 
 
 def _entries(group: Any) -> Iterator[tuple[str, Any]]:
-    """Of a phase centre; what is empty is left out."""
+    """Yield the entries of a phase centre; empty ones are left out."""
     for name, each in group.items():
         if each.shape is not None:
             value = each[()]
@@ -224,7 +224,7 @@ def _type(about: Mapping[str, Any]) -> str:
 
 
 def read_fields(header: Header, columns: Mapping[str, NDArray[Any]], antennas: Antennas) -> list[Field]:
-    """Those that are used."""
+    """Read the fields that are used."""
     catalogue = header.catalogue
     made = []
     for number in np.unique(columns["FIELD_ID"]).tolist():
@@ -237,7 +237,7 @@ def read_fields(header: Header, columns: Mapping[str, NDArray[Any]], antennas: A
 
 
 def _longitude(columns: Mapping[str, NDArray[Any]], antennas: Antennas) -> float:
-    """Of the mean of the antennas with cross-correlations, rad: that of the place for which FIP converts frames."""
+    """Return the longitude, rad, of the mean of the antennas with cross-correlations: FIP converts frames for it."""
     cross = columns["ANTENNA1"] != columns["ANTENNA2"]
     used = np.unique(np.concatenate([columns[name][cross] for name in ("ANTENNA1", "ANTENNA2")]))
     x, y, _ = antennas.position[used if used.size else slice(None)].mean(axis=0)
@@ -267,10 +267,10 @@ def _field(header: Header, number: int, where: str, about: Mapping[str, Any], lo
 
 
 def _standing(header: Header, number: int, name: str, about: Mapping[str, Any], longitude: float) -> Field:
-    """One that stays where it is on the sky of the telescope: hour angle and declination, north being that of date.
+    """Return a field that stays at one place on the sky of the telescope: hour angle and declination, north of date.
 
-    Zenith, if it is not said. FIP converts as at the mean of the antennas, which is another meridian than that of the
-    telescope's place.
+    It is the zenith if nothing is said. FIP converts as at the mean of the antennas, which is on another meridian than
+    the telescope's place.
     """
     here, latitude, _ = _place(header)
     angle, declination = 0.0, latitude
@@ -280,7 +280,7 @@ def _standing(header: Header, number: int, name: str, about: Mapping[str, Any], 
 
 
 def _towards(header: Header, number: int) -> tuple[float, float]:
-    """Hour angle and declination, rad, of a drift scan, by its apparent place at each row.
+    """Return hour angle and declination, rad, of a drift scan, by its apparent place at each row.
 
     Not by its azimuth: pyuvdata 3.2.8 takes LST + HA for the right ascension, and uvw follow that.
     """
@@ -294,5 +294,5 @@ def _towards(header: Header, number: int) -> tuple[float, float]:
 
 
 def _year(epoch: Any) -> float:
-    """2000.0, or J2000."""
+    """Return the year of an epoch, written as 2000.0 or J2000."""
     return float(str(as_text(epoch) if isinstance(epoch, bytes | str) else epoch).lstrip("JB"))

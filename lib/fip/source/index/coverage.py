@@ -14,7 +14,7 @@ class Coverage:
 
     antennas: tuple[int, ...]
     windows: tuple[int, ...]  # DATA_DESC_IDs
-    longest_baseline: float  # m, the longest finite |(u, v)|; 0 where there is none
+    longest_baseline: float  # m, the longest finite |(u, v)|; 0 if there is none
     rms_baseline: float  # m, the root mean square of the finite |(u, v)|
 
 
@@ -29,7 +29,7 @@ class Reach:
     counted: int = 0
 
     def add(self, chunk: Mapping[str, NDArray[Any]], counts: NDArray[np.bool_]) -> None:
-        """Those rows of a chunk that count [row]; it has ANTENNA1, ANTENNA2, DATA_DESC_ID and UVW."""
+        """Add the rows of a chunk that count [row]; it has ANTENNA1, ANTENNA2, DATA_DESC_ID and UVW."""
         for name in ("ANTENNA1", "ANTENNA2"):
             self.antennas.update(np.unique(chunk[name][counts]).tolist())
         self.windows.update(np.unique(chunk["DATA_DESC_ID"][counts]).tolist())
@@ -40,6 +40,6 @@ class Reach:
         self.counted += square.size
 
     def coverage(self) -> Coverage:
-        """What all of them reach."""
+        """Return what all rows so far reach."""
         rms = (self.squares / max(1, self.counted)) ** 0.5
         return Coverage(tuple(sorted(self.antennas)), tuple(sorted(self.windows)), self.longest, rms)

@@ -1,4 +1,4 @@
-"""How many rows an integration should have, told by what came before it. Pure.
+"""How many rows an integration should have, by what came before it. Pure.
 
 It goes by the past alone, so that a recording that grows and the same one when it is whole give the same numbers.
 """
@@ -14,13 +14,13 @@ from fip.source.index.row_index import RowIndex
 def share_there(
     index: RowIndex, integrations: Sequence[int], channels: Mapping[int, int], windows: int | None = None
 ) -> float:
-    """Of the samples of some integrations the share that has rows, 0 to 1.
+    """Return the share of the samples of some integrations that has rows, 0 to 1.
 
     `channels` says which DATA_DESC_IDs count, and how many channels each has.
 
-    A window has as many rows as it has had at most in this scan, so far. An integration has the windows that have come
-    together with those that it has, so far, or if that is known so many `windows`: of those that lack, each is as the
-    others are on the average. Baselines that are averaged by different lengths count by their lengths.
+    A window should have as many rows as it has had at most in this scan, so far. An integration should have the windows
+    that have come together with those that it has, so far; or `windows` of them, if that number is known: each one that
+    lacks counts as the others on the average. Baselines that are averaged by different lengths count by their lengths.
     """
     of_column = np.array([channels.get(window, 0) for window in index.coverage.windows])
     there = expected = 0.0
@@ -35,12 +35,12 @@ def share_there(
 
 
 def rounded(share: float) -> float:
-    """To four digits; 1 only if nothing lacks, and 0 only if nothing is there."""
+    """Round to four digits; 1 only if nothing lacks, and 0 only if nothing is there."""
     return min(max(round(share, 4), 0.0001), 0.9999) if 0 < share < 1 else share
 
 
 def _most(index: RowIndex, integration: int) -> NDArray[np.float32]:
-    """The most rows of each window so far in the scan of an integration, [window]."""
+    """Return the most rows of each window so far in the scan of an integration, [window]."""
     of = (index.array, index.beam, index.observation, index.scan)
     key = tuple(int(each[integration]) for each in of)
     if key not in index.past:
@@ -52,7 +52,7 @@ def _most(index: RowIndex, integration: int) -> NDArray[np.float32]:
 
 
 def _together(index: RowIndex, integration: int) -> NDArray[np.bool_]:
-    """The windows that an integration has, and those that have come with them so far, and so on, [window]."""
+    """Return the windows that an integration has, and those that have come with them so far, and so on, [window]."""
     found: NDArray[np.bool_] = index.rows_of_window[integration] > 0
     if found.all():
         return found
@@ -73,5 +73,5 @@ def _together(index: RowIndex, integration: int) -> NDArray[np.bool_]:
 
 
 def _alike(of: Sequence[NDArray[np.int32]], key: tuple[int, ...]) -> NDArray[np.intp]:
-    """The integrations of which these columns [integration] are as in the key, ascending."""
+    """Return the integrations for which these columns [integration] are as in the key, ascending."""
     return np.flatnonzero(np.logical_and.reduce([column == value for column, value in zip(of, key, strict=True)]))

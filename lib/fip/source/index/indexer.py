@@ -1,4 +1,4 @@
-"""Tells the integrations of a MeasurementSet apart. Pure: it is fed columns, chunk by chunk.
+"""Finds the integrations of a MeasurementSet. Pure: it is fed columns, chunk by chunk.
 
 Consecutive rows with one TIME and one series are kept as a *stretch* of 16 bytes: a few thousand numbers for a
 MeasurementSet in order of time, and 16 bytes a row for one in no order at all; 8 of them stay.
@@ -67,7 +67,7 @@ class Indexer:
     block: _Block = field(default_factory=_Block)
 
     def feed(self, chunks: Iterable[dict[str, NDArray[Any]]]) -> "Indexer":
-        """The next rows, which have `COLUMNS`."""
+        """Add the next rows, which have `COLUMNS`."""
         for chunk in chunks:
             self._add(chunk)
             self.block = _Block()
@@ -75,23 +75,23 @@ class Indexer:
 
     @property
     def room(self) -> int:
-        """How many rows `extend` takes at once."""
+        """Return how many rows `extend` takes at once."""
         return CHUNK - self.block.rows
 
     def extend(self, few: dict[str, NDArray[Any]]) -> None:
-        """The next rows of a set that grows, whole integrations: of what is a chunk once all of it is there."""
+        """Add the next rows of a set that grows, whole integrations: a part of a chunk, until that is complete."""
         self._add(few)
         if self.room <= 0:
             self.block = _Block()
 
     def so_far(self, one_band: Averaged | None = None) -> RowIndex | None:
-        """As `index`; more rows may follow."""
+        """Return the index as `index` does; more rows may follow."""
         return replace(self, stretches=self.stretches.copy()).index(one_band)
 
     def index(self, one_band: Averaged | None = None) -> RowIndex | None:
-        """The integrations of all rows; None where there is no cross-correlation. It is the last call.
+        """Return the integrations of all rows; None if there is no cross-correlation. It is the last call.
 
-        `one_band` tells whether two windows are of one band; if it is not given all may be.
+        `one_band` says whether two windows are of one band; if it is not given all may be.
         """
 
         def averaged(one: int, other: int) -> bool:
@@ -100,7 +100,7 @@ class Indexer:
         return _integrations(self, averaged) if self.cadence else None
 
     def _apart(self, one: int, other: int) -> bool:
-        """Whether two windows have no baseline in common."""
+        """Return whether two windows have no baseline in common."""
         first, second = self.pairs[one], self.pairs[other]
         common = min(len(first), len(second))
         return not (first[:common, :common] & second[:common, :common]).any()
@@ -122,7 +122,7 @@ class Indexer:
         self._measure(chunk, cross, strand)
 
     def _series(self, keys: list[NDArray[np.integer]], interval: NDArray[np.float64]) -> NDArray[np.int32]:
-        """A number for each stretch's key, the same in every chunk."""
+        """Return a number for each stretch's key, the same in every chunk."""
         edges = _changes(keys)
         rows = zip(*(key[edges].tolist() for key in keys), strict=True)
         numbers = np.empty(edges.size, np.int32)
@@ -135,7 +135,7 @@ class Indexer:
         return np.repeat(numbers, np.diff(edges, append=keys[0].size))
 
     def _measure(self, chunk: dict[str, NDArray[Any]], cross: NDArray[np.bool_], strand: NDArray[np.int32]) -> None:
-        """Where the strands are in time and on which baselines, and the cadence of those that are not settled."""
+        """Measure the times and baselines of the strands, and the cadence of those that are not settled."""
         here = np.flatnonzero(cross)
         first, second = (chunk[name][here] for name in ("ANTENNA1", "ANTENNA2"))
         baseline = np.minimum(first, second).astype(np.int64) << 32 | np.maximum(first, second)
@@ -157,7 +157,7 @@ class Indexer:
         self._leave_settled()
 
     def _leave_settled(self) -> None:
-        """Rows of strands whose cadence would not change any more are not kept."""
+        """Drop the rows of strands whose cadence would not change any more."""
         block = self.block
         settled = [each for each in block.present if each in self.cadence and self.cadence[each].support >= SETTLED]
         if settled and block.strand.size:
@@ -176,7 +176,7 @@ class Indexer:
             self.span[each] = min(before[0], float(low[each])), max(before[1], float(high[each]))
 
     def _pair(self, window: NDArray[np.integer], first: NDArray[np.integer], second: NDArray[np.integer]) -> None:
-        known = np.minimum(first, second) >= 0  # others are refused later, with words
+        known = np.minimum(first, second) >= 0  # others are refused later, with a message
         for each in np.unique(window).tolist():
             here = known & (window == each)
             one, other = np.minimum(first[here], second[here]), np.maximum(first[here], second[here])
@@ -187,11 +187,11 @@ class Indexer:
             mask[one[other < most], other[other < most]] = True
 
 
-_MOST_ANTENNAS = 4096  # of which baselines are told apart; nobody has as many
+_MOST_ANTENNAS = 4096  # antenna numbers from here on are left out of `pairs`; nobody has as many
 
 
 def _beams(chunk: dict[str, NDArray[Any]], cross: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The beam of each row: FEED1, if it is that of both antennas in every row; else they are no beams, and all 0."""
+    """Return the beam of each row: FEED1, if both antennas have it in every row; else all 0, as there are no beams."""
     first, second = (chunk.get(name) for name in BEAM_COLUMNS)
     if first is None or second is None or (first != second)[cross].any():
         return np.zeros(cross.size, np.int64)
@@ -199,8 +199,8 @@ def _beams(chunk: dict[str, NDArray[Any]], cross: NDArray[np.bool_]) -> NDArray[
 
 
 def _repeats(time: NDArray[np.float64], baseline: NDArray[np.int64], strand: NDArray[np.int32]) -> int:
-    """How many rows have the TIME, baseline and strand of another one before."""
-    mixed = time.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # 64 bits of each: no two others of a chunk are alike
+    """Return how many rows have the TIME, baseline and strand of a row before them."""
+    mixed = time.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # 64 bits of each: only equal rows are alike
     mixed ^= baseline.view(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     mixed ^= strand.astype(np.uint64) * np.uint64(0x165667B19E3779F9)
     mixed.sort()
@@ -208,7 +208,7 @@ def _repeats(time: NDArray[np.float64], baseline: NDArray[np.int64], strand: NDA
 
 
 def _changes(columns: list[NDArray[Any]]) -> NDArray[np.intp]:
-    """Where a row differs from the one before, in any column; the first row does."""
+    """Return the rows that differ from the one before, in any column; the first row does."""
     changed = np.zeros(columns[0].size, dtype=bool)
     changed[:1] = True
     for column in columns:
@@ -217,9 +217,10 @@ def _changes(columns: list[NDArray[Any]]) -> NDArray[np.intp]:
 
 
 def _gathered(scan: Indexer, averaged: Averaged) -> tuple[NDArray[np.int32], list[list[Strand]], NDArray[np.float64]]:
-    """Group of each series, NONE for those without a cross-correlation; the strands of each group; lengths [series], s.
+    """Return the group of each series, the strands of each group, and lengths [series] in s.
 
-    A series is as long as its INTERVALs say where these are believed, else as the cadence of its strand.
+    The group is NONE for a series without a cross-correlation. A series is as long as its INTERVALs say if these are
+    believed, else as the cadence of its strand.
     """
     keys = {number: key for key, number in scan.strands.items()}
     numbers = sorted(scan.cadence)
@@ -246,7 +247,7 @@ def _gathered(scan: Indexer, averaged: Averaged) -> tuple[NDArray[np.int32], lis
 
 
 def _cadence(scan: Indexer, number: int) -> Cadence:
-    """A strand's cadence; INTERVAL has to do where a chunk is too short to see a baseline repeat."""
+    """Return a strand's cadence; it is INTERVAL if a chunk is too short to see a baseline repeat."""
     cadence = scan.cadence[number]
     if np.isfinite(cadence.seconds) or scan.chunks[number] == 1:
         return cadence
@@ -255,16 +256,16 @@ def _cadence(scan: Indexer, number: int) -> Cadence:
 
 @dataclass(slots=True)
 class _Cut:
-    """The integrations that one group was cut into."""
+    """The integrations that one group of strands was cut into."""
 
-    starts: NDArray[np.intp]  # [integration] where it begins in the group's stretches
+    starts: NDArray[np.intp]  # [integration] its first place in the group's stretches
     seconds: NDArray[np.float64]  # [integration] its cadence
     trusted: bool
     varied: bool
 
 
 def _cut(times: NDArray[np.float64], lengths: NDArray[np.float64], strands: Sequence[Strand]) -> _Cut:
-    """The integrations of a group, of stretches at ascending `times` that are so long (s), both [stretch]."""
+    """Cut a group into integrations, of stretches at ascending `times` that are so long (s), both [stretch]."""
     cadence = min((strand.cadence for strand in strands), key=lambda each: each.seconds)
     known = lengths[np.isfinite(lengths)]
     varied, windows = False, {strand.window for strand in strands}
@@ -288,7 +289,7 @@ def _integrations(scan: Indexer, averaged: Averaged) -> RowIndex:
     before = 0
     for number, (each, begin) in enumerate(zip(times, first.tolist(), strict=True)):
         of_stretches = lengths[scan.stretches.kinds(before, before + each.size)]
-        if several_lengths(of_stretches[np.isfinite(of_stretches)]):  # which takes memory; most sets have one length
+        if several_lengths(of_stretches[np.isfinite(of_stretches)]):  # this takes memory; most sets have one length
             of_stretches = lengths[scan.stretches.series(before, before + each.size)]
         cut = _cut(each, of_stretches, groups[number])
         cuts.append(cut)
@@ -309,7 +310,7 @@ def _integrations(scan: Indexer, averaged: Averaged) -> RowIndex:
     worth = np.where(varied[group_of] & np.isfinite(lengths), lengths, 1.0)
     rows_of_window = _rows_of_window(scan, coverage.windows, head, np.argsort(in_time), worth)
     rows_of_window /= np.where(np.repeat(varied, sizes), cadence, 1.0)[in_time, None]
-    np.round(rows_of_window, 3, out=rows_of_window)  # of thirds three are one
+    np.round(rows_of_window, 3, out=rows_of_window)  # so that three thirds are one
     np.minimum(rows_of_window, [np.count_nonzero(scan.pairs[each]) for each in coverage.windows], out=rows_of_window)
     offset, ranges = scan.stretches.ranges(in_time.size)
     array, field, beam, observation, scans = (
@@ -346,7 +347,10 @@ def _rows_of_window(
     rank: NDArray[np.integer],
     worth: NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """The cross-correlations of each integration and window, [integration, window], each `worth` [series] so many."""
+    """Return the cross-correlations of each integration and window, [integration, window], each weighted by `worth`.
+
+    `worth` is [series].
+    """
     of_series = np.array([key[_WINDOW_AT] for key in scan.series], np.int64)
-    column = np.minimum(np.searchsorted(windows, of_series), len(windows) - 1)  # any, of those without a cross one
+    column = np.minimum(np.searchsorted(windows, of_series), len(windows) - 1)  # any, if it has no cross-correlation
     return scan.stretches.counts(head, rank, column, worth)

@@ -14,36 +14,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SAME_CADENCE = 0.1  # relative difference up to which data descriptions are of one cadence
-_OVERLAP = 0.75  # of the mean INTERVAL of two rows of a baseline: what is nearer has INTERVALs that are too long
+_OVERLAP = 0.75  # of the mean INTERVAL of two rows of a baseline: if they are nearer, their INTERVALs are too long
 _MOST_WRONG = 0.1  # share of spacings that may be shorter than INTERVAL allows
 _LEAST_RIGHT = 0.25  # share of spacings that have to be as INTERVAL says: the others are gaps
 _SAME_LENGTH = 1.25  # factor up to which INTERVALs are one length of dump
-_CONTIGUOUS = 0.1  # of an interval: a gap between two that is none
-_AT_ONCE = 1 << 17  # TIMEs of which the gaps are looked at together
+_CONTIGUOUS = 0.1  # of an interval: a shorter gap between two does not count
+_AT_ONCE = 1 << 17  # TIMEs whose gaps are looked at together
 _FEW = 50  # spacings: a median of fewer may be off by a tenth
 SETTLED = 10_000  # spacings after which more would not change a median
 UNKNOWN = -1024
-"""The class of an INTERVAL that is none."""
+"""The class of an INTERVAL that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
     """How often the rows of one series repeat."""
 
-    seconds: float  # s; infinite where no baseline repeats: then all is one integration
-    interval: float  # s, the median INTERVAL; NaN where none is positive
+    seconds: float  # s; infinite if no baseline repeats: then all is one integration
+    interval: float  # s, the median INTERVAL; NaN if none is positive
     support: int  # spacings it rests on
-    believed: bool = False  # whether INTERVAL is how long rows are: those of a baseline follow each other as it says
-    wrong: frozenset[int] = frozenset()  # classes of INTERVAL that overlap with the rows beside them, for all that
+    believed: bool = False  # whether INTERVAL is the length of rows: those of a baseline follow each other as it says
+    wrong: frozenset[int] = frozenset()  # classes of INTERVAL that overlap with the rows beside them even so
 
     @property
     def overlaps(self) -> bool:
-        """Whether INTERVAL is longer than a baseline takes to repeat."""
+        """Return whether INTERVAL is longer than a baseline takes to repeat."""
         return not self.believed and isfinite(self.seconds) and self.interval > self.seconds / _OVERLAP
 
 
 def classes(interval: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The class of each INTERVAL (s): those of one length of dump are in one, or in two beside each other."""
+    """Return the class of each INTERVAL (s): those of one length of dump are in one, or in two beside each other."""
     known = np.isfinite(interval) & (interval > 0)
     found = np.full(interval.shape, UNKNOWN, np.int64)
     found[known] = np.floor(4 * np.log2(interval[known]) + 0.5)
@@ -56,10 +56,10 @@ def cadences(
     time: NDArray[np.float64],
     interval: NDArray[np.float64],
 ) -> dict[int, Cadence]:
-    """The cadence of each series of rows, all arguments [row], times in s.
+    """Return the cadence of each series of rows, all arguments [row], times in s.
 
-    It is the median over baselines of the median spacing of a baseline's rows. Where some spacings agree with
-    INTERVAL, the others are gaps (another field was observed) and do not count.
+    It is the median over baselines of the median spacing of a baseline's rows. If some spacings agree with INTERVAL,
+    the others are gaps (another field was observed) and do not count.
     """
     if not series.size:
         return {}
@@ -83,7 +83,10 @@ def _cadence(
     interval: NDArray[np.float64],
     same: NDArray[np.bool_],
 ) -> Cadence:
-    """Of one series: spacings sorted by baseline, all its INTERVALs, and between which rows [row - 1] spacings are."""
+    """Return the cadence of one series.
+
+    It has spacings sorted by baseline, all its INTERVALs, and `same`: between which rows [row - 1] spacings are.
+    """
     positive = interval[np.isfinite(interval) & (interval > 0)]
     typical = float(np.median(positive)) if positive.size else float("nan")
     if not spacing.size:
@@ -103,7 +106,7 @@ def _cadence(
 
 
 def _if_sparse(seconds: float, spacing: NDArray[np.float64]) -> float:
-    """The cadence of baselines that skip dumps, one after the other: the commonest spacing, if `seconds` is some of it.
+    """Return the cadence of baselines that skip dumps in turn: the commonest spacing, if `seconds` is a multiple of it.
 
     However many dumps a baseline skips at random, to skip none is more frequent than to skip any other number.
     """
@@ -116,7 +119,7 @@ def _if_sparse(seconds: float, spacing: NDArray[np.float64]) -> float:
 
 
 def _overlapping(of_rows: NDArray[np.int64], same: NDArray[np.bool_], too_long: NDArray[np.bool_]) -> Iterator[int]:
-    """The classes whose rows overlap with the next of their baseline more often than not."""
+    """Yield the classes whose rows overlap with the next of their baseline more often than not."""
     beside = np.flatnonzero(same)
     for each in np.unique(of_rows[np.concatenate([beside[too_long], beside[too_long] + 1])]).tolist():
         has = (of_rows[beside] == each) | (of_rows[beside + 1] == each)
@@ -125,7 +128,7 @@ def _overlapping(of_rows: NDArray[np.int64], same: NDArray[np.bool_], too_long: 
 
 
 def _lower_medians(baseline: NDArray[np.integer], spacing: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The median spacing of each baseline; of two in the middle the shorter, as the longer may span a gap."""
+    """Return the median spacing of each baseline; of two in the middle the shorter, as the longer may span a gap."""
     order = np.lexsort((spacing, baseline))
     starts = np.flatnonzero(np.diff(baseline[order], prepend=-1))
     counts = np.diff(starts, append=baseline.size)
@@ -134,9 +137,9 @@ def _lower_medians(baseline: NDArray[np.integer], spacing: NDArray[np.float64]) 
 
 
 def alike(one: Cadence, other: Cadence) -> bool:
-    """Whether two are the same within a tenth; one without a repeat goes with any.
+    """Return whether two are the same within a tenth; one without a repeat goes with any.
 
-    How often few rows repeat is a guess, if their TIMEs jitter: then INTERVALs tell it.
+    If rows are few and their TIMEs jitter, their cadence is a guess: then INTERVALs are compared.
     """
     if not (isfinite(one.seconds) and isfinite(other.seconds)):
         return True
@@ -146,12 +149,12 @@ def alike(one: Cadence, other: Cadence) -> bool:
 
 
 def split(times: NDArray[np.float64], seconds: float, anchors: NDArray[np.bool_] | None = None) -> NDArray[np.intp]:
-    """Where each integration begins in `times` (s, ascending, at least one): indices, the first is 0.
+    """Return the index in `times` (s, ascending, at least one) at which each integration begins; the first is 0.
 
     Integration k is [t0 + (k - 1/2) D, t0 + (k + 1/2) D) with D the cadence, `seconds`, and t0 the first time. The comb
     is set anew on the mean of each integration, so that a cadence a little off does not walk out of step over hours.
-    Where baselines are averaged by different lengths, the `anchors` [time] are the rows as long as an integration:
-    it is about theirs.
+    If baselines are averaged by different lengths, the `anchors` [time] are the rows as long as an integration:
+    the mean is theirs.
     """
     if anchors is None and times.size <= _AT_ONCE and isfinite(seconds):
         gaps = np.diff(times)
@@ -176,16 +179,16 @@ def split(times: NDArray[np.float64], seconds: float, anchors: NDArray[np.bool_]
 class Pieces:
     """Integrations of rows of several lengths, in order of time."""
 
-    starts: NDArray[np.intp]  # [integration] where it begins; the first is 0
+    starts: NDArray[np.intp]  # [integration] its first row; the first is 0
     seconds: NDArray[np.float64]  # [integration] s, the longest of its rows
     varied: bool  # some baselines are averaged longer than others
 
 
 def split_by_length(times: NDArray[np.float64], lengths: NDArray[np.float64]) -> Pieces:
-    """The integrations of rows at `times` (s, ascending) that are of several `lengths` (s), both [row].
+    """Return the integrations of rows at `times` (s, ascending) that are of several `lengths` (s), both [row].
 
-    The longest rows say what an integration is wherever they are: if there are shorter ones of other baselines then,
-    these were averaged less. Where there are none of that length, the next shorter ones say it: the correlator dumped
+    At any time the longest rows say what an integration is: if there are shorter ones of other baselines then, these
+    were averaged less. At times without rows of that length, the next shorter ones say it: the correlator dumped
     faster then.
     """
     level, run, varied = np.zeros(times.size), np.zeros(times.size, np.int64), False
@@ -212,7 +215,7 @@ def split_by_length(times: NDArray[np.float64], lengths: NDArray[np.float64]) ->
 
 
 def _levels(lengths: NDArray[np.float64]) -> list[float]:
-    """The lengths of dumps that there are, the longest first: those nearer than a quarter are one, its longest."""
+    """Return the lengths of dumps, the longest first: those nearer than a quarter are one, its longest."""
     levels: list[float] = []
     for length in np.unique(lengths)[::-1].tolist():
         if not levels or length * _SAME_LENGTH <= levels[-1]:
@@ -221,18 +224,18 @@ def _levels(lengths: NDArray[np.float64]) -> list[float]:
 
 
 def several_lengths(lengths: NDArray[np.float64]) -> bool:
-    """Whether these are more than one length of dump."""
+    """Return whether these are more than one length of dump."""
     return bool(lengths.size) and float(lengths.max()) >= _SAME_LENGTH * float(lengths.min())
 
 
 def _covered(times: NDArray[np.float64], length: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Begins and ends of the stretches of time that rows of this length, about ascending `times`, cover."""
+    """Return begins and ends of the stretches of time that rows of this length, about ascending `times`, cover."""
     edges = np.flatnonzero(np.diff(times) > (1 + _CONTIGUOUS) * length) + 1
     return times[np.append(0, edges)] - length / 2, times[np.append(edges, times.size) - 1] + length / 2
 
 
 def in_turn(times: NDArray[np.float64], cadence: Cadence) -> bool:
-    """Whether series of one cadence took turns: together their dumps, at ascending `times`, are as long as INTERVAL."""
+    """Return whether series of one cadence took turns: together their dumps, at ascending `times`, fit INTERVAL."""
     if not cadence.interval < cadence.seconds / 1.5:
         return False
     gaps = np.diff(times)

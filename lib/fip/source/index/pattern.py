@@ -1,8 +1,8 @@
 """Short columns that repeat, dump after dump: kept once, so that a slice need not read them again. Pure.
 
 Most sets have the rows of each dump in one order: antennas, windows and lengths are those of the first dump, again and
-again, and TIME is one for all rows of a dump. Whether that is so is looked at as the rows are indexed, all of them: up
-to the first row that is otherwise the pattern tells what the columns hold.
+again, and TIME is one for all rows of a dump. This is checked for all rows as they are indexed: up to the first row
+that differs, the pattern gives what the columns hold.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fip.source.index.row_index import Numbers
 
 NAMES = ("ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "INTERVAL", "EXPOSURE")
-"""Columns that may repeat; TIME is told by one row of each dump."""
+"""Columns that may repeat; TIME is known by one row of each dump."""
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Pattern:
     whole: bool = True  # whether all that were seen do
 
     def add(self, chunk: Mapping[str, NDArray[Any]]) -> None:
-        """The next rows, all [row]."""
+        """Add the next rows, all [row]."""
         if not self.whole:
             return
         time = chunk["TIME"]
@@ -42,7 +42,7 @@ class Pattern:
             self.rows += time.size
 
     def column(self, name: str, rows: Numbers) -> NDArray[Any] | None:
-        """A column of these rows, not to be written; None if it is to be read."""
+        """Return a column of these rows, not to be written; None if it is to be read."""
         kept = self.columns.get(name)
         if kept is None or not isinstance(rows, range) or rows.stop > self.rows:
             return None
@@ -51,7 +51,7 @@ class Pattern:
         return np.asarray(kept[np.arange(rows.start, rows.stop) % self.period])
 
     def one_time(self, rows: Numbers) -> bool:
-        """Whether these rows are of one dump, whose rows have one TIME."""
+        """Return whether these rows are of one dump, whose rows have one TIME."""
         known = isinstance(rows, range) and rows.stop <= self.rows
         return known and rows[0] // self.period == rows[-1] // self.period
 

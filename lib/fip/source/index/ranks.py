@@ -1,4 +1,4 @@
-"""Numbers of what is alike, of columns that seldom change from one place to the next. Pure."""
+"""Numbers for equal values, of columns that seldom change from one place to the next. Pure."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 
 def ranks(*columns: NDArray[Any]) -> NDArray[np.intp]:
-    """Which of the values that there are those of each place are, by the first of `columns` [place], then the next.
+    """Return the rank of each place's values among all values, by the first of `columns` [place], then the next.
 
-    It is the inverse of `np.unique`. Only the places at which something changes are sorted: of a day of
-    integrations, which a set that grows is looked at for with each new one, these are few.
+    It is the inverse of `np.unique`. Only the places at which something changes are sorted: in a day of integrations,
+    through which a growing set looks with each new one, these are few.
     """
     size = columns[0].size
     changed = np.zeros(size, bool)

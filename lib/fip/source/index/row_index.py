@@ -1,4 +1,4 @@
-"""Which rows of a MeasurementSet make up which integration, once they are told apart: `fip.source.index.indexer`."""
+"""Which rows of a MeasurementSet make up which integration, as `fip.source.index.indexer` has found."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ Numbers: TypeAlias = "range | NDArray[np.int64]"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowIndex:
-    """The integrations of a MeasurementSet in order of time, all fields together, and where their rows are."""
+    """The integrations of a MeasurementSet in order of time, all fields together, and their rows."""
 
     rows: int  # of the table
     first_time: float  # s, the earliest TIME of a cross-correlation
@@ -39,12 +39,12 @@ class RowIndex:
     coverage: Coverage  # of all cross-correlations
     field: NDArray[np.int32]  # [integration] FIELD_ID
     array: NDArray[np.int32]  # [integration] ARRAY_ID
-    beam: NDArray[np.int32]  # [integration] FEED1 of both antennas; 0 where the set has one beam
+    beam: NDArray[np.int32]  # [integration] FEED1 of both antennas; 0 if the set has one beam
     scan: NDArray[np.int32]  # [integration] SCAN_NUMBER, of its first row if its windows have several
-    observation: NDArray[np.int32]  # [integration] OBSERVATION_ID, likewise
+    observation: NDArray[np.int32]  # [integration] OBSERVATION_ID, of its first row in the same way
     series: NDArray[np.int32]  # [integration] the same within one observation, array, scan, field, beam and cadence
     time: NDArray[np.float64]  # [integration] s, mean TIME of its stretches
-    cadence: NDArray[np.float64]  # [integration] s, infinite where nothing repeats in its scan
+    cadence: NDArray[np.float64]  # [integration] s, infinite if nothing repeats in its scan
     trusted: NDArray[np.bool_]  # [integration] whether INTERVAL can be right
     overlaps: bool  # some INTERVALs are longer than a baseline takes to repeat
     varied: bool  # some baselines are averaged longer than others
@@ -61,14 +61,14 @@ class RowIndex:
         return int(self.field.size)
 
     def rows_of(self, integrations: Sequence[int] | NDArray[np.integer]) -> tuple[Numbers, NDArray[np.intp]]:
-        """The rows of some integrations, ascending, and the integration of each."""
+        """Return the rows of some integrations, ascending, and the integration of each."""
         ((numbers, integration),) = self.in_order(integrations, self.rows)
         return numbers, integration
 
     def in_order(
         self, integrations: Sequence[int] | NDArray[np.integer], rows: int
     ) -> Iterator[tuple[Numbers, NDArray[np.intp]]]:
-        """The same, about so many `rows` at a time, in the order in which they are on file."""
+        """Yield the same, about so many `rows` at a time, in the order in which they are on file."""
         key = np.empty(sum(int(self.offset[each + 1] - self.offset[each]) for each in integrations), np.uint64)
         filled = 0
         for each in integrations:
@@ -87,7 +87,7 @@ class RowIndex:
 
 
 def _expand(start: NDArray[np.int64], count: NDArray[np.int64]) -> Numbers:
-    """The rows of these ranges, ascending as they are."""
+    """Return the rows of these ranges, ascending as they are."""
     if (start[1:] == start[:-1] + count[:-1]).all():
         return range(int(start[0]), int(start[-1] + count[-1]))
     numbers: NDArray[np.int64] = np.repeat(start - np.cumsum(count) + count, count) + np.arange(count.sum())

@@ -17,7 +17,7 @@ Averaged = Callable[[int, int], bool]
 
 @dataclass(frozen=True, slots=True)
 class Strand:
-    """What is known of a strand."""
+    """What is known of a strand of rows."""
 
     place: tuple[int, ...]  # ARRAY_ID, FIELD_ID, beam: what is never imaged together
     scan: tuple[int, int]  # OBSERVATION_ID, SCAN_NUMBER
@@ -28,13 +28,13 @@ class Strand:
 
     @property
     def margin(self) -> float:
-        """s by which TIMEs of one dump may be apart."""
+        """Return by how much TIMEs of one dump may be apart, in s."""
         length = self.cadence.seconds if isfinite(self.cadence.seconds) else self.cadence.interval
         return length / 4 if isfinite(length) else 0.0
 
 
 def gather(strands: Sequence[Strand], averaged: Averaged) -> list[list[int]]:
-    """The strands that were observed together, as places in `strands`: at one time, at one cadence.
+    """Return the strands that were observed together, as places in `strands`: at one time, at one cadence.
 
     Two of one window at one time are two observations, and stay apart. One without a repeat goes with its scan.
     """
@@ -66,7 +66,7 @@ def _reaches(one: Strand, other: Strand) -> bool:
 
 
 def _belongs(strand: Strand, others: Sequence[Strand], averaged: Averaged) -> bool:
-    """Whether a strand was observed together with some others."""
+    """Return whether a strand was observed together with some others."""
     same_scan = any(other.scan == strand.scan for other in others)
     if not isfinite(strand.cadence.seconds) and same_scan and all(other.window != strand.window for other in others):
         return True

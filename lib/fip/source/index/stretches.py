@@ -19,7 +19,7 @@ MOST_ROWS = 1 << 20
 """Rows of a stretch, at most."""
 
 BLOCK = 1 << 16
-"""Stretches worked on at a time."""
+"""How many stretches are worked on at a time."""
 
 _SERIES = float(1 << 32)  # series x _SERIES + first row, and then series x _SERIES + integration
 _FIRST_ROW = float(2 * MOST_ROWS)  # first row x _FIRST_ROW + rows; a range begins with each MOST_ROWS rows
@@ -35,13 +35,13 @@ class Stretches:
         self.rows = 0
 
     def copy(self) -> "Stretches":
-        """The same stretches, for the calls that use them up."""
+        """Return a copy of the stretches, for the calls that use them up."""
         other = Stretches()
         other._pairs, other._autos, other.rows = self._pairs.copy(), self._autos.copy(), self.rows
         return other
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """From another process; the memory is to be resized, so it must be its own."""
+        """Take the state from another process; copy the memory, as it is to be resized."""
         vars(self).update(state, _pairs=state["_pairs"].copy(), _autos=state["_autos"].copy())
 
     def append(
@@ -52,7 +52,7 @@ class Stretches:
         autos: NDArray[np.integer],
         rows: int,
     ) -> None:
-        """Stretches of the next `rows` rows: TIME in s, series, first of these rows, autocorrelations, [stretch]."""
+        """Add stretches of the next `rows` rows: TIME in s, series, first row of these, autocorrelations, [stretch]."""
         mixed = np.flatnonzero((autos > 0) & (series != NONE))
         if mixed.size:
             held = self._autos.size
@@ -94,16 +94,16 @@ class Stretches:
         return times, first[:-1]
 
     def series(self, begin: int, end: int) -> NDArray[np.intp]:
-        """The series of these stretches, after `by_group` in the order of its groups and of time."""
+        """Return the series of these stretches, after `by_group` in the order of its groups and of time."""
         return _series(self._pairs[begin:end])
 
     def kinds(self, begin: int, end: int) -> NDArray[np.intp]:
-        """Which series there are among these stretches, likewise; it takes no memory to speak of."""
+        """Return which series there are among these stretches, after `by_group`; this takes almost no memory."""
         blocks = (self._pairs[first : min(first + BLOCK, end)] for first in range(begin, end, BLOCK))
         return np.unique(np.concatenate([np.unique(_series(block)) for block in blocks]))
 
     def series_at(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The series of the stretches at these places, likewise."""
+        """Return the series of the stretches at these places, after `by_group`."""
         return _series(self._pairs[places])
 
     def counts(
@@ -113,7 +113,7 @@ class Stretches:
         window: NDArray[np.integer],
         worth: NDArray[np.float64],
     ) -> NDArray[np.float32]:
-        """How many cross-correlations each integration has of each window, [integration, window].
+        """Return how many cross-correlations each integration has of each window, [integration, window].
 
         After `by_group`: integrations begin at stretches `heads`, ascending from 0, of all groups in their order, and
         get the numbers `rank`. Each series has a `window`, 0, 1, ..., and each of its rows is `worth` so many.
@@ -141,7 +141,7 @@ class Stretches:
         rows[np.searchsorted(start, first[here])] -= count[here]
 
     def ranges(self, integrations: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
-        """Where each integration's rows are: offsets [integration + 1] into ranges [range, 2] of first row and rows.
+        """Return the rows of each integration: offsets [integration + 1] into ranges [range, 2] of first row and rows.
 
         After `counts`. Ranges ascend in rows within an integration. This is the last call: the memory of the stretches
         becomes that of the ranges.
@@ -186,7 +186,7 @@ class Stretches:
             block.imag = start * _FIRST_ROW + rows
 
     def _unpacked(self, size: int) -> NDArray[np.uint32]:
-        """The first `size` as [range, 2], written over the front of what they were."""
+        """Return the first `size` as [range, 2], written over the front of what they were."""
         narrow = self._pairs.view(np.uint32)
         done = 0
         for block in self._blocks():

@@ -20,7 +20,7 @@ _SAME_LENGTH = 1.1  # factor up to which integrations are of one length, as in t
 
 
 def open_bands(path: Path, others: Sequence[str], open_one: Callable[[Path], Recording]) -> Joined:
-    """The recordings at `path` and at `others`, as one of all their windows.
+    """Open the recordings at `path` and at `others`, as one with all their windows.
 
     InputError if one cannot be opened, or they are no sub-bands of one observation.
     """
@@ -39,14 +39,14 @@ def open_bands(path: Path, others: Sequence[str], open_one: Callable[[Path], Rec
 
 
 def _length(member: Recording) -> float:
-    """The median INTERVAL of its first rows, s; NaN if they have none."""
+    """Return the median INTERVAL of its first rows, s; NaN if they have none."""
     interval = member.rows(range(min(len(member), CHUNK))).column("INTERVAL")
     interval = interval[interval > 0]
     return float(np.median(interval)) if interval.size else float("nan")
 
 
 def _check(manifest: Manifest, parts: Sequence[Part], lengths: Mapping[str, float], group: Group) -> None:
-    """InputError if the parts of a group cannot be imaged together."""
+    """Raise InputError if the parts of a group cannot be imaged together."""
     if len(group.parts) == 1 and len(parts) > 1:
         (alone,) = group.parts
         others = [each for each in parts if each is not alone]
@@ -93,7 +93,7 @@ def _check_windows(manifest: Manifest, one: Part, other: Part) -> None:
 
 
 def _overlap(one: Window, other: Window) -> bool:
-    """Whether two have more in common than the edges of their channels by rounding."""
+    """Return whether two windows share more than the edges of their channels by rounding."""
     edge = min(float(each.width.min()) for each in (one, other)) / 2
     return min(one.high, other.high) - max(one.low, other.low) > edge
 

@@ -16,12 +16,12 @@ from fip.source.tables.subtables import Antennas, Field, Window
 CHUNK = 1 << 18  # rows of the short columns that are read at a time
 _SAME_PLACE = 0.01  # m
 _SAME_FREQUENCY = 0.01  # of a channel's width
-_SAME_DIRECTION = 1e-9  # rad, 0.2 mas, and likewise of what is per second
+_SAME_DIRECTION = 1e-9  # rad, 0.2 mas; the same number for rates, in rad/s
 _NO_BEAM = 0
 
 
 def describe(member: Recording, path: str, manifest: Manifest) -> tuple[Part, tuple[Thing, ...]]:
-    """An open member at a `path` relative to the joined recording's, against a manifest, which stays as it is.
+    """Compare an open member, at a `path` relative to the joined recording's, with a manifest, which stays as it is.
 
     Returns the part, and what is to be added to the manifest before it: antennas, observation, windows, fields.
     InputError if it has other antennas than those of the manifest, or cannot be read.
@@ -51,10 +51,10 @@ class _Seen:
         self.observation = 0  # OBSERVATION_ID of the first row
         self._first, self._last = np.inf, -np.inf  # s
         self._interval: float | None = None  # s, the median of the first chunk; NaN if it says none
-        self._beams: set[int] | None = set()  # FEED1 of rows of which it is FEED2; None: there are others
+        self._beams: set[int] | None = set()  # FEED1, if all rows have it as FEED2 too; None if not
 
     def add(self, member: Recording, first: int, end: int) -> None:
-        """The rows from `first` up to `end`."""
+        """Add the rows from `first` up to `end`."""
         rows = member.rows(range(first, end))
         self.windows = _union(self.windows, rows.column("DATA_DESC_ID"))
         self.fields = _union(self.fields, rows.column("FIELD_ID"))
@@ -76,26 +76,26 @@ class _Seen:
 
     @property
     def time(self) -> tuple[float, float]:
-        """When its first integration begins and its last one ends, s UTC, as TIME and INTERVAL say."""
+        """Return when its first integration begins and its last one ends, s UTC, as TIME and INTERVAL say."""
         half = 0.0 if self._interval is None or np.isnan(self._interval) else self._interval / 2
         return self._first - half, self._last + half
 
     @property
     def beam(self) -> int | None:
-        """FEED1 of all rows; None if they have several."""
+        """Return FEED1 of all rows; None if they have several."""
         if self._beams is None:
             return _NO_BEAM
         return next(iter(self._beams)) if len(self._beams) == 1 else None
 
 
 def _union(known: Sequence[int], column: NDArray[Any]) -> list[int]:
-    """Ascending, with what a column has."""
+    """Return the known numbers and those of a column, ascending."""
     low, high = int(column.min()), int(column.max())
     return sorted({*known, low} if low == high else {*known, *np.unique(column).tolist()})
 
 
 def _numbers(own: Sequence[int], here: Sequence[int]) -> tuple[int, ...]:
-    """[its own number] the number here, -1 of those that it does not use."""
+    """Return [its own number] the number here, -1 for those that it does not use."""
     found = [-1] * (max(own) + 1)
     for number, other in zip(own, here, strict=True):
         found[number] = other
@@ -103,7 +103,7 @@ def _numbers(own: Sequence[int], here: Sequence[int]) -> tuple[int, ...]:
 
 
 def _same_window(window: Window, known: list[Window]) -> int:
-    """The number of the window that is the same; it is added to those that are known if none is."""
+    """Return the number of the window that is the same; if none is, add it to those that are known."""
     of_band = [each for each in known if _same_band(window, each)]
     for each in of_band:
         if each.correlations == window.correlations and _same_order(each, window):
@@ -114,7 +114,7 @@ def _same_window(window: Window, known: list[Window]) -> int:
 
 
 def _same_band(one: Window, other: Window) -> bool:
-    """Whether two have the same channels, in one frame."""
+    """Return whether two have the same channels, in one frame."""
     if one.frequency.shape != other.frequency.shape or one.frequency_frame != other.frequency_frame:
         return False
     off = np.abs(one.frequency - other.frequency) / np.minimum(one.width, other.width)
@@ -122,14 +122,14 @@ def _same_band(one: Window, other: Window) -> bool:
 
 
 def _same_order(one: Window, other: Window) -> bool:
-    """Whether two have them in the same order on file."""
+    """Return whether two have their channels in the same order on file."""
     if isinstance(one.order, slice) or isinstance(other.order, slice):
         return isinstance(one.order, slice) and isinstance(other.order, slice) and one.order.step == other.order.step
     return np.array_equal(one.order, other.order)
 
 
 def _same_field(field: Field, known: list[Field]) -> int:
-    """The number of the field that is the same; it is added to those that are known if none is."""
+    """Return the number of the field that is the same; if none is, add it to those that are known."""
     for each in reversed(known):  # if the sky drifts there may be one for each member
         if each.name == field.name and same_place(each, field):
             return each.number
@@ -138,7 +138,7 @@ def _same_field(field: Field, known: list[Field]) -> int:
 
 
 def same_place(one: Field, other: Field) -> bool:
-    """Whether the phase centres of two fields are the same, at all times."""
+    """Return whether the phase centres of two fields are the same, at all times."""
     if not _near(one.polynomial[0], other.polynomial[0]) or one.frame != other.frame:
         return False
     if len(one.polynomial) != len(other.polynomial) or (len(one.polynomial) > 1 and one.epoch != other.epoch):
@@ -156,13 +156,13 @@ def same_place(one: Field, other: Field) -> bool:
 
 
 def _near(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether longitudes and latitudes are the same, but for a turn."""
+    """Return whether longitudes and latitudes are the same, but for a turn."""
     away = remainder(one[0] - other[0], tau), one[1] - other[1]
     return abs(away[0]) <= _SAME_DIRECTION and abs(away[1]) <= _SAME_DIRECTION
 
 
 def matched(member: Recording, known: Antennas) -> tuple[int, ...]:
-    """[its antenna] the antenna here, by name; () if they are the same. InputError if one is of another array."""
+    """Return [its antenna] the antenna here, by name; () if they are the same. InputError if the array is another."""
     mine = member.antennas
     if mine.names == known.names:
         numbers = list(range(len(mine.names)))
@@ -188,7 +188,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def shown(fields: Sequence[Field]) -> Iterator[str]:
-    """Fields in words, each with its direction."""
+    """Yield fields in words, each with its direction."""
     for field in fields:
         longitude, latitude = np.degrees(field.polynomial[0])
         yield f"{field.name} at {longitude:.6f} {latitude:+.6f} deg ({field.frame})"

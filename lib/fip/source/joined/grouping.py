@@ -11,27 +11,27 @@ class Span(Protocol):
 
     @property
     def begin(self) -> float:
-        """s UTC."""
+        """Return when it begins, s UTC."""
 
     @property
     def end(self) -> float:
-        """s UTC."""
+        """Return when it ends, s UTC."""
 
 
 def of_one_time(one: Span, other: Span) -> bool:
-    """Whether two overlap by more than half of the shorter one."""
+    """Return whether two overlap by more than half of the shorter one."""
     shorter = min(one.end - one.begin, other.end - other.begin)
     common = min(one.end, other.end) - max(one.begin, other.begin)
     return common > shorter / 2 if shorter > 0 else common >= 0
 
 
 def before(one: Span, other: Span) -> bool:
-    """Whether the first one is over when the other begins, but for less than half of the shorter one."""
+    """Return whether the first one is over when the other begins, but for less than half of the shorter one."""
     return one.begin < other.begin and not of_one_time(one, other)
 
 
 def grouped(parts: Iterable[Part]) -> list[Group]:
-    """Parts of one time together, in order of time; those of a group in the order of their windows and beams."""
+    """Group parts of one time, in order of time; those of a group in the order of their windows and beams."""
     groups: list[list[Part]] = []
     open_now: list[list[Part]] = []  # those that a later part may be of
     for part in sorted(parts, key=lambda each: (each.begin, each.end)):
@@ -46,27 +46,27 @@ def grouped(parts: Iterable[Part]) -> list[Group]:
 
 
 def in_order(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts of a group as their rows follow each other, in whatever order they came."""
+    """Return the parts of a group as their rows follow each other, in whatever order they came."""
     return tuple(sorted(parts, key=lambda part: (part.beam or 0, windows_of(part), fields_of(part), part.path)))
 
 
 def windows_of(part: Part) -> tuple[int, ...]:
-    """The DATA_DESC_IDs here of which a part has rows."""
+    """Return the DATA_DESC_IDs here that a part has rows of."""
     return tuple(sorted({each for each in part.windows if each >= 0}))
 
 
 def fields_of(part: Part) -> tuple[int, ...]:
-    """The FIELD_IDs here of which a part has rows."""
+    """Return the FIELD_IDs here that a part has rows of."""
     return tuple(sorted({each for each in part.fields if each >= 0}))
 
 
 def of_one_series(one: Part, other: Part) -> bool:
-    """Whether two parts of a group are of one image: of one beam, and of a field in common."""
+    """Return whether two parts of a group are of one image: of one beam, and of a field in common."""
     return one.beam == other.beam and not set(fields_of(one)).isdisjoint(fields_of(other))
 
 
 def parts_of_series(group: Group) -> int:
-    """How many windows the series of a group have at the most."""
+    """Return how many windows the series of a group have at the most."""
     return max(
         len({each for other in group.parts if of_one_series(part, other) for each in windows_of(other)})
         for part in group.parts

@@ -20,7 +20,7 @@ from fip.source.tables.subtables import Antennas, Field, Window, as_slice
 
 
 def to_line(thing: Thing) -> str:
-    """The line that holds a thing, with its line feed."""
+    """Return the line that holds a thing, with its line feed."""
     match thing:
         case Antennas():
             kind, value = "antennas", _of_antennas(thing)
@@ -38,15 +38,15 @@ def to_line(thing: Thing) -> str:
 
 
 def from_line(line: str | bytes) -> Thing:
-    """The inverse. ValueError, TypeError or LookupError of anything else."""
+    """Return the thing that a line holds. ValueError, TypeError or LookupError for anything else."""
     ((kind, value),) = json.loads(line).items()
     return _MAKERS[kind](*value)
 
 
 def take(manifest: Manifest, data: bytes, where: str, before: int = 0) -> int:
-    """Adds what whole lines hold; returns the bytes that these have: those of a last one that is cut short are left.
+    """Add what whole lines hold; return how many bytes these have: those of a last one that is cut short are left.
 
-    InputError of one that is no such line, by the name of the file and its number there: `before` came before `data`.
+    InputError for a line that is none of these; it names the file and the line's number: `before` came before `data`.
     """
     whole = data[: data.rfind(b"\n") + 1]
     with _no_cycles():
@@ -63,7 +63,7 @@ def take(manifest: Manifest, data: bytes, where: str, before: int = 0) -> int:
 
 @contextmanager
 def _no_cycles() -> Iterator[None]:
-    """Python does not look for cycles among what is made: to look through a day of it takes as long as to make it."""
+    """Stop Python from looking for cycles: to look through a day of things takes as long as to make them."""
     looking = gc.isenabled()
     gc.disable()
     try:

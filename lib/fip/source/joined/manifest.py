@@ -1,8 +1,8 @@
 """What a joined recording is made of: its groups of members in order, and how each member's numbers are read.
 
 Rows are numbered as the members follow each other here, so the order is decided once and never changes. For a folder
-that is being written it is on disk, a line for each thing, before a slice is cut by it: every reading child, and one
-that begins anew, has the same rows under the same numbers.
+that is being written it is on disk, a line for each thing, before a slice is cut by it. So every reading child, also
+one that begins anew, has the same rows under the same numbers.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from fip.source.tables.subtables import Antennas, Field, Window
 
 @lru_cache(maxsize=1024)
 def shared(numbers: tuple[int, ...]) -> tuple[int, ...]:
-    """The same numbers, kept once: most members have those of another one."""
+    """Return the same numbers, kept once: most members have those of another one."""
     return numbers
 
 
@@ -42,17 +42,17 @@ class Group:
 
     @property
     def rows(self) -> int:
-        """Of all its parts."""
+        """Return how many rows all its parts have."""
         return sum(part.rows for part in self.parts)
 
     @property
     def begin(self) -> float:
-        """s UTC, of the first integration."""
+        """Return when the first integration begins, s UTC."""
         return min(part.begin for part in self.parts)
 
     @property
     def end(self) -> float:
-        """s UTC, of the last integration."""
+        """Return when the last integration ends, s UTC."""
         return max(part.end for part in self.parts)
 
 
@@ -71,17 +71,17 @@ Thing: TypeAlias = Antennas | dict[str, str] | Window | Field | Group | Odd
 
 @dataclass(eq=False)
 class Manifest:
-    """All of it. Windows, fields, groups and oddities are only ever added to."""
+    """The whole manifest. Windows, fields, groups and oddities are only ever added to."""
 
     antennas: Antennas | None = None  # of the first member; those of the others are found among them by name
     windows: list[Window] = field(default_factory=list)  # by DATA_DESC_ID
     fields: list[Field] = field(default_factory=list)  # by FIELD_ID
     observation: dict[str, str] = field(default_factory=dict)  # TELESCOPE_NAME, OBSERVER, PROJECT of the first member
     groups: list[Group] = field(default_factory=list)  # in order of time
-    oddities: list[Odd] = field(default_factory=list)  # in the order in which they were told
+    oddities: list[Odd] = field(default_factory=list)  # in the order in which they were reported
 
     def add(self, thing: Thing) -> None:
-        """What was found next. ValueError if a window or a field has not the number that is next."""
+        """Add what was found next. ValueError if a window or a field has not the number that is next."""
         match thing:
             case Antennas():
                 self.antennas = thing

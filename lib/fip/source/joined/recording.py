@@ -23,7 +23,10 @@ from fip.source.tables.subtables import Antennas, Field, Window
 from fip.source.untold import Untold
 
 KEPT_OPEN, MOST_OPEN = 16, 64
-"""Members: at the least, and if a group has more, so that a slice opens each once. Each has some ten files open."""
+"""How many members stay open: at least the first number, and up to the second if a group has more.
+
+So a slice opens each member once. Each has some ten files open.
+"""
 
 Opener: TypeAlias = Callable[[Path], Recording]
 
@@ -42,12 +45,12 @@ class Joined(Untold):
         self._parts: list[Part] = []
         self._starts: list[int] = []  # [part] its first row
         self._rows = 0
-        self._groups = 0  # of which the parts are known here
+        self._groups = 0  # groups whose parts are known here
         self._expected, self._kept = 0, KEPT_OPEN
         self.take_groups()
 
     def take_groups(self) -> None:
-        """Sees the groups that the manifest has now."""
+        """Take the groups that the manifest has now."""
         for group in self.manifest.groups[self._groups :]:
             for part in group.parts:
                 self._parts.append(part)
@@ -64,7 +67,7 @@ class Joined(Untold):
         return self._rows
 
     def rows(self, numbers: range | NDArray[np.int64]) -> JoinedRows:
-        """Rows by number, ascending, at least one."""
+        """Return rows by number, ascending, at least one."""
         if not isinstance(numbers, range) and numbers[-1] - numbers[0] + 1 == len(numbers):
             numbers = range(int(numbers[0]), int(numbers[-1]) + 1)
         pieces: list[Piece] = []
@@ -78,11 +81,11 @@ class Joined(Untold):
         return JoinedRows(self, numbers, pieces)
 
     def began(self, row: int) -> float:
-        """When the member that has a row begins, s UTC, as the manifest says: it need not be there any more."""
+        """Return when the member that has a row begins, s UTC, as the manifest says: it may have been removed."""
         return self._parts[bisect_right(self._starts, row) - 1].begin
 
     def member(self, part: Part) -> Recording:
-        """An open member. InputError if it is gone, or is another one than when it was looked into."""
+        """Return an open member. InputError if it is gone, or is another one than when it was looked into."""
         path = self.path / part.path
         found = self._open.get(path)
         if found is None:
@@ -98,51 +101,51 @@ class Joined(Untold):
         return found
 
     def close(self) -> None:
-        """Releases the files."""
+        """Close all members that are open."""
         while self._open:
             self._open.popitem()[1].close()
 
     @property
     def _told_by(self) -> list[Part]:
-        """The members that tell which columns there are: all of them, or if more come, those of the first group."""
+        """Return the members that decide which columns there are: all, or if more come, those of the first group."""
         return list(self.manifest.groups[0].parts) if self.growing else self._parts
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns that a member has, at the least."""
+        """Return the names of the columns that at least one member has."""
         return tuple(dict.fromkeys(name for part in self._told_by for name in self.member(part).columns))
 
     def complex_columns(self) -> tuple[str, ...]:
-        """The names of the columns that hold visibilities in all members."""
+        """Return the names of the columns that hold visibilities in all members."""
         first, *others = (self.member(part).complex_columns() for part in self._told_by)
         return tuple(name for name in first if all(name in other for other in others))
 
     @property
     def beam_columns(self) -> tuple[str, ...]:
-        """FEED1 and FEED2; those of a member without are 0."""
+        """Return FEED1 and FEED2; those of a member without them are 0."""
         return ("FEED1", "FEED2")
 
     @property
     def time_scale(self) -> str:
-        """That of the first member; UTC if it is gone."""
+        """Return the time scale of the first member; UTC if it is gone."""
         with suppress(InputError):
             return self.member(self._parts[0]).time_scale
         return "UTC"
 
     @property
     def antennas(self) -> Antennas:
-        """Those of the first member."""
+        """Return the antennas of the first member."""
         if self.manifest.antennas is None:
             raise InputError(f"{self.path}: nothing is known of its antennas")
         return self.manifest.antennas
 
     def window(self, number: int) -> Window:
-        """What DATA_DESC_ID `number` stands for."""
+        """Return what DATA_DESC_ID `number` stands for."""
         self._check(number, len(self.manifest.windows), "data description")
         return self.manifest.windows[number]
 
     def field(self, number: int) -> Field:
-        """A field, and where its phase centre is."""
+        """Return a field with its phase centre."""
         self._check(number, len(self.manifest.fields), "field")
         return self.manifest.fields[number]
 
@@ -151,41 +154,41 @@ class Joined(Untold):
             raise InputError(f"{self.path}: {what} {number} is used, and its members have {known}")
 
     def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
-        """The names of these fields by number; of all of them if more may come to be used."""
+        """Return the names of these fields by number; of all fields if more may be used later."""
         used = range(len(self.manifest.fields)) if self.growing else numbers
         return {number: self.field(number).name for number in used}
 
     def observation(self, number: int) -> dict[str, str]:
-        """TELESCOPE_NAME, OBSERVER and PROJECT of the first member."""
+        """Return TELESCOPE_NAME, OBSERVER and PROJECT of the first member."""
         keys = ("TELESCOPE_NAME", "OBSERVER", "PROJECT")
         return {key: self.manifest.observation.get(key, "") for key in keys}
 
     def hints(self, columns: Sequence[str]) -> str:
-        """A digest of the members' digests; "" of one that grows, whose members are not all looked at again."""
+        """Return a digest of the members' digests; "" if it grows: its members are not all looked at again."""
         if self.growing:
             return ""
         told = [self.member(part).hints(columns) for part in self._parts]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16] if all(told) else ""
 
     def refresh(self) -> None:
-        """Sees the groups that the manifest has now."""
+        """Take the groups that the manifest has now."""
         self.take_groups()
 
     def complete_rows(self) -> int | None:
-        """All of them: a group is whole before it is in the manifest."""
+        """Return the number of all rows: a group is whole before it is in the manifest."""
         return self._rows
 
     def parts_expected(self) -> int | None:
-        """As many windows as a series has had in one group, at the most, with those of parts that are known to lack."""
+        """Return how many windows a series has had in one group, at the most, with those of parts known to lack."""
         return self._expected or None
 
     def windows_expected(self) -> tuple[int, ...]:
-        """If more groups come, all that the manifest has: the first group may lack some."""
+        """Return all windows that the manifest has if more groups come: the first group may lack some."""
         return tuple(range(len(self.manifest.windows))) if self.growing else ()
 
 
 def _within(numbers: range | NDArray[np.int64], done: int, start: int, end: int) -> range | NDArray[np.int64]:
-    """Of the rows from `done` on those of a member that has those from `start` up to `end`, as numbered there."""
+    """Return, of the rows from `done` on, those of a member, as numbered there; it has rows `start` up to `end`."""
     if isinstance(numbers, range):
         return range(numbers[done] - start, min(numbers.stop, end) - start)
     return numbers[done : int(np.searchsorted(numbers, end))] - start

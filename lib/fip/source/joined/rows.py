@@ -1,4 +1,4 @@
-"""Rows of several members, as rows of one recording: columns are read from each, and numbers told anew."""
+"""Rows of several members, as rows of one recording: columns are read from each, and numbers mapped anew."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from fip.source.recording import Recording, Rows
 from fip.source.tables.subtables import Channels
 
 _ZERO = ("SCAN_NUMBER", "OBSERVATION_ID", "ARRAY_ID")
-"""Sub-bands of one dump are one integration, whatever these are in each."""
+"""Columns that are 0 here: sub-bands of one dump are one integration, whatever these are in each."""
 
 _BEAMS = ("FEED1", "FEED2")
 _SPECTRUM = "WEIGHT_SPECTRUM"
@@ -27,10 +27,10 @@ class Members(Protocol):
     """The joined recording, as its rows know it."""
 
     def rows(self, numbers: range | NDArray[np.int64]) -> "JoinedRows":
-        """Rows by number."""
+        """Return some rows of the recording, by number."""
 
     def member(self, part: Part) -> Recording:
-        """An open member."""
+        """Return the open recording of a part."""
         raise NotImplementedError
 
 
@@ -49,25 +49,25 @@ class Piece:
 
     @property
     def rows(self) -> Rows:
-        """As the member has them; which may have been closed since, and opened again."""
+        """Return the rows as the member has them; it may have been closed since, and opened again."""
         member = self._members.member(self.part)
         if self._rows is None or self._of is not member:
             self._of, self._rows = member, member.rows(self._own)
         return self._rows
 
     def column(self, name: str, first: int, count: int, channels: Channels) -> NDArray[Any]:
-        """A column of some of these rows, its numbers as they are here."""
+        """Return a column of some of these rows, its numbers as they are here."""
         told = _TOLD.get(name)
         return self.rows.column(name, first, count, channels) if told is None else told(self, name, first, count)
 
     def short(self, name: str, first: int, count: int) -> NDArray[Any]:
-        """The same of a column that is read with others of its kind: the member is opened once for all of them."""
+        """Return the same of a column that is read with others of its kind: they all need the member opened once."""
         if self._short is None:
             self._short = {each: self.column(each, 0, len(self), None) for each in _SHORT}
         return self._short[name][first : first + count]
 
     def mapped(self, name: str, first: int, count: int, numbers: tuple[int, ...]) -> NDArray[Any]:
-        """A column of numbers, as `numbers` [its own] has them; without a look if all rows have the same."""
+        """Return a column of numbers, as `numbers` [its own] has them; without reading if all rows have the same."""
         used = [each for each in numbers if each >= 0]
         if len(used) == 1 and name in ("DATA_DESC_ID", "FIELD_ID"):
             return np.full(count, used[0], np.int32)
@@ -80,7 +80,7 @@ class Piece:
         return np.take(table, values)
 
     def beam(self, name: str, first: int, count: int) -> NDArray[Any]:
-        """FEED1 or FEED2."""
+        """Return FEED1 or FEED2 of some rows."""
         if self.part.beam is not None:
             return np.full(count, self.part.beam, np.int32)
         return self.rows.column(name, first, count)
@@ -98,7 +98,7 @@ _TOLD: Mapping[str, Callable[[Piece, str, int, int], NDArray[Any]]] = {
     "ANTENNA1": lambda piece, name, first, count: piece.mapped(name, first, count, piece.part.antennas),
     "ANTENNA2": lambda piece, name, first, count: piece.mapped(name, first, count, piece.part.antennas),
 }
-"""Columns that are not as they are on file."""
+"""How columns are made that differ from those on file."""
 
 
 class JoinedRows:
@@ -112,7 +112,7 @@ class JoinedRows:
         return len(self.numbers)
 
     def _parts(self, first: int, count: int) -> Iterator[tuple[Piece, int, int, int]]:
-        """Pieces of `count` rows from `first` on: each with where in it they begin, how many, and where they go."""
+        """Yield pieces of `count` rows from `first` on: each with its first row, how many, and the place they go to."""
         for piece in self._pieces:
             begin, end = max(first, piece.first), min(first + count, piece.first + len(piece))
             if begin < end:
@@ -123,7 +123,7 @@ class JoinedRows:
         return piece, own
 
     def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
-        """A column of these rows, or of `count` of them from `first` on; of cells [channel, ...] the `channels` alone.
+        """Return a column of these rows, or of `count` from `first` on; of cells [channel, ...] the `channels` alone.
 
         InputError if cells of several members are of different shapes: they are read window by window.
         """
@@ -141,7 +141,7 @@ class JoinedRows:
         return np.concatenate(found)
 
     def into(self, name: str, first: int, buffer: NDArray[Any], channels: Channels = None) -> NDArray[Any]:
-        """Reads rows `first`, ... into `buffer` [row, channel, correlation]; returns it."""
+        """Read rows `first`, ... into `buffer` [row, channel, correlation]; return it."""
         for piece, own, count, at in self._parts(first, len(buffer)):
             here = buffer[at : at + count]
             if not self._has(piece, name):
@@ -153,9 +153,9 @@ class JoinedRows:
         return buffer
 
     def _has(self, piece: Piece, name: str) -> bool:
-        """Whether a member has a column; if others have WEIGHT_SPECTRUM, its WEIGHT stands for that. InputError if not.
+        """Return whether a member has a column; if others have WEIGHT_SPECTRUM, its WEIGHT stands for that.
 
-        Each channel is then as much as the row is.
+        Each channel then has the weight of the row. InputError if the column is any other.
         """
         if piece.rows.has(name):
             return True
@@ -164,23 +164,23 @@ class JoinedRows:
         raise InputError(f"{self._members.member(piece.part).path}: has no column {name}, which other members have")
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """The dtype that a buffer for a column must have."""
+        """Return the dtype that a buffer for a column must have."""
         with_it = [piece.rows.dtype(name) for piece in self._pieces if piece.rows.has(name)]
         if not with_it:
             return self._pieces[0].rows.dtype(name)
         return np.result_type(*with_it)
 
     def has(self, name: str) -> bool:
-        """Whether a member has such a column."""
+        """Return whether a member has such a column."""
         return any(piece.rows.has(name) for piece in self._pieces)
 
     def defined(self, name: str, row: int) -> bool:
-        """Whether one of these rows has a cell in a column."""
+        """Return whether one of these rows has a cell in a column."""
         piece, own = self._at(row)
         return piece.rows.has(name) and piece.rows.defined(name, own)
 
     def all_defined(self, name: str) -> NDArray[np.bool_]:
-        """Whether they have, [row]."""
+        """Return whether each row has a cell in a column, [row]."""
         return np.concatenate(
             [
                 piece.rows.all_defined(name) if piece.rows.has(name) else np.zeros(len(piece), bool)
@@ -189,13 +189,13 @@ class JoinedRows:
         )
 
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
-        """Shape of the first row's cell; None if there is no such column, or nothing in the cell."""
+        """Return the shape of the first row's cell; None if there is no such column, or nothing in the cell."""
         return self._pieces[0].rows.cell_shape(name)
 
     def where(self, mask: NDArray[np.bool_]) -> "JoinedRows":
-        """Those rows where `mask` [row] is true, at least one."""
+        """Return the rows for which `mask` [row] is true, at least one."""
         return self._members.rows(np.asarray(self.numbers, dtype=np.int64)[mask])
 
     def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
-        """The error to raise if cells of a column have another shape than the windows tell."""
+        """Return the error to raise if cells of a column have another shape than the windows say."""
         return self._pieces[0].rows.unlike(name, found, expected)

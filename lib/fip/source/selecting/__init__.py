@@ -1,1 +1,1 @@
-"""What of a MeasurementSet is imaged: fields, windows, antennas, integrations, and about which centre."""
+"""Which part of a MeasurementSet is imaged: fields, windows, antennas, integrations, and about which centre."""

@@ -1,4 +1,4 @@
-"""Where the grid of each field is centred, and how its samples come there."""
+"""The centre of each field's grid, and how its samples come there."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -13,41 +13,41 @@ from fip.source.recording import Recording
 from fip.source.selecting.phase_centres import PhaseCentres, Rephasing
 from fip.source.tables.subtables import Field
 
-_MOST_TOLD = 3  # fields of which the log says the same
+_MOST_TOLD = 3  # fields; the log has the same line for each of these
 
 
 def position(main: Recording, antennas: Sequence[int]) -> tuple[float, float, float] | None:
-    """The mean of these antennas, ITRF in m; None where they are nowhere on Earth."""
+    """Return the mean position of these antennas, ITRF in m; None if they are nowhere on Earth."""
     x, y, z = main.antennas.position[list(antennas)].mean(axis=0).tolist()
     return (x, y, z) if 6.3e6 < np.hypot(np.hypot(x, y), z) < 6.5e6 else None
 
 
 def phase_centres(main: Recording, index: RowIndex) -> PhaseCentres:
-    """Phase centres as the whole array sees them."""
+    """Return phase centres as the whole array sees them."""
     return PhaseCentres(main.path, position(main, index.coverage.antennas))
 
 
 def settled_time(index: RowIndex, field: int, growing: bool) -> float:
-    """When a field is where its grid is centred, s UTC: in the middle of its time, whatever of it is selected.
+    """Return when a field is at the centre of its grid, s UTC: in the middle of its time, whatever of it is selected.
 
-    Of a recording that is `growing` in its first integration: nobody knows its middle yet, and whoever looks, whenever,
-    must have the same grid.
+    In a recording that is `growing` it is the first integration: nobody knows the middle yet, and the grid must be the
+    same for whoever looks, at any time.
     """
     times = index.time[index.field == field]
     return float(times[0] if growing else (times[0] + times[-1]) / 2)
 
 
 def own_centre(index: RowIndex, centres: PhaseCentres, field: Field, growing: bool = False) -> Direction:
-    """Where the grid of a field is centred if no other direction is asked for."""
+    """Return the centre of a field's grid if no other direction is asked for."""
     return centres.at(field, settled_time(index, field.number, growing)).centre
 
 
 def settle_centres(
     main: Recording, index: RowIndex, fields: Sequence[Field], asked: Direction | Body | None
 ) -> Rephasing:
-    """Where each field's grid is centred, as `asked` or by its own phase centre, and how its samples come there.
+    """Return the centre of each field's grid, as `asked` or its own phase centre, and how its samples come there.
 
-    UsageError for a body if it is not known where on Earth the array is.
+    UsageError for a body if the array's place on Earth is not known.
     """
     centres = phase_centres(main, index)
     if isinstance(asked, Body):
@@ -71,7 +71,7 @@ def centre_notes(
     asked: Direction | Body | None,
     integrations: int,
 ) -> Iterator[str]:
-    """What the log should say of the centres of some fields, of which so many `integrations` are imaged."""
+    """Yield what the log should say of the centres of some fields that have so many `integrations` to image."""
     centres = rephasing.centres
     if asked is not None:
         at_begin = main.growing or isinstance(asked, Body)
@@ -99,7 +99,7 @@ def centre_notes(
 
 
 def _leaves(main: Recording, index: RowIndex, centres: PhaseCentres, field: Field) -> str:
-    """How far a field's phase centre is from its grid's in other integrations, or how fast it moves; what would do."""
+    """Say how far a field's phase centre moves from its grid's, or how fast, and which option would help."""
     times = index.time[index.field == field.number]
     begin, end = float(times[0]), float(times[-1])
     try:
@@ -118,7 +118,7 @@ def _leaves(main: Recording, index: RowIndex, centres: PhaseCentres, field: Fiel
 
 
 def _between(centres: PhaseCentres, field: Field, one: float, other: float) -> float:
-    """The angle in rad between a field's phase centres at two times."""
+    """Return the angle in rad between a field's phase centres at two times."""
     return separation(centres.at(field, one).centre, centres.at(field, other).centre)
 
 

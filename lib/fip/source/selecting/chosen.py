@@ -1,4 +1,4 @@
-"""What of a MeasurementSet a selection picks: fields, windows, antennas, and which integrations make up each slice."""
+"""What a selection picks from a MeasurementSet: fields, windows, antennas, and the integrations of each slice."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from fip.source.selecting.phase_centres import Rephasing
 from fip.source.tables.askap import is_askap
 from fip.source.tables.subtables import Field, Window, of_zenith
 
-_LOOKED_AT = 8  # integrations, spread over the run, that tell whether a column holds values
+_LOOKED_AT = 8  # integrations, spread over the run, that show whether a column holds values
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Picked:
     rephasing: Rephasing  # to the centres of the grids
 
     def covered(self, integrations: NDArray[np.intp]) -> tuple[NDArray[np.intp], Coverage]:
-        """Those of which a row is selected, and what the selected rows reach, as seen towards the grids' centres."""
+        """Return those that have a selected row, and what these rows reach, as seen towards the grids' centres."""
         reach = Reach()
         counts = np.zeros(len(self.index), np.int64)
         for numbers, integration in self.index.in_order(integrations, CHUNK):
@@ -57,7 +57,7 @@ class Picked:
         return integrations[counts[integrations] > 0], coverage
 
     def share_there(self, integrations: Sequence[int]) -> float:
-        """Of the samples of the selected windows that some integrations should have the share that has rows, 0 to 1."""
+        """Return the share of the samples due in the selected windows of some integrations that has rows, 0 to 1."""
         channels = Counter[int]()
         for window in self.windows:
             channels[window.number] += window.shape[0]
@@ -65,11 +65,11 @@ class Picked:
         return share_there(self.index, integrations, channels, windows)
 
     def field(self, number: int) -> Field:
-        """A field, with the phase centre that u, v and w are referred to."""
+        """Return a field, with the phase centre that u, v and w are referred to."""
         return referred(self.main.field(number), self.asked.source)
 
     def _turned(self, uvw: NDArray[np.float64], integration: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The UVW of rows of these integrations towards the centre of their grids, taken at their middle."""
+        """Return the UVW of rows of these integrations towards the centre of their grids, taken at their middle."""
         if not self.rephasing.fields:
             return uvw
         seen, field = uvw.astype(np.float64), self.index.field[integration]
@@ -82,7 +82,7 @@ class Picked:
         return seen
 
     def _counted(self, chunk: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-        """Which rows have a sample that is selected."""
+        """Return which rows have a sample that is selected."""
         cross = choosing.baselines(chunk["ANTENNA1"], chunk["ANTENNA2"], self.antennas)
         inside, uv_range = np.zeros(cross.size, bool), self.asked.source.uv_range
         uv = np.hypot(chunk["UVW"][:, 0], chunk["UVW"][:, 1])
@@ -97,7 +97,7 @@ class Picked:
 
 @dataclass(frozen=True, eq=False)
 class Chosen(Picked):
-    """What is to be imaged of a MeasurementSet."""
+    """The part of a MeasurementSet that is to be imaged."""
 
     fields: tuple[Field, ...]
     labels: Mapping[int, str]  # FIELD_ID -> what file names call it; "" if there is one field, or one series
@@ -107,20 +107,20 @@ class Chosen(Picked):
 
     @property
     def integrations(self) -> list[int]:
-        """All of them."""
+        """Return all integrations of all slices."""
         return [each for together in self.slices for each in together]
 
     def first_rows(self) -> Iterator[tuple[Rows, Window]]:
-        """Those of the first integration, window by window."""
+        """Return the rows of the first integration, window by window."""
         return parts(self.main, self.index, self.windows, self.slices[0][0])
 
 
 def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.bool_] | None = None) -> Chosen:
-    """Meet a selection. UsageError where it cannot be met, with the option, what was found, and what there is.
+    """Meet a selection. UsageError if it cannot be met, with the option, what was found, and what there is.
 
-    With a phase centre all fields are one series: of one name, if they share it, and counted together. Of a recording
-    that grows the field that it begins with has no label, as if it were the only one: others may come, or not. Only
-    integrations `among` [integration] some are chosen, where these are given.
+    With a phase centre all fields are one series: of one name, if they share it, and counted together. In a recording
+    that grows the field that it begins with has no label, as if it were the only one: others may come, or not. If
+    `among` [integration] is given, only integrations in it are chosen.
     """
     selection, phase_centre = asked.source, asked.imaging.phase_centre
     _check_beams(main, index)
@@ -140,7 +140,7 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
         integrations, coverage = picked.covered(integrations)
         if not integrations.size or coverage.longest_baseline == 0:
             raise UsageError(_nothing_left(main, index, selection))
-    elif rephasing.fields:  # some integrations tell enough
+    elif rephasing.fields:  # some integrations show enough
         _, seen = picked.covered(np.array(sampled(integrations.tolist()), np.intp))
         coverage = replace(coverage, longest_baseline=seen.longest_baseline or coverage.longest_baseline)
     groups = choosing.together(
@@ -162,7 +162,7 @@ def choose(main: Recording, index: RowIndex, asked: Asked, among: NDArray[np.boo
 
 
 def _check_beams(main: Recording, index: RowIndex) -> None:
-    """InputError if it is not known where each beam of a field looks."""
+    """Raise InputError if the direction of each beam of a field is not known."""
     if np.unique(index.beam).size == 1 or not is_askap(main.observation(int(index.observation[0]))["TELESCOPE_NAME"]):
         return
     for field in np.unique(index.field).tolist():
@@ -175,7 +175,7 @@ def _check_beams(main: Recording, index: RowIndex) -> None:
 
 
 def referred(field: Field, selection: Selection) -> Field:
-    """The field with the phase centre that u, v and w are referred to, if it is said that this is another."""
+    """Return the field with the phase centre that u, v and w are referred to, if the selection names another."""
     return of_zenith(field) if selection.uvw == "zenith" else field
 
 
@@ -186,7 +186,7 @@ def parts(
     integration: int,
     antennas: NDArray[np.bool_] | None = None,
 ) -> Iterator[tuple[Rows, Window]]:
-    """The rows of one integration, window by window; of baselines of `antennas` only, where these are given."""
+    """Yield the rows of one integration, window by window; if `antennas` are given, only of their baselines."""
     rows = main.rows(index.rows_of([integration])[0])
     described = rows.column("DATA_DESC_ID")
     if antennas is not None:
@@ -199,19 +199,19 @@ def parts(
 
 
 def sampled(integrations: Sequence[int]) -> list[int]:
-    """Some of them spread over all, the first and the last among them."""
+    """Return some integrations spread over all, the first and the last among them."""
     return [integrations[at] for at in np.unique(np.linspace(0, len(integrations) - 1, _LOOKED_AT).astype(int))]
 
 
 def _shown(names: Mapping[int, str], used: Sequence[int], joined: bool, growing: bool) -> dict[int, str]:
-    """What the fields that are used are called; in a recording that grows, nothing that comes later changes it."""
+    """Return the names shown for the fields that are used; if a recording grows, what comes later changes none."""
     if growing:
         return {each: names[each] for each in used} if joined else names_in_order(names)
     return one_name({each: names[each] for each in used}) if joined else unique_names(names)
 
 
 def names_in_order(names: Mapping[int, str]) -> dict[int, str]:
-    """The names of fields, with their number if one of a lower number has the same."""
+    """Return the names of fields, with their number if one of a lower number has the same name."""
     taken: set[str] = set()
     shown = {}
     for number, name in sorted(names.items()):
@@ -221,28 +221,28 @@ def names_in_order(names: Mapping[int, str]) -> dict[int, str]:
     return shown
 
 
-_label = lru_cache(1 << 17)(label)  # a drift scan that grows has a name more with each look
+_label = lru_cache(1 << 17)(label)  # a drift scan that grows has one more name at each look
 
 
 def unique_names(names: Mapping[int, str]) -> dict[int, str]:
-    """The names of fields, with their number where file names could not tell them apart."""
+    """Return the names of fields, with their number if file names could not tell them apart."""
     used = Counter(label(name) for name in names.values())
     return {number: name if used[label(name)] == 1 else f"{name}_{number}" for number, name in names.items()}
 
 
 def one_name(names: Mapping[int, str]) -> dict[int, str]:
-    """The name of fields that are one series: theirs if they share it, else none."""
+    """Return the name of fields that are one series: theirs if they share it, else none."""
     shared = set(names.values())
     return dict.fromkeys(names, shared.pop() if len(shared) == 1 else "")
 
 
 def all_windows(main: Recording, index: RowIndex) -> tuple[Window, ...]:
-    """Those with cross-correlations, and those of which there will be some."""
+    """Return the windows with cross-correlations, and those that will have some."""
     return tuple(main.window(number) for number in sorted({*index.coverage.windows, *main.windows_expected()}))
 
 
 def _windows(main: Recording, index: RowIndex, selection: Selection) -> tuple[Window, ...]:
-    """Those chosen, a window with several ranges of channels in parts."""
+    """Return the windows that are chosen, a window with several ranges of channels in parts."""
     windows = all_windows(main, index)
     if not selection.spw:
         return windows
@@ -263,7 +263,7 @@ def _antennas(main: Recording, index: RowIndex, selection: Selection) -> NDArray
 def _integrations(
     index: RowIndex, selection: Selection, candidates: NDArray[np.bool_], number: NDArray[np.int64], where: str
 ) -> NDArray[np.intp]:
-    """Those of the candidates [integration] that are in these scans, intervals and times."""
+    """Return those of the candidates [integration] that are in these scans, intervals and times."""
     chosen = np.flatnonzero(candidates)
     if selection.scan:
         chosen = chosen[choosing.choose_scans(selection.scan, index.scan[chosen], where)]

@@ -26,10 +26,10 @@ class Named:
     where: str  # the MeasurementSet's path
     option: str  # "--field"
     names: Mapping[int, str]
-    stations: Mapping[int, str] = field(default_factory=dict)  # where they stand: in VLBI that is how they are known
+    stations: Mapping[int, str] = field(default_factory=dict)  # places of antennas: in VLBI they name antennas
 
     def find(self, item: str) -> set[int]:
-        """The numbers of those of this name, or number, or at this station; UsageError where there is none."""
+        """Return the numbers of those of this name, or number, or at this station; UsageError if there is none."""
         named = {number for number, name in self.names.items() if name == item}
         if not named and re.fullmatch("[0-9]{1,9}", item) and int(item) in self.names:
             named = {int(item)}
@@ -47,12 +47,12 @@ class Named:
 
 
 def choose_fields(asked: Sequence[str], fields: Named) -> set[int]:
-    """FIELD_IDs; all where none is asked for."""
+    """Return the FIELD_IDs that are chosen; all if none is asked for."""
     return set().union(*(fields.find(item) for item in asked)) if asked else set(fields.names)
 
 
 def choose_antennas(asked: Sequence[str], antennas: Named, total: int) -> NDArray[np.bool_]:
-    """Which of `total` antennas are kept [antenna]: those asked for, or all, without those marked "!"."""
+    """Return which of `total` antennas are kept [antenna]: those asked for, or all, without those marked "!"."""
     kept, left_out = set[int](), set[int]()
     for item in asked:
         (left_out if item.startswith("!") else kept).update(antennas.find(item.removeprefix("!")))
@@ -72,7 +72,7 @@ def choose_antennas(asked: Sequence[str], antennas: Named, total: int) -> NDArra
 def choose_channels(
     asked: Sequence[WindowChoice], channels: Mapping[int, int], where: str
 ) -> dict[int, list[tuple[int, int]]]:
-    """For each spectral window that is chosen the ranges of its channels, merged, first and last of each.
+    """Return the ranges of channels of each spectral window that is chosen, merged, first and last of each.
 
     `channels` says how many channels each spectral window with data has.
     """
@@ -97,7 +97,7 @@ def choose_channels(
 
 
 def choose_scans(asked: Sequence[tuple[int, int]], scan: NDArray[np.integer], where: str) -> NDArray[np.bool_]:
-    """Which integrations are of these scans; `scan` [integration] are their SCAN_NUMBERs."""
+    """Return which integrations are of these scans; `scan` [integration] are their SCAN_NUMBERs."""
     mask = np.zeros(scan.size, bool)
     for first, last in asked:
         inside = (scan >= first) & (scan <= last)
@@ -111,12 +111,12 @@ def choose_scans(asked: Sequence[tuple[int, int]], scan: NDArray[np.integer], wh
 
 
 def _inclusive(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """The first and the last of each unbroken run of these numbers."""
+    """Return the first and the last of each unbroken run of these numbers."""
     return [(begin, end - 1) for begin, end in ranges_of(numbers)]
 
 
 def numbers_in_field(field: NDArray[np.integer]) -> NDArray[np.int64]:
-    """The number of each integration in its field, from 0; `field` [integration] in order of time."""
+    """Return the number of each integration in its field, from 0; `field` [integration] in order of time."""
     order = np.argsort(field, kind="stable")
     starts = np.flatnonzero(np.diff(field[order], prepend=-1))
     numbers = np.empty(field.size, np.int64)
@@ -125,7 +125,7 @@ def numbers_in_field(field: NDArray[np.integer]) -> NDArray[np.int64]:
 
 
 def choose_interval(asked: tuple[int, int], number: NDArray[np.integer], where: str) -> NDArray[np.bool_]:
-    """Which integrations have a `number` [integration] in their field from the first up to, without, the second."""
+    """Return which integrations have a `number` [integration] in their field from the first to before the second."""
     mask = (number >= asked[0]) & (number < asked[1])
     if not mask.any():
         there_are = format_range((int(number.min()), int(number.max()) + 1)) if number.size else "none"
@@ -137,7 +137,7 @@ def choose_interval(asked: tuple[int, int], number: NDArray[np.integer], where: 
 
 
 def choose_times(asked: tuple[float, float], time: NDArray[np.float64], where: str) -> NDArray[np.bool_]:
-    """Which integrations have their middle, `time` [integration] in s UTC, from the first to before the second."""
+    """Return which integrations have their middle `time` [integration], s UTC, from the first to before the second."""
     mask = (time >= asked[0]) & (time < asked[1])
     if not mask.any():
         raise UsageError(
@@ -150,7 +150,7 @@ def choose_times(asked: tuple[float, float], time: NDArray[np.float64], where: s
 def baselines(
     first: NDArray[np.integer], second: NDArray[np.integer], antennas: NDArray[np.bool_] | None
 ) -> NDArray[np.bool_]:
-    """Which rows, by ANTENNA1 and ANTENNA2 [row], are cross-correlations of `antennas` [antenna]; None: of all."""
+    """Return which rows, by ANTENNA1 and ANTENNA2 [row], are cross-correlations of `antennas` [antenna]; None: all."""
     cross: NDArray[np.bool_] = first != second
     if antennas is not None:
         cross &= antennas[first] & antennas[second]
@@ -158,16 +158,16 @@ def baselines(
 
 
 def uv_limits(reach: UvRange, lowest: float, highest: float) -> tuple[float, float]:
-    """Shortest and longest |(u, v)| in m at which a channel between these frequencies (Hz) is within `reach`."""
+    """Return the shortest and longest |(u, v)| in m at which a channel between these frequencies (Hz) is in `reach`."""
     if reach.unit == "m":
         return reach.least, reach.most
     return reach.least * SPEED_OF_LIGHT / highest, reach.most * SPEED_OF_LIGHT / lowest
 
 
 def within(reach: UvRange, uv: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which samples are within `reach`, [row, 1] where it is in m and [row, channel] where in wavelengths.
+    """Return which samples are within `reach`, [row, 1] if it is in m and [row, channel] if in wavelengths.
 
-    `uv` [row] in m, |(u, v)|; `frequency` [channel] in Hz. Not where `uv` is not finite.
+    `uv` [row] in m, |(u, v)|; `frequency` [channel] in Hz. No sample is within it if `uv` is not finite.
     """
     length = uv[:, None] if reach.unit == "m" else uv[:, None] * (frequency / SPEED_OF_LIGHT)
     inside: NDArray[np.bool_] = (length >= reach.least) & (length <= reach.most)
@@ -177,7 +177,7 @@ def within(reach: UvRange, uv: NDArray[np.float64], frequency: NDArray[np.float6
 def together(
     average: Average | None, series: NDArray[np.integer], time: NDArray[np.float64], cadence: NDArray[np.float64]
 ) -> list[NDArray[np.intp]]:
-    """Integrations that are imaged together, as places in the arguments, in order of their first.
+    """Return the integrations that are imaged together, as places in the arguments, in order of their first.
 
     All arguments [integration], in order of time; only integrations of one `series` go together. A time takes those
     whose middle is within it, counted from the beginning of the first.
@@ -192,7 +192,7 @@ def together(
 
 
 def _cuts(average: Average, time: NDArray[np.float64], cadence: float) -> list[int]:
-    """Where a new group begins in the integrations of a series, but the first."""
+    """Return the places of a series' integrations at which a new group begins, without the first group."""
     if average.unit == "integrations":
         return list(range(int(average.length), time.size, int(average.length)))
     cuts, begin = [], float(time[0])
@@ -205,6 +205,6 @@ def _cuts(average: Average, time: NDArray[np.float64], cadence: float) -> list[i
 
 
 def listed(items: Sequence[str]) -> str:
-    """Some of them, and how many more there are."""
+    """Return some of the items, and how many more there are."""
     more = f" and {len(items) - _MOST_LISTED} more" if len(items) > _MOST_LISTED else ""
     return ", ".join(items[:_MOST_LISTED]) + more

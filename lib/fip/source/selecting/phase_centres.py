@@ -1,4 +1,4 @@
-"""The edge to casacore's measures: where a field's phase centre is at a time, whatever frame it is written in.
+"""The edge to casacore's measures: a field's phase centre at a time, whatever frame it is written in.
 
 Frames that a FITS header can hold are left as they are. The others (AZEL, HADEC, APP, JMEAN, B1950_VLA, ecliptic, the
 Sun, Moon and planets, ...) are what casacore says they are, so casacore converts them to J2000, with the tables of
@@ -29,12 +29,12 @@ FIXED = (*FRAMES, "B1950_VLA", "SUPERGAL", "ECLIPTIC")
 """Frames in which a direction does not move among the stars."""
 
 PLANETS = (*(each.upper() for each in BODIES), "PLUTO")
-"""Frames of which the origin is the Sun, the Moon or a planet."""
+"""Frames whose origin is the Sun, the Moon or a planet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pointing:
-    """What (u, v, w) are referred to at some time."""
+    """The direction and the north that (u, v, w) are referred to at some time."""
 
     centre: Direction  # of w; its frame is one that FITS can hold
     north: float  # rad, position angle of v in that frame, from north through east: 0 in a frame that FITS can hold
@@ -44,29 +44,29 @@ class PhaseCentres:
     """Phase centres as seen by an array; used from one thread."""
 
     def __init__(self, path: object, position: tuple[float, float, float] | None) -> None:
-        """`position` is that of the array, ITRF in m; None where it is unknown. `path` is for messages."""
+        """`position` is that of the array, ITRF in m; None if it is unknown. `path` is for messages."""
         self._path = path
         self._position = position
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without casacore's measures, which another process makes for itself."""
+        """Return the state without casacore's measures, which another process makes for itself."""
         return {name: value for name, value in vars(self).items() if name != "_measures"}
 
     @property
     def on_earth(self) -> bool:
-        """Whether it is known where the array is, and so where its zenith is."""
+        """Return whether the array's place is known, and so its zenith."""
         return self._position is not None
 
     def moves(self, field: Field) -> bool:
-        """Whether the phase centre moves among the stars."""
+        """Return whether the phase centre moves among the stars."""
         return len(field.polynomial) > 1 or field.ephemeris is not None or field.frame not in FIXED
 
     def stays(self, field: Field) -> bool:
-        """Whether (u, v, w) are referred to one direction, with its north in a frame that FITS can hold."""
+        """Return whether (u, v, w) are referred to one direction, with its north in a frame that FITS can hold."""
         return field.frame in FRAMES and not self.moves(field)
 
     def at(self, field: Field, time: float) -> Pointing:
-        """Where it is at `time` (s UTC since MJD 0); InputError where that cannot be said."""
+        """Return the phase centre at `time` (s UTC since MJD 0); InputError if it is not known then."""
         longitude, latitude = field.offset(time)
         if field.ephemeris is not None:
             if not field.ephemeris.covers(time):
@@ -81,9 +81,9 @@ class PhaseCentres:
             raise InputError(f"{self._where(field)}: casacore cannot convert {field.frame}: {error}") from None
 
     def of_body(self, body: Body, time: float) -> Direction:
-        """Where a body, or the zenith, is at `time` (s UTC since MJD 0), J2000.
+        """Return the direction of a body, or of the zenith, at `time` (s UTC since MJD 0), J2000.
 
-        UsageError if nobody knows from where it is seen.
+        UsageError if the place of the array is not known.
         """
         if self._position is None:
             raise UsageError(
@@ -95,7 +95,7 @@ class PhaseCentres:
         return self._converted(body.name.upper(), time, 0.0, 0.0).centre
 
     def _check(self, field: Field) -> None:
-        """InputError where the field's frame is unknown, or needs a place on Earth that is not known."""
+        """Raise InputError if the field's frame is unknown, or needs a place on Earth that is not known."""
         where = self._where(field)
         known = self._measures.list_codes(self._measures.direction())
         if field.frame not in (*known["normal"], *PLANETS):
@@ -126,10 +126,10 @@ class PhaseCentres:
         return measures()
 
     def _j2000(self, frame: str, longitude: float, latitude: float) -> Array:
-        """The unit vector in J2000 of a direction in a frame of casacore."""
+        """Return the unit vector in J2000 of a direction in a frame of casacore."""
         here = self._measures
         found = here.direction(frame, quantity(longitude, "rad"), quantity(latitude, "rad"))
-        if frame in PLANETS:  # by way of AZEL, which is as seen from the array: the Moon is half a degree elsewhere
+        if frame in PLANETS:  # by way of AZEL, as seen from the array: without it the Moon is half a degree off
             found = here.measure(found, "AZEL")
         found = here.measure(found, "J2000")
         towards: Array = axes(found["m0"]["value"], found["m1"]["value"])[2]
@@ -142,11 +142,11 @@ class Rephasing:
 
     centres: PhaseCentres
     fields: Mapping[int, Field]  # by FIELD_ID, those whose samples have to be turned
-    targets: Mapping[int, Direction]  # by FIELD_ID, the centre of the field's grid; of a body, where it is at the begin
+    targets: Mapping[int, Direction]  # by FIELD_ID, the centre of the field's grid; for a body, its place at the begin
     body: Body | None = None  # what the grids follow
 
     def target(self, field: int, time: float) -> Direction:
-        """The centre of a field's grid at a time (s UTC since MJD 0)."""
+        """Return the centre of a field's grid at a time (s UTC since MJD 0)."""
         if self.body is None:
             return self.targets[field]
         if self.body.name == OWN:
@@ -154,9 +154,9 @@ class Rephasing:
         return self.centres.of_body(self.body, time)
 
     def matrices(self, field: int, times: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """R [time, 3, 3] of `fip.data.directions` for the samples of a field at some times (s UTC since MJD 0).
+        """Return R [time, 3, 3] of `fip.data.directions` for the samples of a field at some times (s UTC since MJD 0).
 
-        None where nothing is to be done.
+        None if nothing is to be done.
         """
         if field not in self.fields or (self.body == Body(OWN) and self.centres.stays(self.fields[field])):
             return None

@@ -32,7 +32,7 @@ _FEED = {"X": ("X", "Y"), "Y": ("X", "Y"), "R": ("R", "L"), "L": ("R", "L")}  # 
 def export(
     path: Path, output: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[int, int]:
-    """Writes the set, which appears under its name once it is whole.
+    """Write the set, which appears under its name once it is whole.
 
     Returns how many integrations it has, and how many left the ring meanwhile. UsageError if `output` cannot be
     written; InputError if the spool cannot be read.
@@ -53,7 +53,7 @@ def export(
 
 
 def copy_integrations(path: Path, rows: NDArray[np.int64], output: Path) -> None:
-    """Writes the integrations that some rows of a spool are of, as it is followed. InputError if one is gone by now."""
+    """Write the integrations of some rows of a spool that is followed. InputError if one is gone by now."""
     with closing(Spooled(path, growing=True)) as main:
         numbers = np.unique(rows // main.rows_each).tolist()
         _, left = _write(main, output, numbers, lambda done, total: None)
@@ -75,7 +75,7 @@ def _check_place(main: Spooled, output: Path) -> None:
 
 
 def _write(main: Spooled, path: Path, numbers: Sequence[int], progress: Callable[[int, int], None]) -> tuple[int, int]:
-    """A set of some integrations; how many it has, and how many have left."""
+    """Write a set of some integrations; return how many it has, and how many have left the ring."""
     written = 0
     with closing(tables.default_ms(str(path), *_large_columns(main))) as table:
         _describe(main, path)
@@ -88,9 +88,9 @@ def _write(main: Spooled, path: Path, numbers: Sequence[int], progress: Callable
 
 
 def _write_integration(main: Spooled, table: Any, number: int) -> None:
-    """The rows of one, band by band: cells of a band are of one shape."""
+    """Write the rows of one integration, band by band: cells of a band are of one shape."""
     per_band = len(main.products)
-    main.spool.integration(number)  # which is mapped from now on, or has left
+    main.spool.integration(number)  # from now on it is mapped; or it has left the ring
     begins = (number - main.first) * main.rows_each
     for first in range(begins, begins + main.rows_each, per_band):
         rows = main.rows(range(first, first + per_band))
@@ -116,7 +116,7 @@ def _write_samples(table: Any, name: str, rows: Rows, begin: int) -> None:
 
 
 def _large_columns(main: Spooled) -> tuple[Any, Any]:
-    """Descriptions and data managers of samples, in tiles; of several bands cells have several shapes."""
+    """Return descriptions and data managers of samples, in tiles; cells of several bands may have several shapes."""
     names = [name for name in _SAMPLES if main.rows(range(1)).has(name)]
     shapes = {main.window(number).cell for number in range(len(main.setup.bands))}
     channels, correlations = max(shapes)
@@ -135,7 +135,7 @@ def _large_columns(main: Spooled) -> tuple[Any, Any]:
 
 
 def _describe(main: Spooled, path: Path) -> None:
-    """The subtables."""
+    """Write the rows of all subtables."""
     for name, columns in _subtables(main).items():
         with closing(tables.table(f"{path}/{name}", readonly=False, ack=False)) as table:
             table.addrows(len(next(iter(columns.values()))))
@@ -150,7 +150,7 @@ def _describe(main: Spooled, path: Path) -> None:
 
 
 def _subtables(main: Spooled) -> Mapping[str, Mapping[str, Any]]:
-    """Columns, a value for each row."""
+    """Return the columns of each subtable, a value for each row."""
     antennas, bands, names = main.antennas, range(len(main.setup.bands)), main.products.correlations
     time = main.rows(range(len(main))).column("TIME", 0, 1)[0], main.rows(range(len(main))).column("TIME")[-1]
     feed = _FEED[names[0][0]]

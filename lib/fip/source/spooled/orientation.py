@@ -1,6 +1,6 @@
 """How the Earth lies and how far it has turned on a day: the table of the IERS that comes with astropy.
 
-The file is read as it is, without astropy, which takes a second for it. Nothing is downloaded.
+The file is read directly, not by astropy, which takes a second for it. Nothing is downloaded.
 """
 
 import logging
@@ -27,7 +27,7 @@ _LINE = np.dtype(
 
 
 class Orientation(NamedTuple):
-    """Of the Earth, at a time."""
+    """The orientation of the Earth at a time."""
 
     dut1: float  # s, UT1 - UTC
     x: float  # rad, of the pole
@@ -35,7 +35,7 @@ class Orientation(NamedTuple):
 
 
 def orientation(mjd: float) -> Orientation:
-    """That of a day (MJD, UTC) and its share, between the two midnights of the table.
+    """Return the orientation at a day (MJD, UTC) and its share, between the two midnights of the table.
 
     Before and after the table it is that of its first or last day; `unknown` says so, and so does the log, once.
     """
@@ -51,7 +51,7 @@ def orientation(mjd: float) -> Orientation:
 
 
 def unknown(mjd: float) -> str:
-    """What is to be said of UVW of a time that is not in the table; "" if it is."""
+    """Return the warning for UVW of a time that is not in the table; "" if it is."""
     days, _ = _table()
     if days[0] <= mjd <= days[-1]:
         return ""
@@ -64,9 +64,9 @@ def unknown(mjd: float) -> str:
 
 @lru_cache(maxsize=1)
 def _table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Its days [day], MJD one after the other, and what it says of them [day, 3]: dUT1 in s, and the pole in rad."""
+    """Return the table's days [day], MJD one after the other, and their values [day, 3]: dUT1 in s, pole in rad."""
     lines = np.fromfile(Path(IERS_A_FILE), _LINE)
-    lines = lines[np.char.strip(lines["dut1"]) != b""]  # the last are of days that nobody knows yet
+    lines = lines[np.char.strip(lines["dut1"]) != b""]  # the last lines are of days that are not known yet
     found = np.stack([lines[name].astype(np.float64) for name in ("dut1", "x", "y")], axis=1)
     found[:, 1:] *= ARCSEC
     return lines["day"].astype(np.float64), found

@@ -1,4 +1,4 @@
-"""Which sample of a channel is which baseline's, and samples [channel, product] as those of rows. Pure."""
+"""Which sample of a channel belongs to which baseline, and samples [channel, product] as those of rows. Pure."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,7 @@ class Products:
 
     @classmethod
     def of(cls, setup: Setup) -> "Products":
-        """Those of a set-up."""
+        """Return the products of a set-up."""
         pairs = baselines(setup)
         names = tuple(dict.fromkeys(each.correlation for each in setup.products))
         row = {pair: at for at, pair in enumerate(pairs)}
@@ -37,18 +37,18 @@ class Products:
         return cls(first, second, names, number)
 
     def __len__(self) -> int:
-        """How many baselines there are."""
+        """Return how many baselines there are."""
         return len(self.number)
 
     @cached_property
     def side_by_side(self) -> bool:
-        """Whether the products of each baseline follow each other, and those of the next one follow these."""
+        """Return whether the products of each baseline follow each other, and those of the next one follow these."""
         return bool((self.number.ravel() == np.arange(self.number.size)).all())
 
     def into_rows(self, samples: NDArray[Any], picks: Picks, rows: NDArray[Any], nothing: Any) -> None:
-        """Fills `rows` [row, channel, correlation] with samples [channel, product] of these baselines, of one dtype.
+        """Fill `rows` [row, channel, correlation] with samples [channel, product] of these baselines, of one dtype.
 
-        What the stream has no product of is `nothing`. `rows` are contiguous in memory.
+        Samples for which the stream has no product become `nothing`. `rows` are contiguous in memory.
         """
         if self.side_by_side and isinstance(picks, slice):
             count = len(self.correlations)
@@ -66,7 +66,7 @@ class Products:
 
 
 def _evenly(numbers: NDArray[np.int64]) -> Picks:
-    """A slice, which is read without a copy, if they are evenly apart."""
+    """Return the numbers as a slice, which is read without a copy, if they are evenly apart; else as they are."""
     first, step = int(numbers[0]), int(numbers[1] - numbers[0]) if numbers.size > 1 else 1
     even = step > 0 and (np.diff(numbers) == step).all()
     return slice(first, int(numbers[-1]) + 1, step) if even else numbers

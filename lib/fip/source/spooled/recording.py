@@ -1,8 +1,8 @@
 """A spool as a recording: a row for each baseline and band of each integration, the bands of one after the other.
 
-All integrations that were ever committed have rows, so that a slice keeps its number whatever has left the ring: when
-they were, and of what, is in the index, and UVW are worked out. To cut one that has left is an error of its own, which
-is not tried again. A spool that is not followed has the rows of those that are still there.
+All integrations that were ever committed have rows, so that a slice keeps its number when others leave the ring. Their
+times and fields are in the index, and UVW are worked out. To cut one that has left is an error of its own, which is not
+tried again. A spool that is not followed has the rows of those that are still there.
 """
 
 from collections import OrderedDict
@@ -22,14 +22,14 @@ from fip.source.whole import WholeRecording, window
 from fip.spool.reading import Spool
 from fip.spool.setup import Band, Setup
 
-_KEPT = 64  # integrations of which UVW are kept
+_KEPT = 64  # integrations whose UVW are kept
 
 
 class Spooled(WholeRecording):
-    """See above."""
+    """A spool as a recording, as the module says."""
 
     def __init__(self, path: Path, growing: bool) -> None:
-        """Opens a spool; `growing` if it is followed. InputError if there is nothing to image."""
+        """Open a spool; `growing` if it is followed. InputError if there is nothing to image."""
         spool = Spool(path)
         try:
             setup = self.setup = spool.setup
@@ -52,56 +52,56 @@ class Spooled(WholeRecording):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of its columns."""
+        """Return the names of its columns."""
         return SpooledRows.columns(self.setup)
 
     @property
     def beam_columns(self) -> tuple[str, ...]:
-        """It has one beam."""
+        """Return (): a spool has one beam."""
         return ()
 
     def __len__(self) -> int:
         return (len(self.spool) - self.first) * self.rows_each
 
     def rows(self, numbers: range | NDArray[np.int64]) -> Rows:
-        """Rows by number, ascending."""
+        """Return rows by number, ascending."""
         return SpooledRows(self, numbers)
 
     def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
-        """The names of these fields; of all of them if others may come to be observed."""
+        """Return the names of these fields; of all fields if others may be observed later."""
         return super().field_names(range(len(self.setup.targets)) if self.growing else numbers)
 
     def complex_columns(self) -> tuple[str, ...]:
-        """It has one column of visibilities."""
+        """Return DATA: a spool has one column of visibilities."""
         return ("DATA",)
 
     def hints(self, columns: Sequence[str]) -> str:
-        """What was committed does not change."""
+        """Return the digest of the set-up: what was committed does not change."""
         return self.setup.digest
 
     def refresh(self) -> None:
-        """Sees what was committed since."""
+        """Look for integrations that were committed since."""
         if self.growing:
             self.spool.refresh()
 
     def raw(self) -> bool:
-        """As its set-up says."""
+        """Return whether nothing was calibrated, as the set-up says."""
         return self.setup.raw
 
     def complete_rows(self) -> int | None:
-        """All: an integration is committed when it is whole, or will not come to be."""
+        """Return the number of all rows: an integration is committed when it is whole, or will never be."""
         return len(self)
 
     def ended(self) -> bool | None:
-        """Whether the stream, or who receives it, has said that no more comes: silence says nothing."""
+        """Return whether the stream, or who receives it, has said that no more comes: silence means nothing."""
         return self.spool.ended
 
     def close(self) -> None:
-        """Releases the files."""
+        """Close the files of the spool."""
         self.spool.close()
 
     def uvw(self, integration: int) -> NDArray[np.float64]:
-        """[baseline, 3] m: the stream's own, or as they are worked out."""
+        """Return UVW [baseline, 3] in m: the stream's own, or as they are worked out."""
         found = self._uvw.get(integration)
         if found is None:
             found = self._uvw[integration] = self._uvw_of(integration)
@@ -113,7 +113,7 @@ class Spooled(WholeRecording):
         if self.setup.uvw:
             try:
                 return self.spool.section(integration, "uvw")
-            except LeftTheRingError:  # near enough to tell how far baselines reach, and it is not imaged any more
+            except LeftTheRingError:  # it is not imaged any more: what follows is near enough for baselines' lengths
                 pass
         record = self.spool.records[integration]
         target = self.setup.targets[int(record["field"])]

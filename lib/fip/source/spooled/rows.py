@@ -31,16 +31,16 @@ _OF_ROWS = (
 class _Stretch:
     """Rows that follow each other in one integration and band."""
 
-    rows: slice  # where they are among those that were asked for
+    rows: slice  # their places among those that were asked for
     integration: int
     band: int
     baselines: Picks
 
 
 class SpooledRows(FullRows["Spooled"]):
-    """See above. To read samples `into` a buffer is to image them; `column` is for who looks at what there is.
+    """Some rows of a spool. `into` reads samples into a buffer to image them; `column` is for looking at them.
 
-    So of an integration that left the ring the first is an error, and the other tells that nothing is there.
+    So if an integration has left the ring, `into` raises an error, and `column` returns that nothing is there.
     """
 
     def __init__(self, recording: "Spooled", numbers: range | NDArray[np.int64]) -> None:
@@ -49,11 +49,11 @@ class SpooledRows(FullRows["Spooled"]):
 
     @staticmethod
     def columns(setup: Setup) -> tuple[str, ...]:
-        """The names of those that a spool of a set-up has."""
+        """Return the names of the columns that a spool of a set-up has."""
         return (*_OF_ROWS, *(name for name in _DTYPES if setup.weights or name != "WEIGHT_SPECTRUM"))
 
     def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
-        """[row, ...] of a column, some rows and channels of it."""
+        """Return [row, ...] of a column, some rows and channels of it."""
         end = len(self) if count is None else first + count
         if name not in _DTYPES:
             return self._small(name, first, end)
@@ -64,26 +64,26 @@ class SpooledRows(FullRows["Spooled"]):
         return buffer
 
     def into(self, name: str, first: int, buffer: NDArray[Any], channels: Channels = None) -> NDArray[Any]:
-        """Samples of rows of one window. LeftTheRingError if an integration of theirs has left the ring."""
+        """Read samples of rows of one window. LeftTheRingError if an integration of theirs has left the ring."""
         self._fill(name, first, buffer, channels, looked_at=False)
         return buffer
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """That of a column of samples."""
+        """Return the dtype of a column of samples."""
         return _DTYPES[name]
 
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
-        """Shape of the first row's cell; None if there is no such column."""
+        """Return the shape of the first row's cell; None if there is no such column."""
         if not self.has(name):
             return None
         return self._window(0).cell if name in _DTYPES else self._small(name, 0, 1).shape[1:]
 
     def where(self, mask: NDArray[np.bool_]) -> "SpooledRows":
-        """Those rows where `mask` [row] is true."""
+        """Return the rows for which `mask` [row] is true."""
         return SpooledRows(self._recording, as_array(self.numbers)[mask])
 
     def _places(self, first: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Of each row integration x bands + band, and its baseline."""
+        """Return for each row integration x bands + band, and its baseline."""
         if self._placed is None or self._placed[0] != (first, end):  # all columns of a chunk are asked for in turn
             main = self._recording
             numbers = as_array(self.numbers[first:end]) + main.first * main.rows_each
@@ -104,7 +104,7 @@ class SpooledRows(FullRows["Spooled"]):
             yield _Stretch(slice(begin, stop), integration, band, picks)
 
     def _small(self, name: str, first: int, end: int) -> NDArray[Any]:
-        """Of a column that has no samples."""
+        """Return some rows of a column that has no samples."""
         main, count = self._recording, end - first
         if name in _ZERO:
             return np.zeros(count, np.int32)
@@ -132,7 +132,7 @@ class SpooledRows(FullRows["Spooled"]):
         raise InputError(f"{main.path}: a spool has no column {name}")
 
     def _fill(self, name: str, first: int, buffer: NDArray[Any], channels: Channels, looked_at: bool) -> None:
-        """Samples, into `buffer`; of what left the ring nothing, if they are only `looked_at`."""
+        """Read samples into `buffer`; if only `looked_at`, what left the ring becomes empty values, not an error."""
         window = self._window(first)
         here = slice(None) if channels is None else slice(channels[0], channels[1] + 1)
         for each in self._stretches(first, first + len(buffer)):
@@ -146,7 +146,7 @@ class SpooledRows(FullRows["Spooled"]):
                 buffer[each.rows] = _NOTHING[name]
 
     def _fill_stretch(self, name: str, stretch: _Stretch, channels: slice, rows: NDArray[Any]) -> None:
-        """Samples of one integration and band, into `rows` [row, channel, correlation]."""
+        """Read samples of one integration and band into `rows` [row, channel, correlation]."""
         main, band = self._recording, stretch.band
         products, arrays = main.products, main.spool.integration(stretch.integration)
         if name == "DATA":

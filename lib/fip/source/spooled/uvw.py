@@ -1,4 +1,4 @@
-"""UVW of antennas from where they stand, for streams that have none of their own. Pure, but for the IERS's table.
+"""UVW of antennas from their positions, for streams that have none of their own. Pure, but for the IERS's table.
 
 docs/uvw.md derives it, and compares it with what others do.
 """
@@ -20,7 +20,7 @@ _SPIN = np.array([0.0, 0.0, 7.292115e-5])  # rad/s, of the Earth
 
 
 def antenna_uvw(time_unix: float, ra: float, dec: float, positions: Array) -> Array:
-    """(u, v, w) [antenna, 3] in m of antennas at `positions` [antenna, 3] (m, ITRF) towards ra, dec (rad, ICRS).
+    """Return (u, v, w) [antenna, 3] in m of antennas at `positions` [antenna, 3] (m, ITRF) to ra, dec (rad, ICRS).
 
     `time_unix` is in s UTC. They are from the first antenna, so its own are 0. w is the path by which a wave from the
     phase centre comes earlier, in the direction in which the antennas see it; u and v are what a step to the east and
@@ -32,12 +32,12 @@ def antenna_uvw(time_unix: float, ra: float, dec: float, positions: Array) -> Ar
 
 
 def baseline_uvw(antennas: Array, first: NDArray[np.intp], second: NDArray[np.intp]) -> Array:
-    """UVW [baseline, 3] in m of what is correlated as <e1 conj(e2)>: antenna 1's less antenna 2's, docs/uvw.md."""
+    """Return UVW [baseline, 3] in m for correlations <e1 conj(e2)>: antenna 1's less antenna 2's, docs/uvw.md."""
     return np.asarray(antennas[first] - antennas[second], dtype=np.float64)
 
 
 def _seen(days: float, ra: float, dec: float, here: Array) -> Array:
-    """By u, v and w [3, 3]: the vectors, ITRF, along which a path is counted by an observer `here` (m, ITRF)."""
+    """Return for u, v and w [3, 3] the vectors, ITRF, along which an observer `here` (m, ITRF) counts a path."""
     day, share = JD_OF_MJD_0 + days // 1, days % 1
     dut1, x, y = orientation(days)
     terrestrial = day, share + TT_MINUS_UTC / SECONDS_PER_DAY

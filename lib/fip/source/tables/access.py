@@ -1,4 +1,4 @@
-"""Whether this user may read a path, and what would help where not."""
+"""Whether this user may read a path, and what would help if not."""
 
 import os
 import pwd
@@ -9,16 +9,16 @@ from pathlib import Path
 from fip.data.errors import InputError
 
 MOUNTS = Path("/proc/self/mountinfo")
-PRIVATE = "systemd-private-"  # begins the name of the folder that a service has as its own /tmp
+PRIVATE = "systemd-private-"  # begin of the name of the folder that a service has as its own /tmp
 
 
 def check_access(path: Path) -> None:
-    """InputError where the path is not there, or where this user may not read it, with what would help.
+    """Raise InputError if the path is not there, or if this user may not read it, with what would help.
 
-    What would help opens no more than the table: of a folder on the way to it the right to pass is enough.
+    What would help opens no more than the table: for a folder on the way to it the right to pass is enough.
     """
     closed = _closed(path)
-    if closed is not None and os.path.exists(closed):  # noqa: PTH110 where that may not be asked, it is not there
+    if closed is not None and os.path.exists(closed):  # noqa: PTH110 if that may not be asked, it is not there
         user = _user()
         table, passed = shlex.quote(str(path.absolute())), shlex.quote(str(closed))
         way = (
@@ -33,14 +33,14 @@ def check_access(path: Path) -> None:
 
 
 def _user() -> str:
-    """The name of this user, or the number of one that has none."""
+    """Return the name of this user, or the number if the user has no name."""
     with suppress(KeyError):
         return pwd.getpwuid(os.geteuid()).pw_name
     return str(os.geteuid())
 
 
 def _hidden(path: Path) -> str:
-    """What hides a folder for temporary files from a service; "" of a path that is in none."""
+    """Say what hides a folder for temporary files from a service; "" if the path is in none."""
     with suppress(OSError):
         for line in MOUNTS.read_text().splitlines():
             root, place = line.split()[3:5]
@@ -52,7 +52,7 @@ def _hidden(path: Path) -> str:
 
 
 def _closed(path: Path) -> Path | None:
-    """The first folder on the way, or file of a table, that is not there or not open to this user; else None."""
+    """Return the first folder on the way, or file of a table, that is not there or closed to this user; else None."""
 
     def shut(place: Path, how: int) -> bool:
         return not os.access(place, how, effective_ids=True)

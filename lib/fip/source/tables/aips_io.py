@@ -6,36 +6,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"\xbe" * 4
-"""Before an object that is in no other."""
+"""The octets before an object that is in no other."""
 
 
 @dataclass(slots=True)
 class AipsReader:
-    """Reads one thing after the other. Raises ValueError for what is not there."""
+    """Reads one thing after the other. It raises ValueError for what is not there."""
 
     content: bytes
     order: str  # of the octets of numbers: "<" or ">"
     at: int = 0
 
     def number(self, kind: str = "u4") -> int:
-        """The next one."""
+        """Return the next number of the content."""
         return int(self.numbers(1, kind)[0])
 
     def numbers(self, count: int, kind: str = "u4") -> NDArray[np.integer]:
-        """The next ones, [count]."""
+        """Return the next numbers, [count]."""
         dtype = np.dtype(self.order + kind)
         found: NDArray[np.integer] = np.frombuffer(self.content, dtype, count, self.at)
         self.at += found.nbytes
         return found
 
     def text(self) -> bytes:
-        """The next string."""
+        """Return the next string, in octets."""
         length = self.number()
         self.at += length
         return self.content[self.at - length : self.at]
 
     def begin(self, kind: bytes, outermost: bool = False) -> int:
-        """Goes into an object of a type; its version."""
+        """Go into an object of a type; return its version."""
         if outermost:
             self._expect(MAGIC)
         self.number()  # its length
@@ -44,12 +44,12 @@ class AipsReader:
         return self.number()
 
     def skip(self) -> None:
-        """Passes over an object that is in another."""
-        length = self.number()  # of itself, too
+        """Pass over an object that is in another."""
+        length = self.number()  # it includes itself
         self.at += length - 4
 
     def block(self, kind: str = "u4") -> NDArray[np.integer]:
-        """A vector of numbers."""
+        """Return the next vector of numbers."""
         self.begin(b"Block")
         return self.numbers(self.number(), kind)
 

@@ -1,12 +1,13 @@
 """Short columns of a MeasurementSet in casacore's StandardStMan, read from its mapped file, many rows at a time.
 
-Its file `table.fN` is a header of 512 octets and buckets of one size. A bucket has some rows: of each column their
+Its file `table.fN` is a header of 512 octets and buckets of one size. A bucket has some rows: for each column their
 values, one after the other, those of logical columns as bits, the lowest first. Cells of an array that has no fixed
-shape are in `table.fNi`; the bucket has where. An index, in buckets of its own, has which rows are in which bucket, and
-`table.dat` where in a bucket a column begins. (casacore's classes SSMBase, SSMIndex, StManArrayFile.)
+shape are in `table.fNi`; the bucket has their place. An index, in buckets of its own, says which rows are in which
+bucket, and `table.dat` at which octet of a bucket a column begins. (casacore's classes SSMBase, SSMIndex,
+StManArrayFile.)
 
-casacore fetches such a cell at a time. What is found here is believed only if the first and the last row have what
-casacore reads there. Whatever is otherwise than this is left to casacore: None.
+casacore fetches one cell at a time. What is found here is believed only if the first and the last row have what
+casacore reads there. Whatever differs from this is left to casacore: None.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,12 +28,12 @@ from fip.source.tables.subtables import as_array
 Numbers: TypeAlias = range | NDArray[np.int64]
 
 _HEADER = 512  # octets before the first bucket
-_NEXT = 8  # octets of an index bucket before what it holds: the number of the next one, twice, big-endian
+_NEXT = 8  # octets at the begin of an index bucket: the number of the next one, twice, big-endian
 _DIRECT = 1  # of a column's options: its cells are in the buckets
 _ARRAYS_BEGIN = 16  # octets of the file of arrays before the first: its version and its length
 _MOST_AXES = 2  # of cells that are read here
 _KINDS = {"boolean": "u1", "int": "<i4", "float": "<f4", "double": "<f8"}
-"""Of casacore's types, those that are read here."""
+"""The types of casacore that are read here, as types of numpy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,14 +41,17 @@ class Index:
     """Which rows are in which bucket."""
 
     first: NDArray[np.int64]  # [bucket] its first row, ascending
-    number: NDArray[np.int64]  # [bucket] which of the file's it is
+    number: NDArray[np.int64]  # [bucket] its number in the file
     rows: int  # of all buckets
     most: int  # rows of a bucket
     size: int  # octets of a bucket
 
     @classmethod
     def of(cls, last: NDArray[np.integer], bucket: NDArray[np.integer], most: int, size: int, buckets: int) -> "Index":
-        """That of buckets with these last rows, `most` at most, of a file of so many. ValueError if it cannot be."""
+        """Return the index of buckets with these last rows, `most` at most, of a file of so many `buckets`.
+
+        ValueError if there can be no such index.
+        """
         ends = last.astype(np.int64) + 1
         counts, number = np.diff(ends, prepend=0), bucket.astype(np.int64)
         sound = bool(((counts > 0) & (counts <= most)).all() and ((number >= 0) & (number < buckets)).all())
@@ -56,7 +60,7 @@ class Index:
         return cls(ends - counts, number, int(ends[-1]), most, size)
 
     def values(self, octets: NDArray[np.uint8], offset: int, each: int, rows: Numbers) -> NDArray[Any]:
-        """So many octets of each of these rows, ascending, of a column that begins there in a bucket, [row]."""
+        """Return `each` octets of each of these rows, ascending, of a column at `offset` in a bucket, [row]."""
         run = self._run(rows)
         if run is None:
             begin, inside = self._places(rows)
@@ -66,7 +70,7 @@ class Index:
         return found[skipped : skipped + len(rows)]
 
     def bits(self, octets: NDArray[np.uint8], offset: int, rows: Numbers) -> NDArray[np.bool_]:
-        """The same of a column of bits."""
+        """Return the same of a column of bits."""
         run = self._run(rows)
         if run is None or self.most % 8:
             begin, inside = self._places(rows)
@@ -76,13 +80,13 @@ class Index:
         return np.unpackbits(packed, bitorder="little")[skipped : skipped + len(rows)].view(np.bool_)
 
     def _whole(self, octets: NDArray[np.uint8], offset: int, kind: str, count: int) -> NDArray[Any]:
-        """So many values of each bucket of the file, [bucket, value]."""
+        """Return so many values of each bucket of the file, [bucket, value]."""
         step = np.dtype(kind).itemsize
         buckets = (octets.size - _HEADER) // self.size
         return np.ndarray((buckets, count), kind, octets, _HEADER + offset, (self.size, step))
 
     def _run(self, rows: Numbers) -> NDArray[np.int64] | None:
-        """The buckets that have these rows, if all up to there are full but the last."""
+        """Return the buckets that have these rows, if all before the last of them are full; else None."""
         if not isinstance(rows, range) or rows.step != 1:
             return None
         low, high = rows[0] // self.most, rows[-1] // self.most
@@ -90,7 +94,7 @@ class Index:
         return self.number[low : high + 1] if full else None
 
     def _places(self, rows: Numbers) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Of these rows, ascending, octets before the bucket, and which of its rows each is, both [row]."""
+        """Return for these rows, ascending, the octets before the bucket, and the row's place in it, both [row]."""
         numbers = as_array(rows)
         bucket = np.searchsorted(self.first, numbers, "right") - 1
         return _HEADER + self.number[bucket] * self.size, numbers - self.first[bucket]
@@ -108,7 +112,7 @@ class Column:
     cell: tuple[int, ...] | None  # shape in numpy's order; None if cells are in the other file
 
     def values(self, rows: Numbers, files: Maps) -> NDArray[Any] | None:
-        """[row, ...] of these rows. Raises OSError, IndexError, TypeError."""
+        """Return [row, ...] of these rows. Raises OSError, IndexError, TypeError."""
         octets = files.octets(self.file, self.length)
         if octets is None:
             return None
@@ -121,11 +125,11 @@ class Column:
         return found.view(dtype).reshape(len(rows), *self.cell)
 
     def _elsewhere(self, at: NDArray[np.int64], dtype: np.dtype[Any], files: Maps) -> NDArray[Any] | None:
-        """Cells that begin there in the file of arrays; None if one has no value, or they are of several shapes."""
+        """Return cells that begin at `at` in the file of arrays; None if one has no value, or shapes differ."""
         file = self.file.with_name(f"{self.file.name}i")
         first, last = int(at.min()), int(at.max())
         octets = files.octets(file, last + 8)
-        if octets is None or first < _ARRAYS_BEGIN or octets[:4].any():  # of a version that is not this
+        if octets is None or first < _ARRAYS_BEGIN or octets[:4].any():  # of another version
             return None
         axes = int(octets[first : first + 4].view("<u4")[0])
         shape = tuple(octets[first + 4 : first + 4 + 4 * axes].view("<i4").tolist()) if 0 < axes <= _MOST_AXES else ()
@@ -148,7 +152,7 @@ class Column:
 
 
 class Buckets:
-    """The columns of an open table that lie so. Where they do is found out anew when there are more rows."""
+    """The columns of an open table that lie so. Their places are found anew when there are more rows."""
 
     def __init__(self, path: Path, table: Any) -> None:
         self._path, self._table, self._files = path, table, Maps()
@@ -157,9 +161,9 @@ class Buckets:
         self._found: dict[str, Column | None] = {}
 
     def column(self, name: str, rows: Numbers) -> NDArray[Any] | None:
-        """[row, ...] of a column of these rows, ascending; None if casacore is to read it.
+        """Return [row, ...] of a column of these rows, ascending; None if casacore is to read it.
 
-        Raises what casacore does of a column that is damaged: to ask it again could kill the process.
+        Raises what casacore raises on a damaged column: to ask it again could kill the process.
         """
         if self._rows != int(self._table.nrows()):
             self._rows, self._found = int(self._table.nrows()), {}
@@ -202,7 +206,7 @@ class Buckets:
         return Column(file, index, length, offset, kind, cell)
 
     def _cell(self, name: str) -> tuple[int, ...] | None:
-        """The shape that its cells have in the buckets, () of one number each; None if they are elsewhere."""
+        """Return the shape that its cells have in the buckets, () for one number each; None if they are elsewhere."""
         if self._table.isscalarcol(name):
             return ()
         told = self._table.getcoldesc(name)
@@ -210,7 +214,7 @@ class Buckets:
         return tuple(int(each) for each in told["shape"]) if direct else None
 
     def _is_right(self, name: str, column: Column) -> bool:
-        """Whether casacore reads the same in the first row and in the last."""
+        """Return whether casacore reads the same in the first row and in the last."""
         rows = np.array([0, min(self._rows, column.index.rows) - 1])
         found = self._values(column, rows)
         if found is None or not all(self._table.iscelldefined(name, int(row)) for row in rows):
@@ -220,14 +224,14 @@ class Buckets:
 
 
 def taken(octets: NDArray[np.uint8], at: NDArray[np.int64], size: int) -> NDArray[Any]:
-    """So many octets from each place on, [place], not aligned. IndexError if there are not so many."""
+    """Return so many octets from each place on, [place], not aligned. IndexError if there are not so many."""
     everywhere = np.ndarray(octets.size - size + 1, f"V{size}", octets, strides=(1,))
     found: NDArray[Any] = everywhere[at]
     return found
 
 
 def read_index(content: bytes, number: int) -> tuple[Index, int]:
-    """The index of this number in a file `table.fN`, and how long that is at least. ValueError if it is not there."""
+    """Return the index of this number in a file `table.fN`, and that file's least length. ValueError if not there."""
     header = AipsReader(content[:_HEADER], "<")
     if header.begin(b"StandardStMan", outermost=True) != 3 or header.number("u1"):  # whether it is big-endian
         raise ValueError("another version of StandardStMan")
@@ -258,9 +262,9 @@ def _next_index(reader: AipsReader, size: int, buckets: int) -> Index:
 
 
 def _place(dat: Path, manager: str, names: Sequence[str], name: str) -> tuple[int, int]:
-    """Where in a bucket a column of a storage manager begins, and by which index; `names` are all of its columns.
+    """Return the octet of a bucket at which a column begins, and its index; `names` are the storage manager's columns.
 
-    ValueError if `table.dat` does not tell it, or of more than one.
+    ValueError if `table.dat` does not say it, or says it of more than one manager.
     """
     content, number = dat.read_bytes(), names.index(name)
     begins = b"\0\0\0\x03SSM\0\0\0\x02" + pack(">I", len(manager)) + manager.encode()

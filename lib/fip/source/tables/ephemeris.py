@@ -1,4 +1,4 @@
-"""Where a body is, interpolated in a table of times and places. Pure."""
+"""The place of a body, interpolated in a table of times and places. Pure."""
 
 import math
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from fip.data.rotations import Array, axes
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ephemeris:
-    """Two places at the least, ascending in time."""
+    """A table of at least two places, ascending in time."""
 
     time: Array  # [place] s UTC since MJD 0
     towards: Array  # [place, 3] unit vectors in `frame`
     frame: Frame
 
     def covers(self, time: float) -> bool:
-        """Whether a time is within the table."""
+        """Return whether a time is within the table."""
         return bool(self.time[0] <= time <= self.time[-1])
 
     def at(self, time: float, east: float = 0.0, north: float = 0.0) -> Direction:
-        """The place at a time, moved by these angles (rad).
+        """Return the place at a time, moved by these angles (rad).
 
-        By a cubic spline: good to (step)^4 of the fourth derivative / 384, which is 0.001 arcsec for the Moon in a
-        table of hours, or for a planet in one of days.
+        It is found by a cubic spline: good to (step)^4 of the fourth derivative / 384, which is 0.001 arcsec for the
+        Moon in a table of hours, or for a planet in one of days.
         """
-        # Late: few MeasurementSets have an ephemeris, and to import scipy takes the ventilator as long as all the rest.
+        # Imported here: few sets have an ephemeris, and to import scipy takes the ventilator as long as all the rest.
         from scipy.interpolate import CubicSpline
 
         x, y, z = CubicSpline(self.time, self.towards)(time)
@@ -40,7 +40,7 @@ class Ephemeris:
 
 
 def ephemeris(time: Array, longitude: Array, latitude: Array, frame: Frame) -> Ephemeris:
-    """From times (s UTC) and places (rad). Raises ValueError where they make no table."""
+    """Make an ephemeris from times (s UTC) and places (rad). Raises ValueError if they make no table."""
     finite = np.isfinite(time).all() and np.isfinite(longitude).all() and np.isfinite(latitude).all()
     if time.size < 2 or not finite or (np.diff(time) <= 0).any():
         raise ValueError("its times do not ascend, or it has not two places")

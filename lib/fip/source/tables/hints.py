@@ -15,13 +15,13 @@ _REQUESTS = 264  # bytes of table.lock in which those who wait for a lock leave 
 
 
 def hints(tables: Iterable[Path], columns: Set[str]) -> str:
-    """A digest of what the files of these columns look like from outside, in tables that are read as one."""
+    """Return a digest of what the files of these columns look like from outside, in tables that are read as one."""
     seen = sorted(fact for each in tables for fact in _facts(each, columns))
     return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 
 def _facts(part: Path, wanted: Set[str]) -> Iterator[tuple[str, int, int | str]]:
-    """Of one table, which may be one of several that are read as one: name, bytes and time of each file; counters."""
+    """Yield name, bytes and time of each file, and counters, of one table; it may be one of several read as one."""
     with opened(part) as table:
         managers = [each for each in table.getdminfo().values() if not wanted.isdisjoint(each["COLUMNS"])]
     numbers = {f"table.f{each['SEQNR']}" for each in managers}

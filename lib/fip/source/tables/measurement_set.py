@@ -1,6 +1,6 @@
 """The edge to MeasurementSets (casacore tables): opening, and columns of some rows.
 
-Nothing of casacore leaves this module and `subtable_reader`: what goes wrong in a table is an InputError of one line.
+Nothing of casacore leaves this module and `subtable_reader`: errors in a table are InputErrors of one line.
 A `MeasurementSet` is used from the thread that opened it.
 """
 
@@ -48,7 +48,7 @@ _SCALARS = tuple(name for name in ROW_COLUMNS if name not in _ARRAYS)
 
 
 class Rows:
-    """Some rows of the main table, in the order given; cheapest where they are a range."""
+    """Some rows of the main table, in the order given; a range is the cheapest to read."""
 
     def __init__(self, main: "MeasurementSet", numbers: range | NDArray[np.int64]) -> None:
         self._main = main
@@ -62,9 +62,9 @@ class Rows:
         return len(self.numbers)
 
     def column(self, name: str, first: int = 0, count: int | None = None, channels: Channels = None) -> NDArray[Any]:
-        """A column of these rows, or of `count` of them from `first` on; of cells [channel, ...] some channels only.
+        """Return a column of these rows, or of `count` from `first` on; of cells [channel, ...] some channels only.
 
-        TIME is UTC, whatever its frame on file. What no INTERVAL, EXPOSURE or UVW can be is NaN.
+        TIME is UTC, whatever its frame on file. Impossible values of INTERVAL, EXPOSURE or UVW are NaN.
         """
         with self._main.reading(name):
             number = len(self) if count is None else count
@@ -81,7 +81,7 @@ class Rows:
             return self._main.sound(name, np.asarray(values))
 
     def _mapped(self, name: str, first: int, number: int) -> NDArray[Any] | None:
-        """Rows of a short column, from a file that is mapped; None if casacore is to read them."""
+        """Return rows of a short column, from a file that is mapped; None if casacore is to read them."""
         rows = self.numbers[first : first + number]
         if not len(rows):
             return None
@@ -90,7 +90,7 @@ class Rows:
         return found if tiled is None else np.array(tiled.all((3,)))
 
     def dtype(self, name: str) -> np.dtype[Any]:
-        """The dtype that a buffer for column `name` must have."""
+        """Return the dtype that a buffer for column `name` must have."""
         kind = self._main.table.coldatatype(name)
         if kind not in _DTYPES:
             raise InputError(f"{self._main.path}: column {name} holds {kind}, which is not what it should hold")
@@ -107,24 +107,24 @@ class Rows:
         return buffer
 
     def cells(self, name: str, shape: tuple[int, ...]) -> Cells | None:
-        """The cells of a column of this shape where they lie in its file; None if casacore is to read them."""
+        """Return the cells of a column of this shape in its mapped file; None if casacore is to read them."""
         return self._main.tiles.cells(name, shape, self.numbers)
 
     def has(self, name: str) -> bool:
-        """Whether the table has such a column."""
+        """Return whether the table has such a column."""
         return name in self._main.columns
 
     def defined(self, name: str, row: int) -> bool:
-        """Whether one of these rows has a cell in a column."""
+        """Return whether one of these rows has a cell in a column."""
         with self._main.reading(name):
             return name in self._main.columns and bool(self._main.table.iscelldefined(name, int(self.numbers[row])))
 
     def all_defined(self, name: str) -> NDArray[np.bool_]:
-        """Whether they have, [row]: a call for each, so it is asked only if reading all at once has failed."""
+        """Return whether each row has one, [row]: a call for each, so ask only if reading all at once has failed."""
         return np.array([self.defined(name, row) for row in range(len(self))])
 
     def cell_shape(self, name: str) -> tuple[int, ...] | None:
-        """Shape of the first row's cell; None where there is no such column or the cell is undefined."""
+        """Return the shape of the first row's cell; None if there is no such column or the cell is undefined."""
         row = int(self.numbers[0])
         with self._main.reading(name):
             if name not in self._main.columns or not self._main.table.iscelldefined(name, row):
@@ -132,16 +132,16 @@ class Rows:
             return cell_shape(self._main.table, name, row)
 
     def unlike(self, name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> InputError:
-        """The error to raise where cells of a column have another shape than the subtables tell."""
+        """Return the error to raise if cells of a column have another shape than the subtables say."""
         return InputError(f"{self._main.path}: {name} has cells of shape {found}, but the subtables say {expected}")
 
     def where(self, mask: NDArray[np.bool_]) -> "Rows":
-        """Those rows where `mask` [row] is true, at least one."""
+        """Return the rows for which `mask` [row] is true, at least one."""
         return self._main.rows(np.asarray(self.numbers, dtype=np.int64)[mask])
 
 
 class MeasurementSet(Subtables, Untold):
-    """An open MeasurementSet. Raises InputError where the path holds none.
+    """An open MeasurementSet. Raises InputError if the path holds none.
 
     One that is `growing` is being written by another program.
     """
@@ -165,11 +165,11 @@ class MeasurementSet(Subtables, Untold):
             raise
 
     def _map_files(self) -> None:
-        """Of the table that is open now."""
+        """Map the files of the table that is open now."""
         self.tiles, self.buckets = Tiles(self.path, self.table), Buckets(self.path, self.table)
 
     def _check(self) -> None:
-        """InputError where columns are missing or of other types than a MeasurementSet's."""
+        """Raise InputError if columns are missing or of other types than a MeasurementSet's."""
         missing = [name for name in ROW_COLUMNS if name not in self.columns]
         if missing:
             why = what_it_is(self.path) or f"it has no column {', '.join(missing)}"
@@ -188,13 +188,13 @@ class MeasurementSet(Subtables, Untold):
         return int(self.table.nrows())
 
     def close(self) -> None:
-        """Release the files."""
+        """Close the files of the table."""
         close(self.table)
 
     def refresh(self) -> None:
-        """See the rows that were written since. UnreadableError while another program is in the midst of writing.
+        """Look for rows that were written since. UnreadableError while another program is in the midst of writing.
 
-        Its files do not fit each other then, and what has seen them so is of no more use: it is opened again.
+        Its files do not fit each other then, and a table that has seen them so is of no more use: open it again.
         """
         with self.reading("the rows that were added"):
             if self.torn:
@@ -206,12 +206,12 @@ class MeasurementSet(Subtables, Untold):
                 self.table.resync()
 
     def hints(self, columns: Sequence[str]) -> str:
-        """A digest of what the files of these columns, and of those that every slice needs, look like from outside."""
+        """Return a digest of what the files of these columns, and of those for every slice, look like from outside."""
         with self.reading("which files it has"):
             return hints(map(Path, self.table.partnames(True)), {*columns, *ROW_COLUMNS, "WEIGHT_SPECTRUM"})
 
     def sound(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
-        """A column's values as the rest of FIP may take them; ValueError where they have another shape."""
+        """Return a column's values as the rest of FIP may take them; ValueError if they have another shape."""
         if name == "UVW" and values.shape[1:] != (3,):
             raise ValueError(f"its cells have the shape {values.shape[1:]}, not (3,)")
         if name == "TIME":
@@ -221,23 +221,23 @@ class MeasurementSet(Subtables, Untold):
         return sound_uvw(values) if name == "UVW" else values
 
     def rows(self, numbers: range | NDArray[np.int64]) -> Rows:
-        """Rows by number, ascending."""
+        """Return rows by number, ascending."""
         if not isinstance(numbers, range) and numbers[-1] - numbers[0] + 1 == len(numbers):
             numbers = range(int(numbers[0]), int(numbers[-1]) + 1)
         return Rows(self, numbers)
 
     def complex_columns(self) -> tuple[str, ...]:
-        """Names of the columns that hold visibilities."""
+        """Return the names of the columns that hold visibilities."""
         return tuple(name for name in self.columns if self.table.coldatatype(name) in ("complex", "dcomplex"))
 
     @cached_property
     def beam_columns(self) -> tuple[str, ...]:
-        """FEED1 and FEED2, if it has both: they tell beams apart."""
+        """Return FEED1 and FEED2, if it has both: they tell beams apart."""
         names = ("FEED1", "FEED2")
         kinds = [self.table.coldatatype(name) for name in names if name in self.columns]
         return names if len(kinds) == 2 and set(kinds) <= set(_WHOLE) else ()
 
     @cached_property
     def time_scale(self) -> str:
-        """The frame of TIME on file, as "UTC" or "TAI". InputError where it cannot be converted to UTC."""
+        """Return the frame of TIME on file, as "UTC" or "TAI". InputError if it cannot be converted to UTC."""
         return self.scale_of(self.table)

@@ -1,4 +1,4 @@
-"""What a path is that holds nothing that FIP can image, in a few words, and what would do."""
+"""What a path is that holds nothing that FIP can image, in a few words, and what would help."""
 
 import re
 import stat
@@ -58,7 +58,7 @@ _SPECIAL: tuple[tuple[Callable[[int], bool], str], ...] = (
 
 
 def what_it_is(path: Path) -> str:
-    """What a path is, and what would do, in a few words; "" of what is not known."""
+    """Say what a path is, and what would help, in a few words; "" if it is not known."""
     try:
         mode = path.stat().st_mode
         special = next((what for holds, what in _SPECIAL if holds(mode)), "")
@@ -89,14 +89,14 @@ def _folder(path: Path) -> str:
 
 
 def _holds_visibilities(path: Path) -> bool:
-    """Whether it is a MeasurementSet, or a file that is called as those that FIP reads are."""
+    """Return whether it is a MeasurementSet, or a file with a suffix of those that FIP reads."""
     if path.suffix.lower() in (".uvh5", ".uvfits", ".uvf"):
         return path.is_file()
     return (path / "table.dat").exists() and (path / "ANTENNA").exists()
 
 
 def _table(path: Path) -> str:
-    """By its file table.info, and by where it is."""
+    """Say what a table is, by its file table.info, and by the folder that it is in."""
     if (path.parent / "table.dat").exists() and (path.parent / "ANTENNA").exists():
         return f"the subtable {path.name} of one: name {path.parent}"
     info = path / "table.info"
@@ -118,7 +118,7 @@ def _file(begin: bytes) -> str:
 
 
 def _fits(begin: bytes) -> str:
-    """By the cards that are near the begin of a file."""
+    """Say what a FITS file is, by the cards near its begin."""
     cards = [begin[at : at + 80].decode("ascii", "replace") for at in range(0, len(begin), 80)]
     said = {card[:8].strip(): card[10:].partition("/")[0].strip().strip("' ") for card in reversed(cards)}
     if said.get("NAXIS1") == "777777701":
@@ -137,7 +137,7 @@ def _fits(begin: bytes) -> str:
 
 
 def _hdf5(path: Path) -> str:
-    """By what the file holds, if h5py is there to tell."""
+    """Say what an HDF5 file is, by what it holds, if h5py is there to read it."""
     try:
         import h5py
 
@@ -156,11 +156,11 @@ def _hdf5(path: Path) -> str:
 
 
 def _text(begin: bytes) -> str:
-    """By its first line, if it is text."""
+    """Say how a file begins, by its first line, if it is text."""
     try:
         text = begin.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start < len(begin) - 4:  # else a letter is cut
+        if error.start < len(begin) - 4:  # else the last letter is cut
             return ""
         text = begin[: error.start].decode("utf-8")
     line = text.strip().partition("\n")[0].strip()

@@ -1,6 +1,6 @@
 """Reading the subtables of a MeasurementSet: what `fip.source.tables.subtables` describes.
 
-What goes wrong in a table is an InputError of one line.
+Errors in a table are InputErrors of one line.
 """
 
 import math
@@ -24,26 +24,26 @@ from fip.source.tables.subtables import SPECTRAL_FRAMES, Antennas, Field, Window
 from fip.source.tables.timescales import SCALES, to_utc
 
 UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
-"""What casacore's binding raises on damaged tables, and Python on values of another kind than they should be."""
+"""What casacore's binding raises on damaged tables, and Python on values of a wrong kind."""
 
 _EPHEMERIS_FRAMES: Mapping[str, Frame] = {"J2000": "FK5", "ICRS": "ICRS", "ICRF": "ICRS", "B1950": "FK4"}
 _LARGEST_CELL = 1 << 26  # numbers in one cell, many times those of any spectrum
 _HIGHEST_FREQUENCY = 1e15  # Hz
-_NARROWEST = 1.0  # Hz, of a channel of which nobody says how wide it is: an axis needs a width
+_NARROWEST = 1.0  # Hz, of a channel without a known width: an axis needs a width
 
 
 def open_to_read(path: str | Path) -> Any:
-    """A table, open without locks: reading takes none and waits for none. Raises what casacore does.
+    """Open a table without locks: reading takes none and waits for none. Raises what casacore does.
 
-    A program that writes, or that a user has stopped with the table open, neither holds up reading nor is held up by
-    it; nor need the file system have locks.
+    A program that writes, or that a user has stopped with the table open, neither delays reading nor is delayed by it.
+    The file system need not have locks either.
     """
     return open_table(str(path), ack=False, lockoptions="autonoread")
 
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[Any]:
-    """A table, open as by `open_to_read`."""
+    """Open a table as by `open_to_read`, and close it at the end."""
     table = open_to_read(path)
     try:
         yield table
@@ -52,13 +52,13 @@ def opened(path: str | Path) -> Iterator[Any]:
 
 
 def close(table: Any) -> None:
-    """Closes a table; on a file system without locks casacore complains that it has none to release."""
+    """Close a table; on a file system without locks casacore complains that it has none to release."""
     with suppress(RuntimeError):
         table.close()
 
 
 class Cells(dict[str, Any]):
-    """A row of a subtable by column, undefined cells left out. InputError for one that is needed and not there."""
+    """A row of a subtable by column, without undefined cells. A cell that is needed but not there is an InputError."""
 
     def __init__(self, where: str, values: Mapping[str, Any]) -> None:
         super().__init__(values)
@@ -74,7 +74,7 @@ class Subtables:
     path: Path
     table: Any  # the main table
     growing: bool  # whether another program is writing it
-    torn = False  # whether something could not be read: if it grows, it is opened again before it is of any use
+    torn = False  # whether something could not be read: a growing set is opened again before it is used
 
     @contextmanager
     def reading(self, what: str) -> Iterator[None]:
@@ -86,7 +86,7 @@ class Subtables:
             raise UnreadableError(f"{self.path}: cannot read {what}: {first_line(error)}") from None
 
     def scale_of(self, table: Any) -> str:
-        """The frame of a table's TIME. InputError where it cannot be converted to UTC."""
+        """Return the frame of a table's TIME. InputError if it cannot be converted to UTC."""
         name = str(_measure(table, "TIME").get("Ref", "UTC")).upper()
         if name not in SCALES:
             raise InputError(f"{self.path}: TIME is in the frame {name}; FIP reads {', '.join(SCALES)}")
@@ -94,7 +94,7 @@ class Subtables:
 
     @contextmanager
     def subtable(self, name: str) -> Iterator[Any]:
-        """A subtable, open."""
+        """Open a subtable, and close it at the end."""
         with self.reading(f"subtable {name}"):
             if name not in self.table.keywordnames():
                 raise InputError(f"{self.path}: has no subtable {name}")
@@ -102,12 +102,12 @@ class Subtables:
                 yield sub
 
     def _row(self, name: str, number: int) -> Cells:
-        """One row of a subtable."""
+        """Return one row of a subtable."""
         with self.subtable(name) as sub:
             return self._cells(sub, name, number)
 
     def _cells(self, sub: Any, name: str, number: int) -> Cells:
-        """One row of a subtable that is open."""
+        """Return one row of a subtable that is open."""
         self._check_row(name, number, sub.nrows())
         defined = [column for column in sub.colnames() if sub.iscelldefined(column, number)]
         cells = {each: sub.getcell(each, number) for each in defined if credible(cell_shape(sub, each, number))}
@@ -119,7 +119,7 @@ class Subtables:
 
     @cached_property
     def antennas(self) -> Antennas:
-        """Names, positions, diameters, stations, mounts and the angles of receptors."""
+        """Return names, positions, diameters, stations, mounts and the angles of receptors."""
         with self.subtable("ANTENNA") as sub:
             names = tuple(str(name) for name in sub.getcol("NAME"))
             position = np.asarray(sub.getcol("POSITION"), dtype=np.float64).reshape(len(names), -1)
@@ -132,9 +132,10 @@ class Subtables:
         return Antennas(names, position, diameter, stations, mounts, self._receptor_angles(len(names)))
 
     def _receptor_angles(self, antennas: int) -> NDArray[np.float64] | None:
-        """Of the first receptor of each antenna's first feed; None if one has none, or FEED cannot be read.
+        """Return the angle of the first receptor of each antenna's first feed; None if one lacks it.
 
-        It matters only where Q and U are asked for, and then that it is unknown is said.
+        Also None if FEED cannot be read. It matters only if Q and U are asked for; then a message says that it is
+        unknown.
         """
         torn, found = self.torn, np.full(antennas, np.nan)
         try:
@@ -154,7 +155,7 @@ class Subtables:
 
     @property
     def askap_beam(self) -> int | None:
-        """Of a set of ASKAP the beam that it is of, by FEED1 of its first row; None of others, or while it has none."""
+        """Return the beam of a set of ASKAP, by FEED1 of its first row; None for other sets, or if it has no rows."""
         return self._first_feed if self.table.nrows() else None
 
     @cached_property
@@ -165,7 +166,7 @@ class Subtables:
             return int(self.table.getcell("FEED1", 0))
 
     def _beam_offset(self, number: int) -> tuple[float, float] | None:
-        """BEAM_OFFSET (rad) of the beam of a set of ASKAP, at the time of a field; None of others."""
+        """Return BEAM_OFFSET (rad) of the beam of a set of ASKAP, at the time of a field; None for other sets."""
         if self.askap_beam is None:
             return None
         with self.subtable("FEED") as sub:
@@ -191,14 +192,14 @@ class Subtables:
         return float(offsets[which, 0]), float(offsets[which, 1])
 
     def observation(self, number: int) -> dict[str, str]:
-        """Telescope, observer and project of an OBSERVATION row; "" where it does not say."""
+        """Return telescope, observer and project of an OBSERVATION row; "" if it does not say."""
         with self.subtable("OBSERVATION") as sub:
             present = 0 <= number < sub.nrows()
         row = self._row("OBSERVATION", number) if present else {}
         return {key: str(row.get(key, "")).strip() for key in ("TELESCOPE_NAME", "OBSERVER", "PROJECT")}
 
     def window(self, number: int) -> Window:
-        """A data description, its channels sorted by frequency."""
+        """Return a data description, its channels sorted by frequency."""
         with self.reading(f"data description {number}"):
             description = self._row("DATA_DESCRIPTION", number)
             spectral = int(description["SPECTRAL_WINDOW_ID"])
@@ -236,7 +237,7 @@ class Subtables:
             raise InputError(f"{where}: CHAN_WIDTH is not a width for each of {frequency.size} channels")
 
     def _frequency_frame(self, row: Cells) -> str:
-        """casacore's name of the frame of CHAN_FREQ: MEAS_FREQ_REF, by the column's own list of codes if it has one."""
+        """Return casacore's name of the frame of CHAN_FREQ: MEAS_FREQ_REF, by the column's own list of codes if any."""
         with self.subtable("SPECTRAL_WINDOW") as sub:
             measure = _measure(sub, "CHAN_FREQ")
         if "VarRefCol" in measure and "TabRefCodes" in measure:
@@ -246,7 +247,7 @@ class Subtables:
         return str(measure.get("Ref", ""))
 
     def field_names(self, numbers: Sequence[int]) -> dict[int, str]:
-        """The names of these rows of the FIELD table, by number; of all of them where more may come to be used."""
+        """Return the names of these rows of the FIELD table, by number; of all rows if more may be used later."""
         with self.subtable("FIELD") as sub:
             names = [str(name) for name in sub.getcol("NAME")] if sub.nrows() else []
         for number in numbers:
@@ -254,7 +255,7 @@ class Subtables:
         return {number: names[number] for number in (range(len(names)) if self.growing else numbers)}
 
     def field(self, number: int) -> Field:
-        """A field and where its phase centre is. InputError where it does not say."""
+        """Return a field with its phase centre. InputError if it does not say."""
         with self.reading(f"field {number}"), self.subtable("FIELD") as sub:
             row = self._cells(sub, "FIELD", number)
             name = str(row.get("NAME", ""))
@@ -278,7 +279,7 @@ class Subtables:
             )
 
     def _ephemeris(self, where: str, number: int) -> Ephemeris | None:
-        """The table of an EPHEMERIS_ID, as CASA keeps it in FIELD: times in TDB, places as seen from `obsloc`."""
+        """Return the table of an EPHEMERIS_ID, as CASA keeps it in FIELD: times in TDB, places seen from `obsloc`."""
         if number < 0:
             return None
         found = sorted((self.path / "FIELD").glob(f"EPHEM{number}_*.tab"))
@@ -296,7 +297,7 @@ class Subtables:
 
 
 def _spacing(frequency: NDArray[np.float64], order: NDArray[np.intp], row: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Widths [channel] in Hz for channels of no width: to the next ones; of one alone what is said of the window."""
+    """Return widths [channel] in Hz for channels without one: the spacing; for one channel alone the window's width."""
     spacing = np.empty_like(frequency)
     if frequency.size > 1:
         spacing[order] = np.gradient(frequency[order])
@@ -308,7 +309,7 @@ def _spacing(frequency: NDArray[np.float64], order: NDArray[np.intp], row: Mappi
 
 
 def _polynomial(where: str, row: Cells) -> tuple[tuple[float, float], ...]:
-    """PHASE_DIR of a field, less what is zero at its end. InputError where it is no direction."""
+    """Return PHASE_DIR of a field, without zeros at its end. InputError if it is no direction."""
     direction = np.asarray(row["PHASE_DIR"], dtype=np.float64)
     if direction.ndim != 2 or direction.shape[1] != 2 or not direction.size or not np.isfinite(direction).all():
         raise InputError(f"{where}: PHASE_DIR {direction.tolist()} is not a direction")
@@ -321,13 +322,13 @@ def _polynomial(where: str, row: Cells) -> tuple[tuple[float, float], ...]:
 
 
 def _measure(table: Any, column: str) -> Mapping[str, Any]:
-    """What a column says of its reference frame."""
+    """Return what a column says of its reference frame."""
     measure: Mapping[str, Any] = table.getcolkeywords(column).get("MEASINFO", {})
     return measure
 
 
 def _varying(measure: Mapping[str, Any], row: Cells) -> str:
-    """casacore's name of the frame in a row, for a column whose frame varies by row."""
+    """Return casacore's name of the frame in a row, for a column whose frame varies by row."""
     code = row[str(measure["VarRefCol"])]
     if isinstance(code, str):
         return code
@@ -337,12 +338,12 @@ def _varying(measure: Mapping[str, Any], row: Cells) -> str:
 
 
 def cell_shape(table: Any, column: str, row: int) -> tuple[int, ...]:
-    """Of a cell that is defined, without reading it; () of a scalar."""
+    """Return the shape of a cell that is defined, without reading it; () for a scalar."""
     if table.isscalarcol(column):
         return ()
     return tuple(int(side) for side in table.getcolshapestring(column, row, 1)[0].strip("[]").split(",") if side)
 
 
 def credible(shape: tuple[int, ...]) -> bool:
-    """Whether a cell may be of this shape; damage makes cells for which there is no memory."""
+    """Return whether a cell may be of this shape; damage makes cells for which there is no memory."""
     return math.prod(shape) <= _LARGEST_CELL

@@ -1,9 +1,9 @@
 """Columns of a MeasurementSet whose files are cells one after the other: they are mapped, and read without casacore.
 
 Tiled storage managers keep a column in a file `table.fN_TSMk`, tile after tile, each of so many rows. If a tile covers
-whole cells, the file is the cells of its rows one after the other, flags eight to an octet; each tile begins anew. What
-is otherwise is left to casacore: other managers (Dysco), big-endian numbers, tiles of parts of cells, cells of several
-shapes, rows that were not written in order, and tables that are views of others.
+whole cells, the file is the cells of its rows one after the other, flags eight to an octet; each tile begins anew. All
+else is left to casacore: other managers (Dysco), big-endian numbers, tiles of parts of cells, cells of several shapes,
+rows that were not written in order, and tables that are views of others.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from fip.source.tables.subtable_reader import UNREADABLE
 from fip.source.tables.subtables import as_array
 
 _KINDS = {"complex": ("<f4", 2), "float": ("<f4", 1), "double": ("<f8", 1), "boolean": ("u1", 1)}
-"""Of casacore's types: what the file has, and how many for each number."""
+"""The types of casacore that are read here: what the file has, and how many for each number."""
 
 _IN_ORDER = b"\0\0\0\x19\0\0\0\x05Block\0\0\0\x01\0\0\0\x01"
 """How casacore writes a vector of one number (AipsIO): the map of rows of TiledShapeStMan is three of them."""
@@ -37,15 +37,15 @@ class Tiling:
     cell: tuple[int, ...]  # shape of each cell, in numpy's order
     rows: int  # of a tile
     octets: int  # of a tile
-    written: int | None  # rows that it is known of; None for all that the file has
+    written: int | None  # rows known to be written; None for all that the file has
 
     @property
     def numbers(self) -> int:
-        """Of a cell, as the file has them; bits of flags."""
+        """Return how many numbers the file has for a cell; bits for flags."""
         return prod(self.cell) * _KINDS[self.kind][1]
 
     def starts(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where in the file the cells of these rows begin [row], in numbers, or bits of flags."""
+        """Return the places in the file at which the cells of these rows begin [row], in numbers, or bits for flags."""
         each = self.octets * 8 if self.kind == "boolean" else self.octets // np.dtype(_KINDS[self.kind][0]).itemsize
         if each == self.rows * self.numbers:
             return rows * self.numbers
@@ -53,12 +53,12 @@ class Tiling:
         return np.asarray(tile * each + inside * self.numbers)
 
     def length(self, last: int) -> int:
-        """Octets that the file has at least if it has this row."""
+        """Return how many octets the file has at least if it has this row."""
         return (last // self.rows + 1) * self.octets
 
 
 class Tiles:
-    """The columns of an open table that are such. What is found out of each is kept, as is its map while it will do."""
+    """The columns of an open table that lie so. What is found of each is kept, and its map as long as it is enough."""
 
     def __init__(self, path: Path, table: Any) -> None:
         self._path, self._table = path, table
@@ -66,10 +66,10 @@ class Tiles:
         self._files = Maps()
 
     def cells(self, name: str, shape: tuple[int, ...], rows: range | NDArray[np.int64]) -> Cells | None:
-        """Those of these rows, ascending, if they are of this shape; None if casacore is to read them."""
+        """Return the cells of these rows, ascending, if they are of this shape; None if casacore is to read them."""
         try:
             return self._cells(name, shape, rows)
-        except (OSError, *UNREADABLE):  # what is wrong with it casacore says
+        except (OSError, *UNREADABLE):  # casacore says what is wrong with it
             return None
 
     def _cells(self, name: str, shape: tuple[int, ...], rows: range | NDArray[np.int64]) -> Cells | None:
@@ -96,9 +96,9 @@ class Tiles:
 
 
 def tiling(path: Path, manager: Mapping[str, Any], kind: str) -> Tiling | None:
-    """How the one column of a data manager, as `getdminfo` tells of it, lies in its file; None if casacore reads it."""
+    """Return how the one column of a data manager, from `getdminfo`, lies in its file; None if casacore reads it."""
     cubes = list(manager.get("SPEC", {}).get("HYPERCUBES", {}).values())
-    if manager["TYPE"] == "TiledShapeStMan":  # the first is of cells that nobody wrote
+    if manager["TYPE"] == "TiledShapeStMan":  # the first cube is for cells that nobody wrote
         cubes = [each for each in cubes if len(each["TileShape"])]
     known = manager["TYPE"] in ("TiledColumnStMan", "TiledShapeStMan") and kind in _KINDS
     if not known or len(cubes) != 1 or len(manager["COLUMNS"]) != 1:
@@ -120,10 +120,10 @@ def tiling(path: Path, manager: Mapping[str, Any], kind: str) -> Tiling | None:
 
 
 def _in_order(header: Path) -> int:
-    """How many rows TiledShapeStMan has written to its only cube, if one after the other from the first on; else 0.
+    """Return how many rows TiledShapeStMan has written to its only cube, if in order from the first on; else 0.
 
-    At the end of its header are three vectors, an entry for each stretch of rows: the last row, its cube, and where in
-    the cube that row is.
+    At the end of its header are three vectors, an entry for each stretch of rows: the last row, its cube, and the place
+    of that row in the cube.
     """
     try:
         content = header.read_bytes()

@@ -25,10 +25,10 @@ SCALES = ("UTC", *TAI, *TERRESTRIAL, *UNIVERSAL, "TDB", "TCG", "TCB")
 
 
 def to_utc(seconds: Array, scale: str) -> Array:
-    """UTC of times in one of `SCALES`, in s since MJD 0.
+    """Return UTC of times in one of `SCALES`, in s since MJD 0.
 
-    UT1 is UTC + dUT1 from the table of Earth orientation (IERS) that comes with astropy, good to 0.1 ms where it is
-    measured, 10 ms where it is predicted; TDB, TCG and TCB are as in IAU 2000 B1.9 and 2006 B3 (erfa), without the
+    UT1 is UTC + dUT1 from the table of Earth orientation (IERS) that comes with astropy, good to 0.1 ms if it is
+    measured, 10 ms if it is predicted; TDB, TCG and TCB are as in IAU 2000 B1.9 and 2006 B3 (erfa), without the
     2 microseconds that depend on the place on Earth. Raises ValueError for another scale, and for a time for which
     there is no table.
     """
@@ -40,7 +40,7 @@ def to_utc(seconds: Array, scale: str) -> Array:
 
 
 def _ahead_of_tai(seconds: Array, scale: str) -> Array | float:
-    """How much a clock of this scale is ahead of TAI, s."""
+    """Return how much a clock of this scale is ahead of TAI, s."""
     days = seconds / SECONDS_PER_DAY
     if scale in TAI:
         return 0.0
@@ -57,7 +57,7 @@ def _ahead_of_tai(seconds: Array, scale: str) -> Array | float:
 
 
 def _difference(days: Array, other: tuple[Array, Array]) -> Array:
-    """Clock less another clock in s, from MJD and two-part JD as erfa keeps it (the first part stays as it is)."""
+    """Return a clock less another one in s, from MJD and erfa's two-part JD (the first part stays as it is)."""
     difference: Array = ((JD_OF_MJD_0 - other[0]) + (days - other[1])) * SECONDS_PER_DAY
     return difference
 
@@ -69,7 +69,10 @@ def _utc_of_tai(tai: Array) -> Array:
 
 @lru_cache
 def _leap_seconds() -> tuple[Array, Array]:
-    """Since when (UTC, s since MJD 0) TAI is how much (s) ahead of UTC; whole seconds since 1972."""
+    """Return the times (UTC, s since MJD 0) of leap seconds, and how far TAI is ahead of UTC from then on (s).
+
+    They begin in 1972; TAI is whole seconds ahead since then.
+    """
     table = erfa.leap_seconds.get()
     table = table[table["year"] >= 1972]
     _, starts = erfa.cal2jd(table["year"], table["month"], 1)
@@ -77,7 +80,7 @@ def _leap_seconds() -> tuple[Array, Array]:
 
 
 def _dut1(seconds: Array) -> Array:
-    """UT1 - UTC in s at times of UT1 (which it is near enough to)."""
+    """Return UT1 - UTC in s at times of UT1, which is near enough to UTC for this."""
     from astropy.utils import iers  # seldom needed
 
     with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):

@@ -12,7 +12,7 @@ from fip.runtime.service import Loop, run_daemon
 
 
 def main() -> None:
-    """Runs the detector."""
+    """Run the detector until it ends."""
     parser = argparse.ArgumentParser(prog="fip-detector", description="Find transients in stored images.")
     run_daemon(parser, _detector)
 

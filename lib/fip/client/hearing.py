@@ -8,7 +8,7 @@ from fip.wire.messages import PipelineStatus
 
 
 class Hearing:
-    """The messages of late, and the state that they make. Heard in one thread, it may be read in any."""
+    """The recent messages, and the state that they make. One thread hears them; any thread may read the state."""
 
     def __init__(self) -> None:
         self._kept: tuple[Heard, float] | None = None  # and when its newest message came, monotonic s
@@ -19,7 +19,7 @@ class Hearing:
         return self._kept[0] if self._kept else None
 
     def hear(self, status: PipelineStatus) -> None:
-        """Takes a message."""
+        """Take a status that the ventilator has sent."""
         before, at = self._kept or (None, 0.0)
         heard = remember(before, status, time.time())
         self._kept = heard, at if before and heard.at == before.at else time.monotonic()

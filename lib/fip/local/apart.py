@@ -43,7 +43,7 @@ class _Ended:
 
 
 def run_apart(wanted: Wanted, progress: Callable[[int, int], None], said: Callable[[str], None]) -> int:
-    """Run it; `progress` is told how many images are stored, and of how many, `said` each line that is printed.
+    """Run it. Call `progress` with the number of stored images and of all, and `said` with each line that is printed.
 
     Returns the exit code. An interrupt, or an exception of the two, stops it cleanly. Raises FipError.
     """
@@ -69,7 +69,7 @@ def run_apart(wanted: Wanted, progress: Callable[[int, int], None], said: Callab
 
 
 def _heard(pipe: Pipe, progress: Callable[[int, int], None], said: Callable[[str], None]) -> _Ended:
-    """Listens until it has ended. EOFError or OSError where it died."""
+    """Listen until the process has ended. EOFError or OSError if it died."""
     while not isinstance(message := pipe.receive(), _Ended):
         if isinstance(message, _Stored):
             progress(message.stored, message.total)
@@ -94,7 +94,7 @@ class _Lines(StringIO):
 
 
 def serve(descriptor: int) -> None:
-    """The process: runs what it is told to, once. It is interrupted if the program that wanted it ends."""
+    """Be the process: run what the program wants, once. It is interrupted if that program ends."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     end_with_parent(signal.SIGTERM)

@@ -38,9 +38,9 @@ def compare_run(
 def check_data(
     store: Store, path: Path, asked: Asked, found: RunFacts, reader: Child, say: Callable[[str], None]
 ) -> None:
-    """Sees that a run goes on with the data that it began with; looks into them only if their files have changed.
+    """Check that a run goes on with the data that it began with; look into them only if their files have changed.
 
-    UsageError where stored slices differ, are of another column, or were corrected otherwise.
+    UsageError if stored slices differ, are of another column, or were corrected otherwise.
     """
     ledger, ids = store.ledger, [each for each in (found.run, found.older) if each]
     if mixed := mixture(store.directory, ledger, found.name, ids, found.others):
@@ -59,9 +59,10 @@ def check_data(
 
 
 def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
-    """Compares every stored slice of a directory with its data, run by run; whether none differs.
+    """Compare every stored slice of a directory with its data, run by run; return whether none differs.
 
-    Says for each run what became of it. What can no longer be read is told and not held against it. Raises StoreError.
+    Say the result for each run. Data that can no longer be read are named, and do not count as different. Raises
+    StoreError.
     """
     same = True
     with closing(Ledger(directory, read_only=True)) as ledger, Child.fork() as reader:

@@ -50,10 +50,11 @@ def detect(
     alerts: Mapping[str, AlertTarget] | None = None,
     known: Known | None = None,
 ) -> int:
-    """Searches the images of a directory that were not searched yet; returns the exit code.
+    """Search the images of a directory that were not searched yet; return the exit code.
 
-    What a search of another `name` finds is apart. `anew`: what was found before is forgotten. `alerts`: who is told
-    of what is found, as `archival`. All events are matched with what is `known`, if anything is. Raises UsageError.
+    What a search of another `name` finds is apart. With `anew`, forget what was found before. `alerts` are the targets
+    that hear of what is found, as `archival`. All events are matched with what is `known`, if anything is. Raises
+    UsageError.
     """
     introduce(directory, asked, say)
     if anew:
@@ -62,10 +63,10 @@ def detect(
 
 
 def forget(directory: Path, name: str = "") -> None:
-    """Removes what a search has found, if there was one, but for what people said of it and what the world was told.
+    """Remove what a search has found, if there was one; keep what people said of it, and the alerts that were sent.
 
-    What it has pinned is so until the next one has written that anew. UsageError if it cannot be, or if a search goes
-    on there.
+    What it has pinned stays pinned until the next search has written its pins. UsageError if that cannot be done, or
+    if a search goes on there.
     """
     folder = directory / folder_of(name)
     if not folder.exists():
@@ -93,9 +94,9 @@ def search(
     archival: bool = False,
     known: Known | None = None,
 ) -> int:
-    """Searches what was not searched yet, and says what was found in all; returns the exit code.
+    """Search what was not searched yet, and say what was found in all; return the exit code.
 
-    `alerts`: who is told of it; `archival`: also of what was seen long ago. Raises UsageError.
+    `alerts` are the targets that hear of it; `archival`: also of what was seen long ago. Raises UsageError.
     """
     with _hints(directory), closing(Course(directory, folder, detector_step(asked, folder.name), habits())) as course:
         matching = Matching(known, folder, anew=True, warn=partial(say, style="yellow"))

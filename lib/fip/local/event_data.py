@@ -27,7 +27,7 @@ from fip.source.requests import RunFacts, fingerprint
 from fip.source.spooled.export import export
 from fip.spool.layout import is_spool
 
-LEAST_MARGIN = 10  # slices before and after an event, of which there are as many as it lasts
+LEAST_MARGIN = 10  # slices before and after an event, at least; else as many as the event lasts
 _DONE = ("field", "scan", "interval", "time_range")  # options that leave out what is not in the copy
 
 Say = Callable[[str], None]
@@ -62,7 +62,7 @@ def copy_event_data(directory: Path, event: Mapping[str, Any], output: Path, mar
 
 
 def _export(aside: Path, event: str, spool: Path, output: Path, say: Say) -> None:
-    """Of a stream: what was set aside when the event was told, which has a margin of its own."""
+    """Export, for a stream, what was set aside when the event was reported; it has a margin of its own."""
     if not is_spool(aside):
         raise UsageError(
             f"{spool}: a spool, of which nothing was set aside for {event}; `fip spool export {spool} --ms {output}` "

@@ -58,7 +58,7 @@ class Fork:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits until it has ended. TimeoutExpired where that takes longer than so many seconds."""
+        """Wait until it has ended. TimeoutExpired if that takes longer than so many seconds."""
         while (code := self.poll()) is None:
             waiting = select.poll()
             waiting.register(self._ended, select.POLLIN)
@@ -67,7 +67,7 @@ class Fork:
         return code
 
     def terminate(self) -> None:
-        """Has the daemon drain."""
+        """Make the daemon drain: it ends its work, and then itself."""
         self._send(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -80,15 +80,15 @@ class Fork:
 
 
 def import_daemons(names: Collection[str]) -> None:
-    """Imports what forks will need."""
+    """Import the modules that forks will need."""
     for name in names:
         import_module(_module(name))
 
 
 def keep_memory() -> None:
-    """Has glibc keep the memory of an image for the next one, here and in what this process starts.
+    """Make glibc keep the memory of an image for the next one, here and in what this process starts.
 
-    It reads these variables when a process starts, so here it is told. To be called before there are threads.
+    It reads these variables only when a process starts, so here a call sets them. Call this before there are threads.
     """
     for name, (parameter, value) in _MALLOPT.items():
         os.environ.setdefault(name, str(value))

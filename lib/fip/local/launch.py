@@ -30,7 +30,7 @@ MONITOR, FOLLOWER = "monitor", "follower "  # of the latter each with its name; 
 SHORT_PLACES = ("/tmp", "/var/tmp")  # for sockets, if the path of the folder for temporary files is too long for them
 LONGEST_NAME = len("/fip-12345678/lane-123456")  # below that folder
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
-STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died, or nothing can be stored
+STOP_BROKEN_WITHIN = 2.0  # s, if another daemon has died, or nothing can be stored
 
 
 class Pipeline:
@@ -160,16 +160,16 @@ class Pipeline:
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML."""
+    """Return a value as text in TOML."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False)
 
 
 def private_folder() -> Path:
-    """A new folder for the sockets of a run: where temporary files go, if the path of a socket may be so long.
+    """Make a folder for the sockets of a run: in that of temporary files, if the path of a socket may be so long.
 
-    UsageError where there is no place for one.
+    UsageError if there is no place for one.
     """
     usual = tempfile.gettempdir()
     for place in (usual, f"/run/user/{os.getuid()}", *SHORT_PLACES):
@@ -182,9 +182,9 @@ def private_folder() -> Path:
 
 
 def page_address(monitor: Monitor, elsewhere: bool = True) -> str:
-    """Where the page of a run can be: as configured, or, `elsewhere`, on a free port where that one is taken.
+    """Return the address of a run's page: as configured, or, with `elsewhere`, on a free port if that one is taken.
 
-    OSError where it cannot.
+    OSError if there is none.
     """
     try:
         return _bound(monitor.host, monitor.port)
@@ -201,7 +201,7 @@ def last_error(log: Path, pid: int) -> str:
 
 
 def _bound(host: str, port: int) -> str:
-    """HOST:PORT that can be bound now; OSError where it cannot."""
+    """Return HOST:PORT that can be bound now; OSError if it cannot."""
     family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

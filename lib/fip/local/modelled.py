@@ -104,7 +104,7 @@ def digest_of(mask: Path | None) -> str:
 
 
 def mask_of(mask: Path | None, grid: Grid) -> NDArray[np.bool_]:
-    """Where sources may be, [y, x] of this grid; everywhere without a mask. UsageError if it is of another grid."""
+    """Return the pixels that may have sources, [y, x] of this grid; all without a mask. UsageError for another grid."""
     if mask is None:
         return np.ones((grid.height, grid.width), bool)
     try:

@@ -59,7 +59,7 @@ class Cleaning:
 
     threshold: float = 5.0  # times the noise of the deep image
     cycles: int = 6  # minor cycles at most, each followed by a pass
-    mask: Path | None = None  # a FITS image on the run's grid: sources are where it is not 0
+    mask: Path | None = None  # a FITS image on the run's grid: sources are at its pixels that are not 0
 
 
 def make_model(
@@ -128,7 +128,7 @@ def with_own_model(
 
 
 def own_folder(paths: list[Path], config: Config) -> Path:
-    """Where `fip model` makes it, if nobody says where: ./NAME.model."""
+    """Return the folder in which `fip model` makes it, if nobody names another: ./NAME.model."""
     return output_of(paths, None, config.source.join).with_suffix(".model")
 
 

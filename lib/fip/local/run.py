@@ -64,12 +64,12 @@ def run(
     progress: Callable[[int, int], None] | None = None,
     detect: bool = False,
 ) -> int:
-    """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
+    """Image every slice of these MeasurementSets with workers name -> device; return the exit code.
 
     With `web`, there is a page to watch it on. With `repair`, slices whose files are not as they were stored are imaged
-    again. The `followers`, package.module:step or names in the configuration, see each image that is stored. To
-    `detect` is to find transients in them, as [detector] of the configuration says.
-    `progress` is told how many images are stored, and of how many.
+    again. The `followers`, package.module:step or names in the configuration, see each image that is stored. With
+    `detect`, find transients in them, as [detector] of the configuration says.
+    Call `progress` with the number of stored images, and of all.
 
     Raises FipError.
     """
@@ -147,7 +147,7 @@ def _check_detector(directory: Path, config: Config, overwrite: bool) -> None:
 
 
 def _forget(directory: Path) -> None:
-    """Removes what was found in images that are no more: nobody is to be told of it any longer."""
+    """Remove what was found in images that are no more: nobody is to hear of it any longer."""
     from fip.events.words import FOLDER
 
     if (directory / FOLDER).exists():
@@ -167,7 +167,7 @@ def _detect(directory: Path, config: Config, console: Console) -> int:
 
 
 def output_of(paths: Sequence[Path], output: Path | None, join: Sequence[str] = ()) -> Path:
-    """Where the images of these MeasurementSets, which may be joined, go: where that is said, or into ./NAME.fip."""
+    """Return the folder of the images of these MeasurementSets, which may be joined: `output`, or else ./NAME.fip."""
     return output or Path(f"{name_of(paths[0], paths[1:] if join else ())}.fip")
 
 
@@ -177,7 +177,7 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def _page(monitor: Monitor, console: Console) -> str:
-    """Says where the page will be."""
+    """Return the address of the page, and print it."""
     address = page_address(monitor)
     if address.rpartition(":")[2] != monitor.address.rpartition(":")[2]:
         console.print(f"port {monitor.port} is taken, perhaps by the page of another run")
@@ -186,10 +186,10 @@ def _page(monitor: Monitor, console: Console) -> str:
 
 
 def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:
-    """Workers by name, each with its device: one for each GPU that `devices` names ("cpu,cuda:0"), as often as it does,
-    and `cpu_workers` where "cpu" is there.
+    """Return workers by name, each with its device: one for each time that `devices` ("cpu,cuda:0") names a GPU,
+    and `cpu_workers` if it names "cpu".
 
-    None is one for each core that this process may use. Raises UsageError.
+    If `cpu_workers` is None, there is one for each core that this process may use. Raises UsageError.
     """
     workers: dict[str, str] = {}
     for device in devices.split(","):
@@ -217,14 +217,14 @@ def check_devices(kernel: str, devices: Collection[str]) -> None:
 
 
 def warm(kernel: str, epsilon: float) -> None:
-    """Compiles the slant kernel for this machine, of which GPUs need the plan, before a slice waits for it."""
+    """Compile the slant kernel for this machine before a slice waits for it; GPUs need its plan."""
     if kernel in ("auto", "slant") and not is_warm([scheme_for(epsilon).precision]):
         fip = Path(sysconfig.get_path("scripts")) / "fip"
         subprocess.run([fip, "warmup", "--epsilon", f"{epsilon}"], check=False)
 
 
 def follow_of(config: Config) -> Follow | None:
-    """How MeasurementSets that are still being written are to be followed; None where they are whole."""
+    """Return how to follow MeasurementSets that are still being written; None if they are whole."""
     source = config.source
     if not source.follow:
         return None
@@ -350,9 +350,9 @@ def _conclude(
     console: Console,
     damaged: bool,
 ) -> int:
-    """Says what has become of it, `damaged` if files that were stored are not as they were; returns the exit code.
+    """Say what has become of the run, `damaged` if stored files are not as they were; return the exit code.
 
-    FipError where a MeasurementSet could not be imaged at all.
+    FipError if a MeasurementSet could not be imaged at all.
     """
     totals = _totals(directory, found, job)
     made = {each.run: each.stored - before.get(each.run, 0) for each in totals}

@@ -37,10 +37,10 @@ def _readable(path: Path) -> bool:
 
 
 def wait(operator: Operator, job: JobStatus, console: Console, say: Callable[[str], None]) -> int:
-    """Waits until a job is over, and says what became of it; returns the exit code: 0 if every slice is stored.
+    """Wait until a job is over, and say what became of it; return the exit code: 0 if every slice is stored.
 
-    `say` tells its name first. FipError if the ventilator is not heard for long, or has forgotten the job. An interrupt
-    leaves the job as it is, and says so from the moment at which its name is known.
+    Call `say` with its name first. FipError if the ventilator is silent for long, or has forgotten the job. An
+    interrupt leaves the job as it is, and says so as soon as its name is known.
     """
     try:
         say(job.job)

@@ -26,9 +26,9 @@ LOOK_EVERY = 0.1  # s
 
 
 def serve(directory: Path, config: Config, port: int | None, console: Console) -> int:
-    """Serves the page of a directory on loopback until it is interrupted; returns the exit code.
+    """Serve the page of a directory on loopback until it is interrupted; return the exit code.
 
-    UsageError where the directory holds no images of FIP's, or the port is taken; FipError if its ledger cannot be
+    UsageError if the directory holds no images of FIP's, or the port is taken; FipError if its ledger cannot be
     read, or the page ends.
     """
     at_rest(directory, time.time())
@@ -77,7 +77,7 @@ def _end(monitor: Fork) -> None:
 
 
 def _free(port: int) -> str:
-    """The address of this port on loopback. UsageError where it is taken."""
+    """Return the address of this port on loopback. UsageError if it is taken."""
     try:
         return page_address(Monitor(address=f"127.0.0.1:{port}"), elsewhere=False)
     except OSError as error:

@@ -26,5 +26,5 @@ def as_written(directory: Path, path: Path, rules: Rules = _USUAL) -> tuple[Writ
 
 
 def as_found(directory: Path, path: Path, found: RunFacts) -> tuple[Writing | None, Held | None]:
-    """The same of one of which this is known already; of one that is whole there is nothing to hold."""
+    """Return the same for a recording that was looked at already; a whole one has nothing to hold."""
     return (None, None) if found.final else as_written(directory, path)

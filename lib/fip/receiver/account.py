@@ -64,7 +64,7 @@ class Kept:
 
 
 def _account(spool: SpoolWriter, last_dropped: int, dropped: int) -> Account:
-    """That of a spool's index, of which `dropped` integrations that it does not have were dropped."""
+    """Return the account of a spool's index; `dropped` integrations that it does not have were dropped."""
     if spool.first is None or spool.last is None:
         return Account()
     first, last = int(spool.first["dump"][0]), max(int(spool.last["dump"][0]), last_dropped if dropped else 0)

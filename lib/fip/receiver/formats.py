@@ -43,7 +43,7 @@ def _known(name: str) -> OpenStream:
 
 
 def _others(name: str) -> OpenStream:
-    """That of another package."""
+    """Return what opens streams of a format of another package."""
     every = entry_points(group=GROUP)
     found = tuple(every.select(name=name))
     if not found:

@@ -57,7 +57,7 @@ class Hearing:
         self._age: float | None = None
 
     def start(self) -> None:
-        """Hears from now on."""
+        """Hear and store from now on."""
         self._in_thread("hearing", partial(self.stream.listen, self._intake), self._heard_all)
         self._in_thread("storing", self._storing.run, self._stored_all)
         self._loop.every(min(0.05, self._config.grace / LOOKS), self._look)
@@ -88,7 +88,7 @@ class Hearing:
 
     @property
     def queues(self) -> dict[str, int]:
-        """Integrations in memory."""
+        """Return the number of integrations that have begun, and of those that wait for the disk."""
         return self._intake.queues()
 
     @property

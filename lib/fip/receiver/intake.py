@@ -16,7 +16,7 @@ OTHERS = "another reason"
 
 
 class Intake:
-    """Whom a stream tells (`fip.receiver.part.Heard`)."""
+    """The receiver of a stream's parts (`fip.receiver.part.Heard`)."""
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
@@ -28,7 +28,7 @@ class Intake:
         self.refused = Counter[str]()  # packets, by the reason
 
     def put(self, part: Part) -> None:
-        """Takes a part."""
+        """Take a part, and put it into its integration."""
         with self._lock:
             self.bytes_in += part.visibility.nbytes
             self._assembly.put(part)

@@ -1,4 +1,4 @@
-"""What was counted of late, and what was said: how much counters have risen within a minute, and what is said again."""
+"""What was counted and said recently: how much counters have risen within a minute, and which sentences are new."""
 
 import re
 from collections import deque
@@ -13,7 +13,7 @@ class Lately:
     """Remembers what counters were, a minute back."""
 
     def __init__(self, now: float, counts: Mapping[str, int]) -> None:
-        """`now`: monotonic s."""
+        """`now` is the time in monotonic s."""
         self._past = deque([(now, dict(counts))])
 
     def rise(self, now: float, counts: Mapping[str, int]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What streams tell the receiver, and what a stream format is. Types only."""
+"""What streams hand to the receiver, and what a stream format is. Types only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Buffers:
 
 
 class Heard(Protocol):
-    """Whom a stream tells; all of it may be called from any thread."""
+    """What a stream hands its parts to; all of it may be called from any thread."""
 
     def put(self, part: Part) -> None:
         """Takes a part, which fits the set-up: whoever calls has checked it. It never waits for a disk.

@@ -1,4 +1,4 @@
-"""The receiver's state machine: a stream in, a spool out, and the ventilator is told what there is."""
+"""The receiver's state machine: a stream in, a spool out, and messages to the ventilator about what there is."""
 
 import logging
 import threading
@@ -28,7 +28,7 @@ from fip.wire.receiving import ReceiverBrief, ReceiverState
 log = logging.getLogger("fip.receiver")
 
 AT_ONCE = 1.0  # s in which a stream is open, unless it has to be asked what it is
-WARNS = 16  # that are told
+WARNS = 16  # that are reported
 COUNTERS = (
     *("received", "lost", "dropped", "late", "again", "too_many", "unfit", "junk", "overflowed", "bytes_in"),
     *("bad_messages",),
@@ -76,12 +76,12 @@ class Receiver(Daemon):
         return self._hearing.over if self._hearing else self._draining
 
     def close(self) -> None:
-        """Says good-bye."""
+        """Say good-bye to the ventilator."""
         self._leaving = True
         self._link.leave()
 
     def reload(self, config: Config) -> None:
-        """Takes the log level."""
+        """Take keys and the log level from the new configuration."""
         self._gate.reload()
         set_level(config.receiver.log_level)
 
@@ -108,7 +108,7 @@ class Receiver(Daemon):
             self._hearing.stop()
 
     def _stored(self, stored: Stored) -> None:
-        """An integration was written, or could not be: whoever images it is told at once."""
+        """Send the state at once to whoever images: an integration was written, or could not be."""
         self._vitals.took("store", stored.seconds)
         self._link.changed(waited_for=True)
 

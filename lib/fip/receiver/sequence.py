@@ -18,13 +18,13 @@ from fip.receiver.part import Part
 
 NEAR = 16  # integrations
 LEAP = 4  # packets
-GUESSES = 8  # places where a stream may be now
+GUESSES = 8  # places that a stream may be at now
 LARGEST = 1 << 62  # of an integration's number
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a stream is: its newest integration, and when that began to come."""
+    """The place of a stream: its newest integration, and when that began to come."""
 
     dump: int
     time: float  # s UTC, Unix
@@ -39,7 +39,7 @@ class Place:
 
 
 class Guess:
-    """A place where a stream may be now, and the parts that say so."""
+    """A place that a stream may be at now, and the parts that say so."""
 
     def __init__(self, place: Place) -> None:
         self.place, self.packets, self.held, self.nbytes = place, 0, list[Part](), 0

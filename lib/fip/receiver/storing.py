@@ -31,7 +31,7 @@ class Stored:
 
 
 def left_off_at(spool: SpoolWriter, monotonic: float, now: float) -> Place | None:
-    """Where the stream was when the newest integration of a spool was committed; `now` is s UTC, Unix."""
+    """Return the stream's place when the newest integration of a spool was committed; `now` is s UTC, Unix."""
     if spool.last is None:
         return None
     ago = max(0.0, now - float(spool.last["arrived"][0]))
@@ -42,7 +42,7 @@ class Storing:
     """What the thread does: `run`."""
 
     def __init__(self, spool: SpoolWriter, intake: Intake, tell: Callable[[Stored], None]) -> None:
-        """`tell` is called after each integration, in the thread."""
+        """`tell` is called in the thread after each integration."""
         self._spool, self._intake, self._tell = spool, intake, tell
         self._kept = Kept(spool)
         ended = (spool.path / ENDED_FILE).exists()

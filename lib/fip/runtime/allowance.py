@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Who = TypeVar("Who", bound=Hashable)
-MOST_KNOWN = 4096  # of whom what they used is remembered
+MOST_KNOWN = 4096  # whose use is remembered
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Allowance:
 
 
 class Allowances(Generic[Who]):
-    """An allowance for each of many, of whom the last few thousand that used some are known."""
+    """An allowance for each of many; the last few thousand that used some are known."""
 
     def __init__(self, burst: float, rate: float) -> None:
         self._burst, self._rate = burst, rate
@@ -55,5 +55,5 @@ class Allowances(Generic[Who]):
         return known.use(amount, now)
 
     def forget(self, who: Who) -> None:
-        """Somebody has gone."""
+        """Forget the allowance of one that has gone."""
         self._known.pop(who, None)

@@ -96,7 +96,7 @@ class Link:
 
 
 class Briefs:
-    """Says a peer's brief after a change: at once where others wait for it, else soon, with what changes meanwhile."""
+    """Sends a peer's brief after a change: at once if others wait for it, else soon, with what changes meanwhile."""
 
     def __init__(self, loop: Loop, say: Callable[[], None]) -> None:
         self._loop, self._say = loop, say

@@ -1,9 +1,9 @@
 """The door of a socket that others join: how many connections it has, and how many are taken a second.
 
 ZeroMQ itself takes whatever comes. A process that has no file descriptor left is aborted by its listener of ipc, and
-spins in that of tcp. So the door counts, from what ZeroMQ's monitor tells: where there are too many connections, one is
-cut that is least likely to be missed, and where they come too fast, the door is shut for some seconds. Whoever comes
-then is not accepted: of tcp the kernel drops what asks for a connection, of ipc the socket's file is away.
+spins in that of tcp. So the door counts, from what ZeroMQ's monitor says. If there are too many connections, it cuts
+the one that is least likely to be missed. If they come too fast, the door is shut for some seconds. Whoever comes then
+is not accepted: with tcp the kernel drops what asks for a connection, with ipc the socket's file is away.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from fip.runtime.allowance import Allowance, Allowances
 
 HANDSHAKE_WITHIN = 5000  # ms; who has connected and says nothing is cut off by ZeroMQ
 SETTLED = 2 * HANDSHAKE_WITHIN / 1000  # s after which a connection is one that has shaken hands
-MOST_FILES = 65536  # descriptors that a daemon wants, and is given where it may have them
+MOST_FILES = 65536  # descriptors that a daemon wants, and gets if it may have them
 JUNK, REFUSAL = 1.0, 10.0  # what a message uses that is not understood, and one whose sender is refused
 _REFUSED = 40.0, 1.0  # at once, and a second, of what a connection may use so
 _UNREAD = 1000.0, 10.0  # messages that are not read, before it is cut off
@@ -32,9 +32,9 @@ _DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # the program "return 0", as bpf(4) 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one socket."""
+    """How many connections one socket takes."""
 
-    most: int  # connections; fewer, where the process may have few descriptors
+    most: int  # connections; fewer, if the process may have few descriptors
     burst: int  # that come at once, as when all peers join again
     rate: float  # a second, that come from then on
 
@@ -123,7 +123,7 @@ class Door:
         self.shut = False
 
     def listens(self, descriptor: int) -> None:
-        """The socket is bound."""
+        """Take the descriptor of the socket that is bound now."""
         self._listener = descriptor
 
     def joined(self, descriptor: int, now: float) -> None:
@@ -137,7 +137,7 @@ class Door:
         self._use(1, now)
 
     def left(self, descriptor: int) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
         self._new.pop(descriptor, None)
         self._heard.pop(descriptor, None)
         self._forget(descriptor)
@@ -159,7 +159,7 @@ class Door:
         self._refused.use(descriptor, amount, now)
 
     def close(self) -> None:
-        """The socket is closed."""
+        """Remove what is left of a socket that is closed."""
         if self.shut and self._file:
             with suppress(OSError):
                 self._file.with_name(self._file.name + _AWAY).unlink()
@@ -179,7 +179,7 @@ class Door:
         return next(iter(self._heard), next(reversed(self._new)))
 
     def _use(self, amount: float, now: float) -> None:
-        """Uses some of what may come; the door is shut where that is too much, and opened when some has come back."""
+        """Use some of what may come. Shut the door if that is too much, and open it when some has come back."""
         if self._coming.use(amount, now) < 0 and not self.shut:
             self._set(shut=True)
             self._at(now + self._coming.until(self._coming.rate, now), lambda: self._set(shut=False))

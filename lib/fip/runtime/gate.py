@@ -94,11 +94,11 @@ class Gate:
         return self._key.host if self._key else ""
 
     def key_at(self, at: str) -> str:
-        """The public key of this daemon's socket of this name, which peers are told; "" where it is not encrypted."""
+        """Return the public key of this daemon's socket of this name, for its peers; "" if it is not encrypted."""
         return self._key.public if self._key and self._encrypted.get(at) else ""
 
     def bind(self, opened: zmq.Socket[bytes], address: str, at: str, host: str = "") -> str:
-        """Binds a socket of `ALLOWED_AT`, tells of its connections, and returns the address as peers are told it.
+        """Bind a socket of `ALLOWED_AT`, report its connections, and return its address as peers see it.
 
         With `host` it is for the keys of that host alone. Raises ConfigError.
         """
@@ -117,7 +117,7 @@ class Gate:
         return bind(opened, address, at, self._security.insecure or self._key is not None)
 
     def connect(self, opened: zmq.Socket[bytes], address: str, server: str) -> None:
-        """Connects; encrypted where the peer has a public key, `server`."""
+        """Connect; encrypt if the peer has a public key, `server`."""
         connect(opened, address, self._key, server)
 
     @property
@@ -126,7 +126,7 @@ class Gate:
         return ticket_secret(self._key.secret if self._key else "")
 
     def hears(self, frame: zmq.Frame, at: str) -> bool:
-        """Whether a message to a socket is to be read: not of one who was refused too often of late."""
+        """Return whether to read a message to a socket: not from one who was refused too often recently."""
         connection = _connection(frame)
         hears = connection < 0 or self._doors[at].hears(connection, time.monotonic())
         for each in () if hears else ("bad_messages", "unread"):

@@ -1,4 +1,4 @@
-"""Where daemons log: one line a message, for the journal or a terminal."""
+"""The logs of daemons: one line a message, for the journal or a terminal."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ MESSAGES = 100, 1.0  # about single messages: so many at once, and then so many 
 
 
 def log_to_stderr(name: str) -> None:
-    """The journal is told the priority of a message, people its time and which process it is from."""
+    """Log to stderr: for the journal with the priority of a message, for people with its time and its process."""
     form = f"%(asctime)s {name}[{os.getpid()}] %(levelname)s %(message)s"
     if "JOURNAL_STREAM" in os.environ:
         form = "%(priority)s%(message)s"
@@ -68,7 +68,7 @@ class _Printable(logging.Formatter):
     """What is logged of data, files and peers cannot act on the terminal that shows the log."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record as text."""
+        """Return a record as printable text."""
         return printable_lines(super().format(record))
 
 

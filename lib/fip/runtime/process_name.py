@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_NAME = 15
-_ARGUMENTS = slice(45, 47)  # of the fields of /proc/self/stat after the name: where they begin and end in memory
+_ARGUMENTS = slice(45, 47)  # of the fields of /proc/self/stat after the name: their begin and end in memory
 
 
 def call_itself(words: Sequence[str]) -> None:

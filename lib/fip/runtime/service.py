@@ -40,14 +40,14 @@ log = logging.getLogger("fip")
 
 _READ, _WRITE = int(zmq.POLLIN), int(zmq.POLLOUT)  # numbers: pyzmq's own enumeration is slow to take apart
 EXIT_CONFIG = 78  # EX_CONFIG: systemd does not start the daemon again
-MOST_SOCKETS = 16384  # of a process; a lane takes three, with what tells of its connections
+MOST_SOCKETS = 16384  # of a process; a lane takes three, with what reports its connections
 LONGEST_WAIT = 60.0  # s, of one turn: what is due in a thousand years is no reason to poll for so long
-TELL_EVERY = 1.0  # s, what systemd is told; its patience, WatchdogSec= in the units, is many times that
+TELL_EVERY = 1.0  # s between two messages to systemd; its patience, WatchdogSec= in the units, is many times that
 PARENT_VARIABLE = "FIP_PARENT"
 
 
 class Daemon(Protocol):
-    """What the loop runs."""
+    """A daemon as the loop runs it."""
 
     reloads: Collection[str]
     """The settings (dotted keys) that `reload` takes."""
@@ -66,7 +66,7 @@ class Daemon(Protocol):
         """Whether the loop may end; asked after each turn."""
 
     def close(self) -> None:
-        """Closes sockets and files."""
+        """Close all sockets and files of the daemon."""
 
     def reload(self, config: Config) -> None:
         """Takes the settings that may change while it runs. Raises ConfigError, and then changes nothing."""
@@ -117,12 +117,12 @@ class Loop:
         self._watch(what)
 
     def on_any(self, what: zmq.Socket[bytes], handler: Callable[[], None]) -> None:
-        """As `on`, for a socket of which there are very many, and that is used by its handler alone: silent ones cost
-        nothing. The handler may be called without need."""
+        """Do as `on`, for one of very many sockets, which its handler alone uses: silent ones cost nothing. The handler
+        may be called without need."""
         descriptor = int(what.getsockopt(zmq.FD))
         self._any[descriptor] = what, handler
         self._many.register(descriptor, select.EPOLLIN)
-        self.soon(partial(self._serve, descriptor))  # its descriptor tells of changes alone
+        self.soon(partial(self._serve, descriptor))  # its descriptor reports changes alone
 
     def off_any(self, what: zmq.Socket[bytes]) -> None:
         """Ends what `on_any` began, before the socket is closed."""
@@ -158,7 +158,7 @@ class Loop:
         self.close()
 
     def close(self) -> None:
-        """Closes all sockets."""
+        """Close all sockets of the loop."""
         self.context.destroy()
         self._many.close()
         self._waker.close()
@@ -213,7 +213,7 @@ class Loop:
 
 
 class Charged:
-    """Counts the errors that were charged to messages, and logs each kind once, with where it came from."""
+    """Counts the errors that were charged to messages, and logs each kind once, with its place in the code."""
 
     def __init__(self) -> None:
         self._kinds: set[tuple[type, str, int]] = set()
@@ -280,7 +280,7 @@ def run_daemon(
 
 
 class _Life:
-    """A daemon's dealings with whoever started it: signals that come in, and what systemd is told."""
+    """A daemon's dealings with whoever started it: signals that come in, and messages to systemd."""
 
     def __init__(self, loop: Loop, daemon: Daemon, config: Config, read: Callable[[], Config]) -> None:
         self._loop, self._daemon, self._read = loop, daemon, read

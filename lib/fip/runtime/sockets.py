@@ -56,11 +56,11 @@ def data_socket(
 
 
 def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> str:
-    """Binds and returns the address as peers are told it; `key` is the configuration's.
+    """Bind, and return the address as peers see it; `key` is the setting's name in the configuration.
 
     A host's name is bound on all interfaces: it is how others reach this host, and here often a loopback address. The
-    file of one of ipc is for its user and group. Raises ConfigError where the address is open to whoever reaches it and
-    not `guarded`, or cannot be bound.
+    file of one of ipc is for its user and group. Raises ConfigError if the address is open to whoever reaches it and
+    not `guarded`, or if it cannot be bound.
     """
     if not guarded and exposed(address):
         reach = "all users of this host" if is_local(address) else "other hosts"
@@ -82,7 +82,7 @@ def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> st
 
 
 def _holder(address: str) -> int | None:
-    """The process that listens at an address of ipc, which ZeroMQ would push aside; None where nothing does."""
+    """Return the process that listens at an address of ipc, which ZeroMQ would push aside; None if none does."""
     if not address.startswith("ipc://"):
         return None
     with posix.socket(posix.AF_UNIX, posix.SOCK_STREAM) as probe:
@@ -111,9 +111,8 @@ def _credentials(connection: posix.socket) -> tuple[int, int]:
 
 
 def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, server: str) -> None:
-    """Connects; where that is `exposed`, and with a key, encrypted, and to none but the holder of the key `server`.
-
-    Raises WireError for what is no address, or no key: both may come from a peer.
+    """Connect. If the address is `exposed` and a key is given, encrypt, and accept only the holder of the key `server`.
+    Raises WireError if the address is no address, or a key no key: both may come from a peer.
     """
     try:
         if key and server and exposed(address):
@@ -125,9 +124,9 @@ def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, ser
 
 
 def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
-    """The message that has come to a socket of ours that others join, as frames; none where it has not.
+    """Return the message that has come to a socket of ours that others join, as frames; none if none has come.
 
-    Such a socket is readable, too, when of an encrypted peer only the name has come that ZeroMQ puts before its first
+    Such a socket is also readable when an encrypted peer has sent only the name that ZeroMQ puts before its first
     message.
     """
     try:
@@ -137,7 +136,7 @@ def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
 
 
 def reaches(router: zmq.Socket[bytes], route: bytes, probe: bytes) -> bool:
-    """Whether a peer of a ROUTER is still connected to it; if so, it is sent `probe`, or told much already.
+    """Return whether a peer of a ROUTER is still connected; send it `probe`, unless much waits for it already.
 
     The connection of a process that is gone goes with it, unless its host is gone, too, or cut off.
     """
@@ -194,7 +193,7 @@ def _is_there(path: Path) -> bool:
 
 
 def lane_addresses(lanes: str, number: int) -> list[str]:
-    """Where the lane of a worker may be bound.
+    """Return the addresses at which the lane of a worker may be bound.
 
     `lanes` is a range of ports, as tcp://127.0.0.1:5600-5699, or the beginning of paths, as ipc:///run/fip/lane-,
     to which `number` is added.
@@ -206,7 +205,7 @@ def lane_addresses(lanes: str, number: int) -> list[str]:
 
 
 def reachable(address: str, dialled: str) -> str:
-    """An address that a peer told, seen from here: without a host it is on the host of `dialled`."""
+    """Return an address that a peer sent, seen from here: without a host it is on the host of `dialled`."""
     if not address.startswith("tcp://:"):
         return address
     host = dialled.removeprefix("tcp://").rpartition(":")[0] if dialled.startswith("tcp://") else "127.0.0.1"
@@ -214,12 +213,12 @@ def reachable(address: str, dialled: str) -> str:
 
 
 def seen_from_workers(address: str, peer: str) -> str:
-    """A sink's address as its workers are told it; `peer` is the host that the ventilator sees the sink at, or ""."""
+    """Return a sink's address as its workers see it; `peer` is the host that the ventilator sees the sink at, or ""."""
     return address if peer in ("", *LOOPBACK, "::1") else reachable(address, f"tcp://{peer}:0")
 
 
 def peer_host(frame: zmq.Frame) -> str:
-    """The host that a frame came from, as ZeroMQ saw it; "" over ipc, where it tells localhost:USER:GROUP:PROCESS."""
+    """Return the host that a frame came from, as ZeroMQ saw it; "" over ipc (there: localhost:USER:GROUP:PROCESS)."""
     try:
         address = str(frame.get("Peer-Address"))
     except zmq.ZMQError:

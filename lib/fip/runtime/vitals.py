@@ -1,7 +1,7 @@
-"""What a daemon counts and times of its own work, to be told in its `Status`. Each daemon has one `Vitals`.
+"""What a daemon counts and times of its own work, for its `Status`. Each daemon has one `Vitals`.
 
 Everything here is bounded, and cheap enough to be called for every slice: quantiles, memory and the like are taken
-twice a second, however often the status is told.
+twice a second, however often the status is sent.
 """
 
 import logging
@@ -28,8 +28,8 @@ from fip.wire.status import Latency, Logged, Resources, SocketEvent, Status
 Key = TypeVar("Key", bound=Hashable)
 log = logging.getLogger("fip")
 
-WINDOW = 512  # durations of which the quantiles are taken
-REMEMBERED = 8  # errors, and socket events, that a status tells
+WINDOW = 512  # durations that the quantiles are taken from
+REMEMBERED = 8  # errors, and socket events, in a status
 LONGEST_TEXT = 200  # characters of an error
 
 
@@ -46,7 +46,7 @@ class Vitals:
         disk: Path | None = None,
         device: str = "",
     ) -> None:
-        """Every counter is there from the start, at 0; `disk`: where the daemon writes, `device`: what it images on."""
+        """Every counter begins at 0. `disk` is a path that the daemon writes to, `device` what it images on."""
         self.counters = Counter(dict.fromkeys((*counters, "refused", "warnings", "errors"), 0))
         self.stopwatch = Stopwatch()
         self.warnings = PeerWarnings()
@@ -80,7 +80,7 @@ class Vitals:
         self._windows[stage].add(seconds)
 
     def watch(self, name: str, watched: zmq.Socket[bytes], door: Door | None = None) -> None:
-        """Tells from now on of the connections of a socket, by this name, until it is closed; `door`: as `watch`."""
+        """Report the connections of a socket from now on, by this name, until it is closed; `door` as in `watch`."""
 
         def tell(event: str, peer: str, reason: str) -> None:
             self._connected[name] += 1 if event == "connected" else -1
@@ -101,7 +101,7 @@ class Vitals:
         self._events.add(key)
 
     def status(self, state: str, queues: Mapping[str, int]) -> Status:
-        """What the daemon tells of itself now."""
+        """Return what the daemon says about itself now."""
         now = time.monotonic()
         if now - self._measured >= STATE_INTERVAL:
             self._measured = now
@@ -118,7 +118,7 @@ class Vitals:
 
     @property
     def rate(self) -> float:
-        """Images/s of late."""
+        """Return the recent rate, images/s."""
         if len(self._images) < 2:
             return 0.0
         (before, then), (after, now) = self._images[0], self._images[-1]
@@ -153,13 +153,13 @@ class Window:
         self._last: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, seconds: float) -> None:
-        """One more duration."""
+        """Add one more duration, in s."""
         self._count += 1
         self._total += seconds
         self._last.append(seconds)
 
     def latency(self) -> Latency:
-        """What is told of them; a quantile q is the smallest duration that at least a share q does not exceed."""
+        """Return them for a status. A quantile q is the smallest duration that at least a share q does not exceed."""
         ordered = sorted(self._last) or [0.0]
         p50, p95, p99 = (ordered[ceil(quantile * len(ordered)) - 1] for quantile in (0.5, 0.95, 0.99))
         return Latency(self._count, self._total, p50, p95, p99)

@@ -112,7 +112,7 @@ class Appearing:
         return _Image(replace(image, files=here, written=written) if held else image, names, frozenset(held))
 
     def _held(self, name: str, file: FitsFile | WrittenFile, image: ImageFile) -> FitsFile | None:
-        """A file of this name as it is there, if it is ours; None where there is none. Else StoreError."""
+        """Return the file of this name as it is there, if it is ours; None if there is none. Else StoreError."""
         try:
             content = self._folder.read(name)
         except FileNotFoundError:

@@ -37,7 +37,7 @@ Place = Callable[[Wanted], tuple[Opened, bool]]
 
 @dataclass
 class _Peer:
-    """A worker's connection."""
+    """The connection of one worker, and what it waits for."""
 
     connection: socket.socket
     wants: Wanted | None = None  # what it was not answered yet
@@ -59,7 +59,7 @@ class _Image:
 
 
 class Handing:
-    """The sink's end."""
+    """The sink's end of the socket at which workers get files."""
 
     def __init__(self, loop: Loop, vitals: Vitals, settings: Sink, boot: str, place: Place) -> None:
         """Listens; if that cannot be, images come with their bytes, and the log says so."""
@@ -97,7 +97,7 @@ class Handing:
         self.go_on()
 
     def close(self) -> None:
-        """Hands out nothing more."""
+        """Hand out no more files, and close the socket."""
         for peer in list(self._peers.values()):
             self._left(peer)
         if self._socket and self._at:
@@ -182,7 +182,7 @@ class Handing:
 
 
 def _beside(images: str) -> Path | None:
-    """Where the socket is, for a sink with this address for images; None if there is no place for it.
+    """Return the path of the socket, for a sink with this address for images; None if there is no place for it.
 
     Beside a socket of ipc, or in the folder that systemd has made for the sink's sockets (RuntimeDirectory=).
     """

@@ -19,7 +19,7 @@ class Leaving:
 
     @property
     def names(self) -> Set[str]:
-        """Which they are."""
+        """Return the names of those that leave."""
         return self._until.keys()
 
     def all_but(self, used: Collection[str]) -> None:
@@ -41,6 +41,6 @@ class Leaving:
                     self._warn(f"{error}; trying again")
                     continue
             except StoreError:
-                pass  # `close` tells of it
+                pass  # `close` reports it
             self._stores.pop(name).close(tries=1)
             del self._until[name]

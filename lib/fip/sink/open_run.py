@@ -29,7 +29,7 @@ class OpenRun:
 
     plan: RunPlan
     store: Store | None  # None if the run is refused, or goes on under another id
-    said: RunStored  # what the ventilator is told of it
+    said: RunStored  # what the ventilator hears of it
     comparing: Comparing | None = None  # what is stored, with the data as they are now, before the run goes on
     followers: set[str] = field(default_factory=set)  # those that the ledger knows of
     _shares: deque[tuple[float, float]] = field(default_factory=deque)  # when each was stored, and how much was there
@@ -53,7 +53,7 @@ class OpenRun:
         )  # fmt: skip
 
     def now_said(self, now: float) -> RunStored:
-        """What the ventilator is told at a time, monotonic s; of the last minute nothing if none was stored in it."""
+        """Return what the ventilator hears at a time, monotonic s; of the last minute nothing if it stored no image."""
         while self._shares and self._shares[0][0] < now - LAST_MINUTE:
             self._sum -= self._shares.popleft()[1]
         number = len(self._shares)

@@ -97,7 +97,7 @@ class Opened:
         return "" if told and told.matches(meant) else "its header is not that of this image"
 
     def _identity(self, file: NewFile) -> Identity | None:
-        """Whose image it is, by its header, of which as much is read as is needed."""
+        """Return whose image it is, by its header; read as much of the header as is needed."""
         for most in (HEADER_READ, LONGEST_HEADER):
             try:
                 return identity_of(cards_of(file.read(most)))
@@ -119,5 +119,5 @@ class Opened:
         return token in self._open
 
     def close(self) -> None:
-        """Closes all."""
+        """Close all files that are open."""
         self.drop(list(self._open))

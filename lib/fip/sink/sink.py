@@ -59,7 +59,7 @@ COUNTERS = (
 
 
 class Sink(Daemon):
-    """Images in, files out."""
+    """The daemon that takes images and stores them as files."""
 
     reloads = ("sink.log_level",)
     restarts = ("sink", "security", "ventilator.control", "follower", "detector.hold")
@@ -298,7 +298,7 @@ class Sink(Daemon):
         """The run of a slice that a worker shows the ticket for; None if it is not known of. WireError without one."""
         run = self._runs.get(name)
         if run is None or not run.knows(index):
-            self._link.hear_all()  # the orders that tell of its slice came before it, and may still wait
+            self._link.hear_all()  # the orders that name its slice came before it, and may still wait
             run = self._runs.get(name)
         if run is None or run.store is None or not run.knows(index):
             return None
@@ -307,9 +307,9 @@ class Sink(Daemon):
         return run
 
     def _place_for(self, wanted: Wanted) -> tuple[Opened, bool]:
-        """Where a worker may write the image of its slice, and whether nobody follows. WireError if it may not.
+        """Return what opens the file for a worker's image, and whether nobody follows. WireError if it may have none.
 
-        Followers read each image soon: then it is to stay in memory for them (docs/decisions/0050).
+        Followers read each image soon, so it stays in memory for them (docs/decisions/0050).
         """
         run = self._leased(wanted.run, wanted.index, wanted.ticket, wanted.worker, wanted.key)
         if self._draining or run is None or run.store is None or contains(run.said.stored, wanted.index):

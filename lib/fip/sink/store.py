@@ -53,13 +53,13 @@ class Store:
         connect: Connect = sqlite3.connect,
         clock: Clock | None = None,
     ) -> None:
-        """Makes and locks the directory and clears what an earlier sink left half-written.
+        """Make and lock the directory, and clear what an earlier sink left half-written.
 
-        Of its images so much is kept, by `expire`; its ledger is in the folder `ledgers`, or in the directory itself.
-        All its files go through what `open_folder` opens, and its ledger through `connect`; how old they
-        are is told by `clock`.
+        `keep` is how many of its images stay: `expire` removes the others. Its ledger is in the folder `ledgers`, or in
+        the directory itself. All its files go through what `open_folder` opens, and its ledger through `connect`;
+        `clock` says how old they are.
 
-        Raises UsageError where it cannot hold images, NoRoomError where it cannot now and may later.
+        Raises UsageError if the directory cannot hold images, NoRoomError if it cannot now but may later.
         """
         self.directory, self._ledgers = directory, ledgers.resolve() if ledgers else None
         with ExitStack() as undo:
@@ -100,9 +100,9 @@ class Store:
         self._concluded = False
 
     def conclude(self) -> None:
-        """Does what needs all images: what is beyond `keep` goes, their list is written, and the noise is judged.
+        """Do what needs all images: remove what is beyond `keep`, write the list of images, and judge the noise.
 
-        Raises NoRoomError where that cannot be done now; then it may be called again.
+        Raises NoRoomError if that cannot be done now; then it may be called again.
         """
         while self.expire():
             pass
@@ -250,9 +250,9 @@ class Store:
         return unseen
 
     def _remove_expired(self) -> None:
-        """Removes the files that the ledger has as expired; those that a power cut gives back go at the next opening.
+        """Remove the files that the ledger has as expired; those that a power cut gives back go at the next opening.
 
-        NoRoomError where it cannot be done now; then it is tried again.
+        NoRoomError if it cannot be done now; then it is tried again.
         """
         try:
             while self._expired:
@@ -267,7 +267,7 @@ class Store:
             self._folder.unlink(name)
 
     def _check_links(self) -> None:
-        """OSError where the file system makes no hard links, by which files appear whole."""
+        """Raise OSError if the file system makes no hard links: files appear whole by them."""
         first, second = TEMPORARY.format("first"), TEMPORARY.format("second")
         self._folder.write_new(first, b"")
         self._folder.link(first, second)
@@ -275,7 +275,7 @@ class Store:
             self._folder.unlink(name)
 
     def _check_in_place(self) -> None:
-        """NoRoomError where the directory that was locked is not where it was: nobody would find what is stored now."""
+        """Raise NoRoomError if the locked directory is not in its place: nobody would find what is stored now."""
         try:
             if self._folder.still_in_place():
                 return
@@ -317,10 +317,10 @@ class Store:
         self.ledger.forget({SliceId(fault.run, fault.index) for fault in found if fault.index is not None})
 
     def clear(self) -> None:
-        """Removes exactly the files that the ledger lists, and empties the ledger (`--overwrite`).
+        """Remove exactly the files that the ledger lists, and empty the ledger (`--overwrite`).
 
-        Raises StoreError, with nothing removed, where the ledger names what is no file of the directory, and UsageError
-        where it is a link to one that is not in the folder of ledgers: it may be another directory's.
+        Raises StoreError, and removes nothing, if the ledger names something that is no file of the directory. Raises
+        UsageError if the ledger is a link to one outside the folder of ledgers: that may be another directory's.
         """
         self._check_in_place()
         self._remove_expired()  # images to come may have their names

@@ -40,7 +40,7 @@ class Group:
         return SliceId(image.run, image.index) in self._keys
 
     def add(self, image: ImageFile) -> None:
-        """One more."""
+        """Add one more image to the group."""
         self.images.append(image)
         self._keys.add(SliceId(image.run, image.index))
         self._bytes += MOST_BYTES if image.written else image.size  # what a worker wrote is the last of its group
@@ -77,7 +77,7 @@ class Storing:
         return Group(max(1, min(MOST_IMAGES, int(WITHIN / self._each))) if self._each else MOST_IMAGES)
 
     def put(self, images: Sequence[ImageFile]) -> None:
-        """Stores images of which none is stored; if there is no room, takes no others, says so, and tries again."""
+        """Store images that are not stored yet. If there is no room, take no others, say so, and try again."""
         begun, left, reason = time.monotonic(), list[ImageFile](), ""
         for name, some in _by_run(images).items():
             run = self._runs().get(name)
@@ -101,7 +101,7 @@ class Storing:
             self._loop.at(time.monotonic() + TRY_AGAIN, self._try_again)
 
     def fail(self, run: OpenRun, store: Store, *failures: Failure) -> None:
-        """Records slices of which no image is stored. Raises NoRoomError and DamagedLedgerError."""
+        """Record slices that have no stored image. Raises NoRoomError and DamagedLedgerError."""
         store.ledger.add_failures(failures)
         self._vitals.counters["failures"] += len(failures)
         run.have_failed(failures)

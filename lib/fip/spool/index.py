@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fip.spool.layout import RECORD
 
-_CHECKED = RECORD.itemsize - 4  # bytes of which a record has the CRC-32
+_CHECKED = RECORD.itemsize - 4  # bytes of a record that its CRC-32 covers
 
 
 def record(
@@ -21,7 +21,7 @@ def record(
 
 
 def records(octets: bytes, first: int) -> NDArray[np.void]:
-    """Those in `octets`, of which the first has this number, up to what is torn, or not there yet.
+    """Return the records in `octets`, up to what is torn, or not there yet; `first` is the number of the first.
 
     ValueError if whole ones come after one that is not: then it is damaged.
     """

@@ -1,4 +1,4 @@
-"""Where things are in a spool: its files, and the sections of an integration's file."""
+"""The layout of a spool: its files, and the sections of an integration's file."""
 
 import math
 import os
@@ -42,7 +42,7 @@ class Section:
 
     @property
     def nbytes(self) -> int:
-        """Its size."""
+        """Return the section's size in bytes."""
         return self.dtype.itemsize * math.prod(self.shape)
 
 

@@ -95,7 +95,7 @@ class Spool:
         return self._left
 
     def close(self) -> None:
-        """Releases its files."""
+        """Close the spool's files that are open."""
         self._mapped.clear()
         if self._index >= 0:
             os.close(self._index)

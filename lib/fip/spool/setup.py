@@ -20,7 +20,7 @@ _Positive = Annotated[float, Interval(gt=0, le=1e15)]
 
 @dataclass(frozen=True)
 class Station:
-    """An antenna."""
+    """An antenna: its name, place and dish."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -42,7 +42,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Target:
-    """A field, and where its phase centre is."""
+    """A field and its phase centre."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -65,7 +65,7 @@ class Product(NamedTuple):
 
 @dataclass(frozen=True)
 class Setup:
-    """What all integrations share."""
+    """What all integrations of a stream share."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -107,7 +107,7 @@ class Setup:
         """16 hexadecimal digits that differ if anything of it does: a sender works them out as docs/streams.md says."""
         said = SETUP.dump_python(self, mode="json")
         if not self.raw:
-            del said["raw"]  # streams that tell nothing of it need not name it
+            del said["raw"]  # streams that say nothing of it need not name it
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

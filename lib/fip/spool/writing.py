@@ -156,7 +156,7 @@ class SpoolWriter:
             )
 
     def end(self) -> None:
-        """No more comes: whoever follows is told, once all of it is on disk. A later commit takes that back."""
+        """Note that no more comes, once all is on disk: whoever follows sees that. A later commit takes it back."""
         os.fsync(self._index)
         (self.path / ENDED_FILE).touch()
         sync_folder(self.path)

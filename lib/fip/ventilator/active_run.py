@@ -1,4 +1,4 @@
-"""A run that is under way: where its slices are, how far it is, and what the sink holds of it. No sockets."""
+"""A run that is under way: the state of its slices, its progress, and what the sink holds of it. No sockets."""
 
 import time
 from bisect import bisect_left
@@ -21,7 +21,7 @@ MOST = 1 << 31  # slices: what a message can number
 FAILURES_TOLD = 32  # of all jobs, the last
 BEHIND = 2  # cadences for which a slice waits, though newer ones come: then its run has fallen behind
 PARTED_FOR = 10  # cadences from one time that something is set aside to the next, so that series are long
-LAST_MINUTE = 60.0  # s, over which it is told how long a backlog takes
+LAST_MINUTE = 60.0  # s, over which the time that a backlog takes is measured
 PARTED_AT_LEAST = 10.0  # s, the same at short cadences
 
 

@@ -1,4 +1,4 @@
-"""How the antennas did in the slices that were read of late. Pure but for the times that it is given."""
+"""How the antennas did in the slices that were read recently. Pure, except that the caller gives the times."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class Antennas:
         return ill, self._slices.pop(run, 0)
 
     def health(self) -> AntennaHealth | None:
-        """What is told; None where no slice was read yet."""
+        """Return how the antennas did in the window; None if no slice was read yet."""
         if self._told is None and self._pieces:
             self._told = health(self._run, together(tally for _, piece in self._pieces for tally in piece))
         return self._told

@@ -34,7 +34,7 @@ class Checkpoints:
         return kept(self._folder, name)
 
     def due(self, name: str, slices: int) -> bool:
-        """Whether there is to be another, of one of which so many slices are known."""
+        """Return whether to write another checkpoint of this MeasurementSet, if so many of its slices are known."""
         now = time.monotonic()
         if now < self._next.setdefault(name, now + EVERY) or slices == self._has.get(name, 0):
             return False

@@ -36,7 +36,7 @@ class Copies:
     """All copies of the slices of one run that are neither stored nor failed."""
 
     def __init__(self, loads: Loads) -> None:
-        """`loads` is told what workers have."""
+        """`loads` counts what workers have."""
         self._loads = loads
         self.nbytes = 0
         """Of the slices that workers have, or that are on their way to them."""
@@ -101,7 +101,7 @@ class Copies:
         return [copy for copy in had if not copy.lost]
 
     def end_all(self) -> None:
-        """The run is over."""
+        """End all copies: the run is over."""
         for index in list(self._of):
             self.end_slice(index)
 

@@ -21,7 +21,7 @@ def is_all_settled(asked: Asked) -> bool:
 
 
 def settled(asked: Asked, workers: Workers) -> Asked:
-    """The same, of which each NAME is settled that a worker has."""
+    """Return the same request, with each NAME settled that a worker has."""
 
     def settle(kind: CodeKind, written: str) -> str:
         found = (code for has in workers.values() for code in has if code.is_asked(kind, written))

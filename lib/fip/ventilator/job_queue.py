@@ -61,12 +61,12 @@ Entered = tuple[Submit, JobState, str, float, Record]
 
 
 class Queue:
-    """The file of jobs."""
+    """The file on disk that keeps all jobs."""
 
     def __init__(self, path: Path, connect: Callable[..., sqlite3.Connection] = sqlite3.connect) -> None:
-        """Opens the file, made where it is missing, or waits for that: `trouble` says why.
+        """Open the file, and make it if it is missing. If that cannot be done yet, try later: `trouble` says why.
 
-        Raises ConfigError where it cannot be used, or is another ventilator's.
+        Raises ConfigError if the file cannot be used, or is another ventilator's.
         """
         self.trouble = ""
         """Why the file cannot be written now; "" where it can."""
@@ -114,7 +114,7 @@ class Queue:
         return opened
 
     def jobs(self) -> list[Entered]:
-        """All jobs, the oldest first; a row that is none is told to the log, and left as it is."""
+        """Return all jobs, the oldest first. A row that is no job goes to the log, and is left as it is."""
         if self._database is None:
             return []
         query = (
@@ -148,14 +148,14 @@ class Queue:
             return found, state, reason, submitted, Record()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file and release its lock."""
         if self._database:
             self._database.close()
         if self._lock is not None:
             os.close(self._lock)
 
     def _open(self) -> bool:
-        """Opens the file: whether it is open. ConfigError where trying again would not help."""
+        """Open the file; return whether it is open. Raises ConfigError if trying again would not help."""
         try:
             make_folder(self._path.parent)
             self._take_lock()

@@ -1,4 +1,4 @@
-"""What the ventilator knows of its work: jobs, the runs that they become, and where each slice is; no sockets."""
+"""What the ventilator knows of its work: jobs, their runs, and the state of each slice. No sockets."""
 
 import logging
 import time
@@ -32,10 +32,10 @@ from fip.wire.messages import (
 
 log = logging.getLogger("fip.ventilator")
 
-FAILURES_AT_ONCE = 100  # told to the sink in one message, in which each takes 2 kB at the most
-MOST_ACTIVE = 32  # runs under way: the sink is told of all of them in one message
+FAILURES_AT_ONCE = 100  # sent to the sink in one message; each takes at most 2 kB of it
+MOST_ACTIVE = 32  # runs under way: one message to the sink names all of them
 LONGEST_ASKED = 8000  # characters of what is asked, which that message has, too, for each run
-MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those that are, of which the status tells
+MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those that are over and in the status
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Job:
     pending: deque[Path] = field(default_factory=deque)  # the MeasurementSets that were not opened yet
     began: float | None = None  # Unix time, here and in the next
     ended: float | None = None
-    lost: int = 0  # looks at the MeasurementSet that is opened, one after the other, of which those that read died
+    lost: int = 0  # looks in a row at the MeasurementSet that is opened, in which the reading child died
     waits: str = ""  # why nothing is done for it now: code of users that no worker has
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class Jobs:
 
     @property
     def trouble(self) -> str:
-        """Why what became of the jobs cannot be written to disk now; "" where it is there."""
+        """Return why the jobs' states cannot be written to disk now; "" if they are on disk."""
         return self._queue.trouble
 
     def save(self) -> None:
@@ -104,7 +104,7 @@ class Jobs:
             self._jobs[submit.job] = job
 
     def submit(self, submit: Submit, refusal: str = "") -> bool:
-        """Queues a job, or enters it as failed for this reason; False where it is known.
+        """Queue a job, or enter it as failed for this reason. Return False if the job is known already.
 
         Raises NoRoomError if it cannot be written to disk now; then it is not queued.
         """
@@ -124,7 +124,7 @@ class Jobs:
         return True
 
     def cancel(self, name: str, now: float) -> bool:
-        """Ends a job, whose images that are stored stay; False where there is nothing to end."""
+        """End a job; its stored images stay. Return False if there is nothing to end."""
         job = self._jobs.get(name)
         if job is None or not job.unfinished:
             return False
@@ -235,7 +235,7 @@ class Jobs:
         return next(job for job in self._jobs.values() if run in job.runs and job.unfinished)
 
     def statuses(self, now: float) -> tuple[JobStatus, ...]:
-        """How far all jobs are, but for the oldest that are over where these are very many."""
+        """Return the progress of all jobs; if very many are over, without the oldest of those."""
         for run, active in self.active.items():
             self.of(run).runs[run] = active.status(now)
         ended = [job for job in self._jobs.values() if not job.unfinished]
@@ -253,7 +253,7 @@ class Jobs:
                 active.pace.change(pace, now)
 
     def recordings(self) -> Iterator[tuple[str, Path]]:
-        """Of all jobs that are known, where the images go, and the path of each recording."""
+        """Yield, for all known jobs, the folder of the images and the path of each recording."""
         for job in self._jobs.values():
             yield from ((job.submit.directory, Path(path)) for path in job.submit.paths)
 
@@ -271,7 +271,7 @@ class Jobs:
 
     @property
     def leases(self) -> dict[RunId, Leases]:
-        """Where each slice is, of the runs under way of which the sink has said what it holds."""
+        """Return the state of each slice, for each run under way if the sink has said what it holds of it."""
         return {run: active.leases for run, active in self.active.items() if active.leases}
 
     def upcoming(self, number: int, now: float) -> list[SliceId]:

@@ -31,7 +31,7 @@ def joined(loop: Loop, path: Path, number: int, within: float, manifests: Manife
 
 
 class Joining:
-    """Where they join."""
+    """The socket at which they join."""
 
     def __init__(self, loop: Loop, path: Path) -> None:
         self._loop, self._path = loop, path

@@ -84,7 +84,7 @@ class Keeping:
         if isinstance(error, LeftTheRingError):
             self._put_off[key] = inf
             self._left(key, str(error))
-        elif error and active:  # if it is needed, its failure is told when it is cut to be sent
+        elif error and active:  # if it is needed, its failure is reported when it is cut to be sent
             self._put_off[key] = time.monotonic() + PUT_OFF
         self._done()
 

@@ -29,7 +29,7 @@ log = logging.getLogger("fip.ventilator")
 
 
 class Lanes:
-    """The living workers."""
+    """The living workers and their lanes."""
 
     def __init__(self, loop: Loop, config: Ventilator, gate: Gate, loads: Loads) -> None:
         """`loads` has how many slices each worker has."""
@@ -83,7 +83,7 @@ class Lanes:
         self._place(peer.state.brief.identity)
 
     def wanted(self, peer: Peer, sink: str, said: SinkBrief) -> Lane | None:
-        """What the worker must be told, of a sink that it reaches at the address `sink`; None where it knows."""
+        """Return what the worker must know of a sink, which it reaches at the address `sink`; None if it knows."""
         brief = peer.state.brief
         lane = Lane(peer.address, sink, self._gate.key_at("ventilator.lanes"), said.images_key, said.files)
         knows = brief.lane, brief.sink, brief.files
@@ -141,7 +141,7 @@ class Lanes:
             del self._free[self._load_of.pop(name)][name]
 
     def send(self, identity: str, frames: Sequence[Frame]) -> bool:
-        """Sends slices to a worker that is free; the arrays are not copied. False where it has just gone."""
+        """Send slices to a free worker, without a copy of the arrays. Return False if it has just gone."""
         try:
             self.peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
         except zmq.Again:
@@ -155,7 +155,7 @@ class Lanes:
         when_open()
 
     def _open(self, key: str) -> tuple[zmq.Socket[bytes], str]:
-        """A lane for a worker with the key of a host, and the address as the worker is told it. RefusedError."""
+        """Open a lane for a worker with the key of a host; return it and the worker's address of it. RefusedError."""
         self._opened += 1
         for address in self._places.free(self._opened, time.monotonic()):
             lane = data_socket(self._loop.context, zmq.PUSH, queue=MOST_AHEAD)

@@ -1,4 +1,4 @@
-"""Where every slice of a run is, as the ventilator knows it. Pure: the caller says what happened and what time it is.
+"""The state of every slice of a run, as the ventilator knows it. Pure: the caller says what happened and when.
 
 A slice is *todo*, *leased* to a worker, *handed on* (the worker has passed its image to the sink's socket), *stored*
 or *failed*. It is leased for as long as a copy of it is out, with whichever worker. What is leased or handed on goes
@@ -37,11 +37,11 @@ class Leases:
         self, total: int, max_attempts: int, stored: Ranges, final: bool = True, backlog: Ranges = (), before: int = 0,
         loads: Loads | None = None,
     ) -> None:  # fmt: skip
-        """`stored` is what the sink has of it when the run begins, `final` whether no more slices will come, `backlog`
-        are slices that are imaged when no others wait: those that had come when it had fallen behind.
+        """`stored` is what the sink has of the run when it begins, `final` whether no more slices will come. `backlog`
+        are slices that are imaged when no others wait: those that had come when the run had fallen behind.
 
-        `before` is the last attempt at any slice before the run began, of which workers may still speak; `loads`
-        is told what workers have of it.
+        `before` is the last attempt at any slice before the run began: workers may still speak of those. `loads`
+        counts what workers have of the run.
         """
         self.total, self.max_attempts, self.stored, self.final = total, max_attempts, stored, final
         self.failed: dict[int, str] = {}  # index -> reasons
@@ -54,7 +54,7 @@ class Leases:
         self._todo = Todo(backlog)
         self._second: set[int] = set()  # leased, to be sent to a second worker
         self._reasons: defaultdict[int, list[str]] = defaultdict(list)
-        self._gone: set[int] = set()  # slices of which nobody tried whether they can be imaged
+        self._gone: set[int] = set()  # slices that nobody tried to image
         self._deaths: Counter[int] = Counter()  # workers that ended while on the slice
         self._failing: set[str] = set()  # workers that failed at a slice
         self._fruitful = bool(stored)  # whether an image was ever stored
@@ -172,9 +172,9 @@ class Leases:
         ages: Mapping[tuple[int, int], float] = NOTHING,
         failed: Collection[tuple[int, int]] = (),
     ) -> None:
-        """A worker's state: what it holds, and what it has handed on of late or could not image, as (index, attempt).
+        """Take a worker's state: what it holds, has handed on recently, or could not image, as (index, attempt).
 
-        `ages` is how long ago each came to it, s. What failed is said by `attempt_failed` before this.
+        `ages` is how long ago each came to it, s. The caller calls `attempt_failed` for what failed before this.
         """
         if worker not in self._heard:  # it may speak of what a ventilator before this one sent
             self._heard.add(worker)
@@ -318,7 +318,7 @@ class Leases:
             self._copies.end_slice(index)
             if lease and lease.handed_on is not None:
                 self._storing.add(now - lease.handed_on)
-            elif lease:  # its worker has not told of it yet
+            elif lease:  # its worker has not said so yet
                 self._imaging.add(now - lease.sent)
             elif self.failed.pop(index, None) is None:
                 self._take(index)

@@ -16,18 +16,18 @@ log = logging.getLogger("fip.ventilator")
 
 StartsAgain: TypeAlias = Callable[[bytes, str, str], bool]
 """Whether who speaks was started in the place of one that is gone: the route to that, its boot, and the boot now."""
-DEPARTED = 16  # daemons, of which is remembered that they went
+DEPARTED = 16  # daemons that are remembered after they went
 
 
 @dataclass
 class Peer:
     """A living worker and its lane."""
 
-    route: bytes  # where control messages for it go
+    route: bytes  # of control messages to it
     state: WorkerState
     heard: float  # monotonic s
     lane: zmq.Socket[bytes]
-    address: str  # of the lane, as the worker is told it
+    address: str  # of the lane, as the worker sees it
     key: str = ""  # the host whose key it joined with; "" without keys
     hung_on: Attempt | None = None  # what it was found to hang on; it gets nothing while it is on that
 
@@ -49,16 +49,16 @@ class Peer:
 
 @dataclass
 class SinkPeer:
-    """The living sink."""
+    """The living sink, as the ventilator sees it."""
 
     route: bytes
     state: SinkState
     heard: float  # monotonic s
-    address: str  # of its image socket, as workers are told it
+    address: str  # of its image socket, as workers see it
 
 
 class Departed:
-    """The last few daemons that went and are not back, of which the status tells."""
+    """The last few daemons that went and are not back: the status names them."""
 
     def __init__(self) -> None:
         self._went: dict[str, Departure] = {}
@@ -75,7 +75,7 @@ class Departed:
 
     @property
     def told(self) -> tuple[Departure, ...]:
-        """Oldest first."""
+        """Return these departures, the oldest first."""
         return tuple(self._went.values())
 
 
@@ -92,7 +92,7 @@ class Followers:
         self._routes: dict[str, bytes] = {}
 
     def hear(self, route: bytes, state: FollowerState, now: float) -> None:
-        """Takes what one says."""
+        """Take the state that a follower sends."""
         name = state.status.identity
         if state.leaving:
             self._lose(name, "left")

@@ -15,7 +15,7 @@ class Places:
         self._lanes = lanes
         ports = dict.fromkeys(lane_addresses(lanes, 0))
         self._free = ports if len(ports) > 1 else None  # in the order of their use; None: as many as one likes
-        self._taken: dict[str, str] = {}  # as it is told -> address
+        self._taken: dict[str, str] = {}  # as workers see it -> address
         self._foreign: dict[str, float] = {}  # that another program has, and until when it is not tried again
         self.why = f"all of {lanes} are taken, give more ports"
 
@@ -29,7 +29,7 @@ class Places:
         return iter(tuple(self._free))
 
     def take(self, told: str, address: str) -> None:
-        """A lane has this address, which workers are told so."""
+        """Note that a lane has this address; `told` is the same address as workers see it."""
         if self._free is not None:
             del self._free[address]
             self._taken[told] = address

@@ -46,7 +46,7 @@ class _Call:
 
     @property
     def path(self) -> Path:
-        """The MeasurementSet."""
+        """Return the path of the MeasurementSet."""
         found: Path = self.args[0]
         return found
 
@@ -86,7 +86,7 @@ class Reader:
 
     @property
     def waits(self) -> str:
-        """What reading stands still at, and since when; "" where it goes on."""
+        """Return what reading waits for, and since when; "" if it goes on."""
         if self._calls and self._child is None:
             return f"reading {self._calls[0].path} waits for a reading child to join: is fip-reader@0 up?"
         patience = self._patience if self._asked else None
@@ -173,7 +173,7 @@ class Reader:
         self._answer(result, error)
 
     def _look(self) -> None:
-        """Tells that the child stands still, and ends its call if that does not change."""
+        """Report that the child stands still, and end its call if that does not change."""
         self._dying = [child for child in self._dying if not child.reaped()]
         patience = self._patience
         if not self._asked or patience is None:

@@ -24,13 +24,13 @@ log = logging.getLogger("fip.ventilator")
 
 
 class Place(Protocol):
-    """Where children join."""
+    """The place at which children join."""
 
     def listen(self) -> None:
-        """From now on."""
+        """Let children join from now on."""
 
     def close(self) -> None:
-        """No more."""
+        """Let no more children join."""
 
 
 class Readers:
@@ -179,6 +179,6 @@ class Readers:
 
 
 def arrivals_of(future: Future[RunFacts]) -> Arrivals | None:
-    """What a look tells of what arrived, also if there is nothing to image yet."""
+    """Return what a look found out about what arrived, also if there is nothing to image yet."""
     error = future.exception()
     return getattr(error, "arrivals", None) if error else future.result().arrivals

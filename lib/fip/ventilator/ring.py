@@ -1,8 +1,8 @@
 """The ring of cut slices: files of slices that were cut and are not stored yet, of runs whose data do not stay.
 
 It is durable input, and never says what is stored: that the sink does. A slice is in it once its file is on disk under
-its name; the file goes when the slice is stored or failed, or its run is over. What it has no room for is not taken:
-the oldest, which may be gone from where they came, stay.
+its name; the file goes when the slice is stored or failed, or its run is over. If the ring has no room for a slice, it
+does not take it: the oldest stay, since their source may not have them any more.
 """
 
 import logging
@@ -71,7 +71,7 @@ class Ring:
 
     @property
     def runs(self) -> tuple[RunId, ...]:
-        """Those of which it has slices."""
+        """Return the runs that have slices in the ring."""
         return tuple(self._held)
 
     @property

@@ -56,7 +56,7 @@ class Sending:
         """Whether a slice that is read waits for its time, and not for a worker."""
 
     def send(self, checked: bool) -> None:
-        """All that can be sent now; `checked` if the sink can tell by its key who brings an image."""
+        """Send all that can be sent now; `checked` if the sink knows by its key who brings an image."""
         now = time.monotonic()
         going: dict[str, list[_Going]] = {}  # by worker
         for key in self._supply.ready():

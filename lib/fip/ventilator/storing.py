@@ -1,4 +1,4 @@
-"""The sink, as the ventilator knows it: whether it lives, what it has of each run, and what it is told."""
+"""The sink, as the ventilator knows it: whether it lives, what it has of each run, and what it is sent."""
 
 import logging
 import time
@@ -77,7 +77,7 @@ class Storing:
             self.peer = None
 
     def order(self) -> None:
-        """Tells it the runs under way, and the slices that will not come."""
+        """Send the sink the runs under way, and the slices that will not come."""
         if self.peer:
             plans = tuple(active.plan for active in self._jobs.active.values())
             again = tuple(ReadAgain(*key, found) for key, found in self._supply.read_again.items())

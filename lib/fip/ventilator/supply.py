@@ -38,7 +38,7 @@ log = logging.getLogger("fip.ventilator")
 LOOK_EVERY = 0.1  # s between two looks at what is being written: one with nothing new is cheap (docs/benchmarks.md)
 UNREADABLE_WITHIN = 60.0  # s for which what is being written may not be readable: its writer is at work now and then
 MOST_LOST = 5  # first looks at what is being written in which the children died, before that counts as damage
-TOLD_AFTER = 2.0  # s of it after which that is told
+TOLD_AFTER = 2.0  # s of it after which that is reported
 
 
 class Supply:
@@ -296,7 +296,7 @@ class Supply:
             self._vitals.counters["failures"] += 1
 
     def _tell_left(self, what: str) -> None:
-        """Told now and then: there may be thousands, which the ledger has."""
+        """Log this now and then: there may be thousands, and the ledger has all."""
         self._untold_left += 1
         if (now := time.monotonic()) - self._told_left >= TOLD_AFTER:
             others = f"; and {self._untold_left - 1} more since" if self._untold_left > 1 else ""
@@ -362,7 +362,7 @@ def _was_lost(error: BaseException | None) -> bool:
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:
     """Whether a MeasurementSet that is to be followed may still come to hold something.
 
-    Of what says itself when it ends, as a stream, silence tells nothing.
+    A stream says itself when it ends, so its silence means nothing.
     """
     follow = job.submit.follow
     if not isinstance(error, NotYetError) or follow is None:

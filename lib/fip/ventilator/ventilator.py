@@ -54,7 +54,7 @@ log = logging.getLogger("fip.ventilator")
 
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window", "behind")
-TRY_ALL = 20  # statuses, of which one tries whether all of it can be told again
+TRY_ALL = 20  # statuses: one in so many tries whether all of it fits into a message again
 HEARD_AT_ONCE = 100  # messages, before slices are sent
 
 
@@ -107,7 +107,7 @@ class Ventilator(Daemon):
         set_level(self._config.log_level)
 
     def start(self) -> None:
-        """Binds the one address that everybody is pointed at, and the one that tells the state."""
+        """Bind the one address that everybody is pointed at, and the one that sends the status."""
         self._control = control_socket(self._loop.context, zmq.ROUTER)
         self._gate.bind(self._control, self._config.control, "ventilator.control")
         self._status = control_socket(self._loop.context, zmq.PUB)
@@ -236,7 +236,7 @@ class Ventilator(Daemon):
         return boot != known and not reaches(self._control, route, encode_control(Ask()))
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel | Vet) -> None:
-        """Does it, and tells the operator all from now on, for as long as it asks again."""
+        """Do what the operator wants, and send it every status from now on, as long as it asks again."""
         if isinstance(message, Submit):
             reason = refused(message, self._roots)
             try:
@@ -267,10 +267,10 @@ class Ventilator(Daemon):
         self._vitals.stopwatch.enter("busy" if self._supply.reading else "blocked" if blocked else "idle")
 
     def _changed(self) -> None:
-        """There is something new to do, and to tell."""
+        """Do what is new to do, and send the new status."""
         self._part()
         self._storing.order()
-        self._pump()  # before it is told, which takes time
+        self._pump()  # before the status is sent, which takes time
         self._publish()
 
     def _tick(self) -> None:
@@ -324,14 +324,14 @@ class Ventilator(Daemon):
         self._control.send_multipart([route, told], zmq.NOBLOCK)
 
     def _publish(self) -> None:
-        """To all who watch, and to the operators who asked of late."""
+        """Send the status to all who watch, and to the operators who asked recently."""
         self._told += 1
         told = self._encoded()
         self._status.send(told)
         self._askers.tell(told)
 
     def _encoded(self) -> bytes:
-        """The status as a message. Where all of it is too long, that is tried now and then alone."""
+        """Return the status as a message. If all of it is too long, try all of it only now and then."""
         least = self._shortened if self._told % TRY_ALL else 0
         encoded, self._shortened = encode_shortened(self._pipeline(), least)
         return encoded

@@ -31,7 +31,7 @@ PROTOCOL = 12
 MAXIMUM_HEADER = 1 << 20  # bytes
 MAXIMUM_FRAME = 1 << 33  # bytes, for the sockets to refuse before memory is taken
 
-LAST = 8  # jobs, runs and failures, of which a status tells that would be too long
+LAST = 8  # jobs, runs and failures that stay in a status that would be too long
 
 Frame = bytes | memoryview
 Message = TypeVar("Message")
@@ -49,7 +49,7 @@ _CONTROL = {kind.__name__: kind for kind in get_args(Control)}
 
 
 def encode_slice(values: Slice) -> list[Frame]:
-    """A slice as frames."""
+    """Return a slice as frames: a header, then its arrays."""
     arrays = {name: np.ascontiguousarray(getattr(values, name)) for name in _SLICE_ARRAYS}
     for name in _BLOCK_ARRAYS if values.blocks else ():
         arrays[name] = np.concatenate([getattr(block, name).ravel() for block in values.blocks])
@@ -167,13 +167,13 @@ def encode_control(message: Control) -> bytes:
 
 
 def encode_status(status: PipelineStatus) -> bytes:
-    """A pipeline's status as one frame that `decode_control` takes: where all of it is too long, less of it."""
+    """Return a pipeline's status as one frame that `decode_control` takes; if all of it is too long, less of it."""
     return encode_shortened(status)[0]
 
 
 def encode_shortened(status: PipelineStatus, least: int = 0) -> tuple[bytes, int]:
-    """The same, and by how many steps it is shorter than all; by at least so many, where it is known that less would
-    not do: of a thousand workers each attempt takes as long as the one that fits."""
+    """Return the same, and by how many steps it is shorter than all. Take at least `least` steps, if it is known that
+    fewer would not do: with a thousand workers, each attempt takes as long as the one that fits."""
     for step in range(least, STEPS):
         with suppress(WireError):
             return encode_control(_less(status, step - 1) if step else status), step
@@ -238,7 +238,7 @@ def unpack(frame: Frame, kind: type[Message]) -> Message:
 
 
 def size(frames: Sequence[Frame]) -> int:
-    """Bytes of a message."""
+    """Return the size of a message in bytes."""
     return sum(memoryview(frame).nbytes for frame in frames)
 
 

@@ -17,9 +17,9 @@ def ticket_secret(private_key: str) -> bytes:
 
 
 def ticket(secret: bytes, run: RunId, index: int, worker: str, key: str) -> bytes:
-    """The ticket of a slice that is leased to a worker, HOST/NAME, which joined with the key of host `key`.
+    """Return the ticket of a slice that is leased to a worker, HOST/NAME, which joined with the key of host `key`.
 
-    `key` is "" where images are not encrypted, so that the sink cannot tell whose they are. b"" without a secret.
+    `key` is "" if images are not encrypted: then the sink cannot know whose they are. b"" without a secret.
     """
     said = "\0".join((run, str(index), worker, key))  # none of them has a NUL: labels, a number, names of hosts
     return hmac.digest(secret, said.encode(), sha256) if secret else b""

@@ -20,9 +20,9 @@ def compare(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Measure what is left of each known source above 20 times the noise: numbers `residual.NAME`, `predicted.NAME`.
 
     And how far the brightest are off, in beams: `model.offset`, and a card FIPMOFF. The residual is that of a parabola
-    fitted to 3 x 3 pixels of the first plane, at the source's place. A source is off by where the peak is if what was
-    subtracted is added again, as a Gaussian of the restoring beam; to first order in the offset, and for a residual D
-    and a flux S, that is -H^-1 grad D / S, H being the Gaussian's Hessian.
+    fitted to 3 x 3 pixels of the first plane, at the source's place. The offset of a source is the place of the peak
+    after what was subtracted is added again, as a Gaussian of the restoring beam. To first order in the offset, and for
+    a residual D and a flux S, it is -H^-1 grad D / S, with the Gaussian's Hessian H.
     """
     slice_, image = so_far.slice, so_far.images["dirty"]
     if not slice_.known or image.statistics is None:
@@ -93,7 +93,10 @@ def _gaussian(y: NDArray[np.float64], x: NDArray[np.float64], beam: Beam, scale:
 
 
 def _peak(around: NDArray[np.floating]) -> tuple[float, float]:
-    """Where the parabola through 3 x 3 pixels has its peak, y and x from the middle; within a pixel, or there."""
+    """Return the place of the peak of the parabola through 3 x 3 pixels, y and x from the middle.
+
+    That is within a pixel of the middle; if there is no such peak, it is the middle.
+    """
     c = _FIT @ around
     curvature = np.array([[2 * c[5], c[4]], [c[4], 2 * c[3]]])
     if not np.isfinite(c).all() or not np.linalg.eigvalsh(curvature)[-1] < 0:

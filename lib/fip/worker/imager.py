@@ -80,7 +80,7 @@ class UserKernel(Kernel):
             raise UserCodeError(f"kernel {self._name}: {type(error).__name__}: {error}") from error
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See Kernel."""
+        """Image the blocks as `Kernel` says; an error of the kernel becomes UserCodeError."""
         try:
             self._kernel.image(blocks, out)
         except Exception as error:

@@ -168,7 +168,7 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
 
 
 def _moving_centre(slice_: Slice) -> dict[str, tuple[float, str]]:
-    """Where a body is that the grid follows, J2000."""
+    """Return the place of the body that the grid follows, J2000; nothing if it follows none."""
     if not isinstance(slice_.settings.phase_centre, Body):
         return {}
     grid = slice_.grid

@@ -23,7 +23,7 @@ from fip.worker.stages import OWN_TIMES, PRIMARY_BEAM
 
 log = logging.getLogger("fip.worker")
 
-MOST_FILES = 10_000  # of a package of which a digest is taken
+MOST_FILES = 10_000  # of a package whose digest is taken
 _LEFT_OUT = ("__pycache__", ".git")
 
 
@@ -43,7 +43,7 @@ class Offers:
 
     @property
     def codes(self) -> tuple[Code, ...]:
-        """What is told of them."""
+        """Return what the worker says of its functions."""
         return tuple(each.code for each in self.offered)
 
     def find(self, kind: CodeKind, written: str) -> Callable[..., Any]:

@@ -35,8 +35,8 @@ from fip.worker.writing import Handed, Writing
 
 log = logging.getLogger("fip.worker")
 
-REMEMBERED = 32  # slices of which the state says what became of them
-TASKS_TOLD = 8  # slices of which the state says how long each step took
+REMEMBERED = 32  # slices whose outcome is in the state
+TASKS_TOLD = 8  # slices whose times of each step are in the state
 COUNTERS = ("slices", "images", "failures", "bad_messages", "bytes_in", "bytes_out")
 TOGETHER_WITHIN = 0.02  # s that a small image waits for others
 BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
@@ -53,7 +53,7 @@ class Finished:
 
     @property
     def image(self) -> ImageFile:
-        """It, with its bytes."""
+        """Return the image with its bytes."""
         return self.handed.whole
 
 
@@ -92,7 +92,7 @@ class Worker(Daemon):
         self._waking = False  # whether those of them that wait for more are to be looked at in a moment
         self._handed_on: deque[tuple[Attempt, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
-        self._untold = 0  # images handed on of which the ventilator was not told yet
+        self._untold = 0  # images handed on that the ventilator does not know of yet
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
         self._working: Attempt | None = None
         self._working_since = 0.0
@@ -108,7 +108,7 @@ class Worker(Daemon):
         self.reload(loaded.config)
 
     def start(self) -> None:
-        """Points itself at the ventilator; everything else it is told."""
+        """Connect to the ventilator, which sends everything else that the worker must know."""
         self._link = Link(
             self._loop, self._gate, self._vitals, self._ventilator, self._hear, self._say, self._say_brief
         )
@@ -153,7 +153,7 @@ class Worker(Daemon):
         return self._working is not None and time.monotonic() - self._working_since > patience
 
     def reload(self, config: Config) -> None:
-        """Takes the log level."""
+        """Take the log level from the new configuration."""
         set_level(config.worker_named(self._name, self._host).log_level)
 
     def _hear(self, message: Control) -> None:
@@ -185,7 +185,7 @@ class Worker(Daemon):
         self._link.say()
 
     def _connected(self, kind: int, name: str, address: str, key: str) -> zmq.Socket[bytes]:
-        """A socket for slices or images, joined to the one at an address that was told."""
+        """Return a socket for slices or images that is joined to the one at the address from the ventilator."""
         push = kind == zmq.PUSH
         opened = data_socket(self._loop.context, kind, queue=1 if push else MOST_AHEAD, linger=LINGER if push else 0)
         self._vitals.watch(name, opened)
@@ -200,7 +200,7 @@ class Worker(Daemon):
         if self._slices is None:
             return
         if len(self._holds) >= MOST_AHEAD:  # a ventilator that has started anew knows of none of these yet
-            self._loop.off(self._slices)  # it would be told of without an end; `_hand_on` has it heard again
+            self._loop.off(self._slices)  # it would be reported without an end; `_hand_on` has it heard again
             return
         frames = [frame.buffer for frame in self._slices.recv_multipart(copy=False)]
         try:
@@ -330,13 +330,13 @@ class Worker(Daemon):
         self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
 
     def _say(self) -> WorkerState:
-        """Its state, as the ventilator is told it."""
+        """Return the worker's state, to send it to the ventilator."""
         state = self._state()
         self._told, self._untold = state.status, 0
         return state
 
     def _say_brief(self) -> WorkerBrief:
-        """Its brief, likewise."""
+        """Return the worker's brief, to send it to the ventilator."""
         self._untold = 0
         return self._brief()
 

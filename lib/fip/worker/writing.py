@@ -46,7 +46,7 @@ class Writing:
     """Writes images, in a thread of its own, one after the other."""
 
     def __init__(self, loop: Loop, worker: str) -> None:
-        """`worker` is HOST/NAME."""
+        """`worker` is the worker's HOST/NAME."""
         self._thread, self._worker = Background(loop, "writing"), worker
         self._files: Files | None = None
         self._key = ""
@@ -55,7 +55,7 @@ class Writing:
         self.waiting = 0  # images that are not written yet
 
     def point(self, files: Files | None, key: str) -> None:
-        """Where files are given from now on; `key` is the host of the key that its tickets are made for, or ""."""
+        """Take the place that gives files from now on; `key` is the host of the key that its tickets are for, or ""."""
         if files != self._files:
             self._not_until = 0.0
         self._files, self._key = files, key

@@ -56,7 +56,7 @@ def _room(size: int) -> int:
 
 
 def _header(setup: Setup, dump: int, time: float, field: int) -> NDArray[Any]:
-    """[1] HEADER of samples, but for where they belong."""
+    """Return the [1] HEADER of samples, without their place."""
     header = np.zeros(1, HEADER)
     header["magic"], header["version"], header["kind"] = MAGIC, VERSION, Kind.SAMPLES
     header["digest"] = int.from_bytes(bytes.fromhex(setup.digest), "little")

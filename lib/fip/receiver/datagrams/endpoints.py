@@ -1,4 +1,4 @@
-"""Where packets are sent to, as a person writes it: udp://HOST:PORT."""
+"""The endpoints that packets are sent to, as a person writes them: udp://HOST:PORT."""
 
 import ipaddress
 import socket

@@ -17,7 +17,7 @@ class Pace:
 
     @property
     def pause(self) -> int:
-        """ms."""
+        """Return how long packets may gather now, ms."""
         return round(1000 * min(self._most, self._room / self._fastest))
 
     def took(self, size: int, now: float) -> None:

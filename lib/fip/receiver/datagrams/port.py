@@ -54,7 +54,7 @@ class Memory:
 
 
 class Port:
-    """A bound socket."""
+    """A bound socket that packets come to."""
 
     def __init__(self, endpoint: str, buffer: int) -> None:
         """`endpoint` is "udp://HOST:PORT"; `buffer` bytes are asked of the kernel. ConfigError if it cannot be had."""
@@ -72,13 +72,13 @@ class Port:
 
     @property
     def buffers(self) -> Buffers:
-        """What was asked of the kernel and what it gave, of which half is for its own use."""
+        """Return the bytes asked of the kernel and those that it gave, without the half for its own use."""
         with suppress(OSError):  # it is closed: then it is what it was last
             self._buffers = buffers_of(self._socket, self._asked)
         return self._buffers
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Return the descriptor of the socket."""
         return self._socket.fileno()
 
     def read(self, memory: Memory) -> Batch:
@@ -111,5 +111,5 @@ def sender(memory: Memory, row: int) -> str:
 
 
 def _addresses(array: NDArray[Any]) -> NDArray[np.uintp]:
-    """Where in memory each row of an array begins."""
+    """Return the address in memory of each row of an array."""
     return array.ctypes.data + array.strides[0] * np.arange(len(array), dtype=np.uintp)

@@ -1,4 +1,4 @@
-"""FIP's own stream: packets are read in batches and told as parts."""
+"""FIP's own stream: it reads packets in batches and hands them on as parts."""
 
 import os
 import select
@@ -89,7 +89,7 @@ class DatagramStream:
             pace.took(sum(int(sizes.sum()) for sizes in taken), time.monotonic())
 
     def _take(self, port: Port, heard: Heard) -> NDArray[np.int64]:
-        """Tells a batch of what waits at a port; [packet] bytes."""
+        """Hand on a batch of what waits at a port; return [packet] bytes."""
         batch = port.read(self._memory)
         for each in self._decoder.read(batch):
             if isinstance(each, Part):

@@ -1,6 +1,6 @@
-"""What a heap of L0 is: its items, where they are in its payload, and its number. Pure.
+"""What a heap of L0 is: its items, their places in its payload, and its number. Pure.
 
-katsdpingest's `VisSender` (katsdpingest/sender.py) makes them; docs/meerkat.md says which line tells what.
+katsdpingest's `VisSender` (katsdpingest/sender.py) makes them; docs/meerkat.md says which line is the source of what.
 """
 
 import math
@@ -46,14 +46,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the items are in a heap, in bytes from its begin. It is the same in all heaps of a stream."""
+    """The places of the items in a heap, in bytes from its begin. They are the same in all heaps of a stream."""
 
     begin: Mapping[str, int]
     size: int  # of the heap
 
 
 def layout_of(pointers: Sequence[int], length: int, shape: Shape) -> Layout | str:
-    """The layout that a heap's item pointers tell, `length` bytes long; or what is wrong with it."""
+    """Return the layout that a heap's item pointers give, `length` bytes long; or what is wrong with it."""
     begin: dict[int, int] = {}
     marks = [length]
     for pointer in pointers:

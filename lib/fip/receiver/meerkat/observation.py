@@ -36,7 +36,7 @@ class Observation:
         return shape
 
     def since_sync(self, dump: int) -> float:
-        """Where the middle of an integration is by its number, s after sync_time."""
+        """Return the middle of an integration by its number, s after sync_time."""
         return (self.first or 0.0) + dump * self.setup.cadence
 
     def field_at(self, time: float) -> int:

@@ -1,4 +1,4 @@
-"""Where a heap goes: compiled, since spead2 asks it in a thread without the interpreter, for every heap that begins.
+"""The place of a heap: compiled, since spead2 asks it in a thread without the interpreter, for every heap that begins.
 
 It is the gate, too: a heap that has not the size of L0's, not the channels of its endpoint, or a number far from the
 others', has no place, and its packets are thrown away. The state is an array of int64 that Python reads and writes.
@@ -28,7 +28,7 @@ ALIGNED = 64  # bytes to which visibilities are aligned
 
 
 class At(IntEnum):
-    """Where in the state a number is."""
+    """The index of each number in the state."""
 
     CHANNELS = 0  # of the whole stream
     PER_HEAP = 1  # channels
@@ -40,7 +40,7 @@ class At(IntEnum):
     SHIFT_WANTED = 7  # bytes by which a heap is shifted, so that its visibilities are aligned
     NEWEST = 8  # the chunk begun last; -1: none
     BASE = 9  # a chunk's number less that of its integration in heap counters
-    GUESS = 10  # a number far from the others, of which heaps came
+    GUESS = 10  # a number far from the others that heaps came with
     GUESSED = 11  # how many
     WRONG_SIZE = 12  # heaps that were refused for it
     WRONG_CHANNELS = 13

@@ -18,7 +18,7 @@ CHUNKS = placing.WINDOW + 1  # in which heaps come, and one that is taken meanwh
 _PENDING = 8  # heaps that spead2 keeps apart: those that have no place are among them
 LARGEST_PACKET = 9200  # bytes
 
-logging.getLogger("spead2").setLevel(logging.ERROR)  # what it warns of is told by FIP
+logging.getLogger("spead2").setLevel(logging.ERROR)  # FIP itself reports what it warns of
 
 
 def opened(endpoint: str, buffer: int) -> socket.socket:
@@ -50,7 +50,7 @@ class Memory:
 
 
 class Port:
-    """An endpoint that hears."""
+    """An endpoint that hears heaps into memory."""
 
     def __init__(self, number: int, found: socket.socket, asked: int, memory: Memory, pool: Any) -> None:
         """`number` of the endpoint, a bound socket, the bytes asked for it, and a spead2.ThreadPool."""
@@ -86,7 +86,7 @@ class Port:
 
     @property
     def buffers(self) -> Buffers:
-        """What was asked of the kernel and what it gave, of which half is for its own use."""
+        """Return the bytes asked of the kernel and those that it gave, without the half for its own use."""
         return buffers_of(self._socket, self._asked)
 
     @property

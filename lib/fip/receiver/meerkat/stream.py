@@ -96,7 +96,7 @@ class MeerkatStream:
         return tuple(each.port.address for each in self._endpoints)
 
     def listen(self, heard: Heard) -> None:
-        """Hears it until `close` is called, or the end was said; what came in part is told then, too."""
+        """Hear the stream until `close` is called, or it says its end; then hand on also what came in part."""
         self._listening = True
         looks, pause = 0, min(LONGEST_LOOK, LOOK * self.setup.cadence)
         if self._observation.look:
@@ -126,7 +126,7 @@ class MeerkatStream:
             time.sleep(ASKED)
 
     def close(self) -> None:
-        """Ends `listen`."""
+        """End `listen`, from another thread too."""
         self._closed = True
         if not self._listening:
             self._finish(None)
@@ -141,7 +141,7 @@ class MeerkatStream:
             each.port.close()
 
     def _take_whole(self, heard: Heard) -> None:
-        """Tells of heaps that have become whole."""
+        """Hand on the heaps that have become whole."""
         memory = self._memory
         if not (memory.present > memory.taken).any():
             return
@@ -150,7 +150,7 @@ class MeerkatStream:
             self._take(heard, number, chunk, heap, whole=True)
 
     def _look_round(self, heard: Heard, now: float) -> bool:
-        """Tells of heaps that get no more, and of what was refused; whether the stream is over."""
+        """Hand on heaps that get no more, and report what was refused; return whether the stream is over."""
         newest = self._memory.state[:, At.NEWEST].tolist()
         chunks = self._memory.extra[..., placing.CHUNK].max(axis=2).tolist()
         open_ = ((self._memory.taken == 0) & (self._memory.extra[..., placing.CHUNK] >= 0)).any(axis=2).tolist()
@@ -196,7 +196,7 @@ class MeerkatStream:
                 heard.refuse(why, int(fresh[number, at]), f"at {host}:{port}")
 
     def _take_rest(self, heard: Heard | None, number: int, chunk: int) -> None:
-        """Tells of the heaps of a chunk of which some came."""
+        """Hand on the heaps of a chunk that came in part."""
         memory = self._memory
         for heap in range(memory.present.shape[2]):
             if heard and not memory.taken[number, chunk, heap] and memory.extra[number, chunk, heap, 0] >= 0:
@@ -246,7 +246,7 @@ class MeerkatStream:
             heard.put(part)
 
     def _layout_of(self, heard: Heard, extra: NDArray[np.int64]) -> Layout | None:
-        """Where the items of a heap are: as it says, or else as the heap before had them."""
+        """Return the places of the items of a heap: as it says, or else as in the heap before."""
         count, length = int(extra[placing.COUNT]), int(extra[placing.LENGTH])
         if count < 0:
             if self._layout is None or self._layout.size != length:
@@ -272,9 +272,9 @@ class MeerkatStream:
     def _when(
         self, endpoint: _Endpoint, extra: NDArray[np.int64], items: dict[str, NDArray[np.uint8]], whole: bool
     ) -> tuple[int, float] | None:
-        """The number and middle (s UTC, Unix) of a heap's integration; None if neither it nor one before told.
+        """Return the number and middle (s UTC, Unix) of a heap's integration; None if no heap so far has them.
 
-        Of a heap that is not whole, the bytes may be of two: so the count from the one before is believed first.
+        The bytes of a heap that is not whole may be of two heaps: so believe the count from the heap before first.
         """
         chunk = int(extra[placing.CHUNK])
         dump, since = dump_and_time(items["timestamp"].tobytes() + items["dump_index"].tobytes())

@@ -20,7 +20,7 @@ class PowerScale:
     """Divides weights of one heap after the other, all of the same channels."""
 
     def __init__(self, setup: Setup, channels: int) -> None:
-        """`channels`: of a heap."""
+        """`channels` is the number of channels in a heap."""
         left, right = inputs(setup)
         self._autos = np.full(2 * len(setup.antennas), -1, np.int32)  # which product is an input's own
         own = np.flatnonzero(left == right)
@@ -54,7 +54,7 @@ def inputs(setup: Setup) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 
 def without_power(setup: Setup) -> list[str]:
-    """The inputs of which there is no autocorrelation: their weights cannot be divided."""
+    """Return the inputs that have no autocorrelation: their weights cannot be divided."""
     left, right = inputs(setup)
     own = set(left[left == right].tolist())
     lacking = sorted({*left.tolist(), *right.tolist()} - own)

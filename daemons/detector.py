@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def _detector(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Follower:
-    """Raises ConfigError if what is asked of it cannot be."""
+    """Raise ConfigError if what is asked of it cannot be."""
     search_unless_warm()
     try:
         duty = detector_duty(loaded.config.detector, known_of(loaded.config))

@@ -151,7 +151,7 @@ class Operator:
         return answer if isinstance(answer, PipelineStatus) else None
 
     def _until(self, message: Request, seen: Callable[[PipelineStatus], Seen | None], unseen: str = "") -> Seen:
-        """Says the message again and again until the status shows that it was heard.
+        """Say the message again and again until the status shows that it was heard.
 
         `unseen` says what it means if a ventilator answers, and its status does not show it.
         """

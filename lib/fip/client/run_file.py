@@ -39,7 +39,7 @@ _RUN_FILE = TypeAdapter(RunFile)
 
 
 def write_run_file(directory: Path, control: str, status: str) -> None:
-    """Says that this process images into the directory. The file appears whole."""
+    """Say that this process images into the directory. The file appears whole."""
     here = RunFile(host_name(), os.getpid(), _born(os.getpid()), control, status)
     temporary = directory / f".fip-run-{here.pid}.tmp"
     temporary.unlink(missing_ok=True)
@@ -64,7 +64,7 @@ def read_run_file(directory: Path) -> RunFile | None:
 
 
 def remove_run_file(directory: Path) -> None:
-    """Takes away what this process wrote."""
+    """Take away what this process wrote."""
     with suppress(OSError, ValidationError):
         place = directory / FILE_NAME
         if _RUN_FILE.validate_json(place.read_bytes()).pid == os.getpid():

@@ -86,7 +86,7 @@ class _Lines(StringIO):
         self._pipe, self._rest = pipe, ""
 
     def write(self, text: str) -> int:
-        """Sends the lines that are whole."""
+        """Send the lines that are whole."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             self._pipe.send(line)

@@ -25,7 +25,7 @@ MOST_LISTED = 12  # stretches of slices that differ
 def compare_run(
     ledger: Ledger, directory: Path, path: Path, asked: Asked, found: RunFacts, reader: Child, whole: bool
 ) -> Comparison:
-    """Compares what is stored of a run with its MeasurementSet, all of it or, of one that grows, not the `whole`."""
+    """Compare what is stored of a run with its MeasurementSet, all of it or, of one that grows, not the `whole`."""
     indices = to_compare(found.run, ledger.stored(found.run), grows=not (whole or found.final))
     writing, held = as_found(directory, path, found)
     return compare(

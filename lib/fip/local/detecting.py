@@ -141,7 +141,7 @@ def folder_of(name: str) -> str:
 
 
 def introduce(directory: Path, asked: Asked, say: Say) -> None:
-    """Says what is to be searched of a directory. UsageError if one of its fields cannot be."""
+    """Say what is to be searched of a directory. UsageError if one of its fields cannot be."""
     planes: dict[tuple[str, str, str], list[Series]] = {}
     for series in series_of(directory, asked):
         planes.setdefault((series.run, series.label, series.stokes), []).append(series)
@@ -195,7 +195,7 @@ def _introduced(plane: Sequence[Series], asked: Asked) -> str:
 
 
 def _say_unseen(series: Iterable[Series], watched: Sequence[Named], say: Say) -> None:
-    """Says which of the places that are watched are in no image."""
+    """Say which of the places that are watched are in no image."""
     seen = {place for each in series for place in np.flatnonzero(np.isfinite(pixels_of(each.grid, watched)[:, 0]))}
     if unseen := [each.name for place, each in enumerate(watched) if place not in seen]:
         more = ", ..." if len(unseen) > _NAMED else ""
@@ -204,7 +204,7 @@ def _say_unseen(series: Iterable[Series], watched: Sequence[Named], say: Say) ->
 
 
 def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
-    """Says what was searched, and how many false ones are among what was found; returns the exit code."""
+    """Say what was searched, and how many false ones are among what was found; return the exit code."""
     findings, found, hours = publisher.findings, publisher.found(), publisher.hours()
     each = [(findings.series[key], hour) for (key, _), hour in hours.items()]
     slices = sum(hour.slices for series, hour in each if series.average == 1)

@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 def copy_event_data(directory: Path, event: Mapping[str, Any], output: Path, margin: int | None, say: Say) -> None:
-    """Copies the rows of the slices of an event, as `fip events --json` has it, and of `margin` before it and after it.
+    """Copy the rows of the slices of an event, as `fip events --json` has it, and of `margin` before it and after it.
 
     Says what was copied, and by which command its images are made again. UsageError if the name is taken, the set is
     gone, or it is another one now, or its data were changed; StoreError if the ledger cannot be read.

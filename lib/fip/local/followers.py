@@ -79,7 +79,7 @@ _TOLD = ("stored", "late", "findings")
 
 
 def advance(course: Course, directory: Path, watch: bool) -> None:
-    """Goes on until nothing more comes."""
+    """Go on until nothing more comes."""
     stalled, said = None, ""
     while True:
         try:

@@ -40,7 +40,7 @@ class Fork:
         environment: Mapping[str, str],
         keep: Collection[int] = (),
     ) -> None:
-        """Starts fip-NAME; what it prints goes to the end of the file `log`. It has the descriptors `keep`."""
+        """Start fip-NAME; what it prints goes to the end of the file `log`. It has the descriptors `keep`."""
         self.returncode: int | None = None
         sys.stdout.flush()
         self.pid = os.fork()
@@ -71,7 +71,7 @@ class Fork:
         self._send(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends the child at once."""
+        """End the child at once."""
         self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:

@@ -81,7 +81,7 @@ class Pipeline:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """Drains in the order of the flow: what is out is stored before its storer ends.
+        """Drain in the order of the flow: what is out is stored before its storer ends.
 
         A pipeline that has lost a daemon, or cannot store, is not waited for long; an interrupt meanwhile stops all at
         once. Nothing is lost by that: what is not stored is cut again when the run is resumed.
@@ -102,7 +102,7 @@ class Pipeline:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def image(self, submit: Submit) -> Iterator[tuple[JobStatus, PipelineStatus]]:
-        """Submits a job and yields its status until it is over.
+        """Submit a job and yields its status until it is over.
 
         Raises FipError, naming it, when a child ends before that; the run can then be resumed.
         """
@@ -132,7 +132,7 @@ class Pipeline:
         self._children[name] = Fork(command, arguments, self._log, environment, keep)
 
     def _stop(self, names: list[str], patience: float) -> None:
-        """Ends some children at once and waits for them; those that take longer than `patience` are killed."""
+        """End some children at once and wait for them; those that take longer than `patience` are killed."""
         give_up = time.monotonic() + patience
         for name in names:
             self._children[name].terminate()

@@ -27,7 +27,7 @@ _NEAR = 0.01  # pixels by which a mask's grid may be another
 
 
 def put(folder: Folder, name: str, content: bytes) -> None:
-    """Stores a file, whole or not at all; it is on disk then. StoreError if it cannot be."""
+    """Store a file, whole or not at all; it is on disk then. StoreError if it cannot be."""
     temporary = f".{name}.part"
     try:
         folder.write_new(temporary, content)

@@ -287,13 +287,13 @@ class _Making:
         return self._kept(f"{self._psf_of}-psf.npz")
 
     def forget(self) -> None:
-        """Removes what is of no use once the model is made."""
+        """Remove what is of no use once the model is made."""
         for name in self._own:
             with suppress(OSError):
                 self._held.unlink(name)
 
     def _pass(self, config: Config, run: str, points: Points) -> None:
-        """Images everything, and keeps the sum. FipError if not every image was stored; the folder then resumes."""
+        """Image everything, and keep the sum. FipError if not every image was stored; the folder then resumes."""
         images = self._folder / f"pass-{run}"
         lines: list[str] = []
         begun = _spent()

@@ -157,7 +157,7 @@ def _forget(directory: Path) -> None:
 
 
 def _detect(directory: Path, config: Config, console: Console) -> int:
-    """Searches what the detector of the run had not searched when that was over, and says what was found in all."""
+    """Search what the detector of the run had not searched when that was over, and say what was found in all."""
     from fip.events.duty import asked_of, known_of
     from fip.events.words import FOLDER
     from fip.local.detecting import search
@@ -235,7 +235,7 @@ def follow_of(config: Config) -> Follow | None:
 def _look_into(
     paths: Sequence[Path], asked: Asked, follow: Follow | None, directory: Path, console: Console, reader: Child
 ) -> dict[Path, RunFacts]:
-    """Opens MeasurementSets as the ventilator will: their faults are known before anything is started.
+    """Open MeasurementSets as the ventilator will: their faults are known before anything is started.
 
     Those that are to be followed and hold nothing yet are left out.
     """
@@ -260,7 +260,7 @@ def _look_into(
 
 
 def _note(console: Console, name: str, note: str) -> None:
-    """Says something about a MeasurementSet that is as well to know."""
+    """Say something about a MeasurementSet that is as well to know."""
     console.print(f"{name}: {note}", style="dim", soft_wrap=True)
 
 
@@ -273,7 +273,7 @@ def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
 def _prepare(
     store: Store, asked: Asked, overwrite: bool, to_repair: Container[RunId | None], console: Console
 ) -> list[Fault]:
-    """Sees that the directory can take these images; returns what is wrong with those that it has.
+    """See that the directory can take these images; return what is wrong with those that it has.
 
     What is wrong with runs `to_repair` is named, and is no longer among what it has.
     """
@@ -304,7 +304,7 @@ def _opened(directory: Path, ledgers: Path | None) -> Store:
 
 
 def _name_faults(faults: Sequence[Fault], remedy: str, console: Console) -> None:
-    """Names the files that are not as they were stored."""
+    """Name the files that are not as they were stored."""
     if not faults:
         return
     lines = [f"{amount(len(faults))} not as stored: {remedy}", *map(str, faults[:MOST_FAULTS])]
@@ -317,7 +317,7 @@ def _name_faults(faults: Sequence[Fault], remedy: str, console: Console) -> None
 def _watch(
     pipeline: Pipeline, submit: Submit, console: Console, slices: int, told: Callable[[int, int], None] | None
 ) -> tuple[bool, JobStatus | None]:
-    """Shows progress until the job ends; whether it was interrupted, and its last status."""
+    """Show progress until the job ends; whether it was interrupted, and its last status."""
     last: JobStatus | None = None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -20,7 +20,7 @@ from fip.wire.messages import JobStatus
 
 
 def check_here(paths: Sequence[Path], asked: Asked, writing: Writing | None) -> None:
-    """Looks into the MeasurementSets that can be read from here as the ventilator will: an option that does not fit is
+    """Look into the MeasurementSets that can be read from here as the ventilator will: an option that does not fit is
     refused before the job is queued. Those that only the ventilator's host has it looks into itself.
 
     Raises InputError and UsageError.

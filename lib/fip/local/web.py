@@ -65,7 +65,7 @@ def _monitor(directory: Path, address: str) -> Iterator[tuple[Fork, Path]]:
 
 
 def _end(monitor: Fork) -> None:
-    """Ends it: at once, if somebody is in a hurry."""
+    """End it: at once, if somebody is in a hurry."""
     try:
         monitor.terminate()
         monitor.wait(END_WITHIN)

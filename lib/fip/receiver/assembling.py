@@ -74,7 +74,7 @@ class Assembly:
             self._take(begun, part)
 
     def look(self) -> None:
-        """Closes what is due: to be called a few times within the grace."""
+        """Close what is due: to be called a few times within the grace."""
         now = self._clock()
         self._now += min(now - self._looked, LONGEST_STEP)
         self._looked = now
@@ -115,7 +115,7 @@ class Assembly:
             self._close()
 
     def _put_other(self, part: Part) -> None:
-        """Takes a part of an integration that is not begun: it begins, or is over, or is a leap."""
+        """Take a part of an integration that is not begun: it begins, or is over, or is a leap."""
         now = self._clock()
         if part.dump <= self._closed:
             self.counters["late"] += part.packets
@@ -145,7 +145,7 @@ class Assembly:
         self._take(begun, part)
 
     def _leap(self, now: float) -> None:
-        """Believes the parts that wait, if enough of them fit each other, and what was known is over."""
+        """Believe the parts that wait, if enough of them fit each other, and what was known is over."""
         if self.newest is None or (not self._fits and now - self._fitted >= NEWER * self._cadence + self._grace):
             self._go_on_with(self._leaps.taken(), now)
 
@@ -157,7 +157,7 @@ class Assembly:
             self.put(part)
 
     def _close(self) -> None:
-        """Closes, in order, what is whole or overdue. One that is whole waits for those before it."""
+        """Close, in order, what is whole or overdue. One that is whole waits for those before it."""
         if self.newest is None:
             return
         while self._begun:

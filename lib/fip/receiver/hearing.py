@@ -63,7 +63,7 @@ class Hearing:
         self._loop.every(min(0.05, self._config.grace / LOOKS), self._look)
 
     def stop(self) -> None:
-        """Hears no more: what was begun is written, then it is over."""
+        """Hear no more: what was begun is written, then it is over."""
         self._stopped = True
         self.stream.close()
 
@@ -145,7 +145,7 @@ class Hearing:
         self.over = True
 
     def _in_thread(self, name: str, run: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
-        """Runs it in a thread, and `then` in the loop, with its error if there is one."""
+        """Run it in a thread, and `then` in the loop, with its error if there is one."""
 
         def call() -> None:
             error: BaseException | None = None

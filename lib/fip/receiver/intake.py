@@ -52,7 +52,7 @@ class Intake:
             self._ends_at = newest.dump if newest else -1
 
     def look(self, quiet: float) -> bool:
-        """Closes what is due; all of it if the stream has ended, which is returned: it said so, and is silent for so
+        """Close what is due; all of it if the stream has ended, which is returned: it said so, and is silent for so
         many seconds. Whoever reaches the port may say that: while it goes on, that is not believed.
         """
         with self._lock:
@@ -86,7 +86,7 @@ class Intake:
         self._assembly.finish()
 
     def take(self) -> Closed | Literal["ended"] | None:
-        """Waits for the next integration that is closed, in order, or the end of the stream; None if none is put."""
+        """Wait for the next integration that is closed, in order, or the end of the stream; None if none is put."""
         with self._lock:
             while not (self._assembly.closed or self._ended or self._over):
                 self._more.wait()

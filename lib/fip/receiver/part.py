@@ -48,7 +48,7 @@ class Heard(Protocol):
     """What a stream hands its parts to; all of it may be called from any thread."""
 
     def put(self, part: Part) -> None:
-        """Takes a part, which fits the set-up: whoever calls has checked it. It never waits for a disk.
+        """Take a part, which fits the set-up: whoever calls has checked it. It never waits for a disk.
 
         To call it costs more than a packet's copy, so a stream puts what came together, and is alike, as one part.
         """
@@ -75,10 +75,10 @@ class Stream(Protocol):
         """Of each of its sockets."""
 
     def listen(self, heard: Heard) -> None:
-        """Hears it until `close` is called; runs in a thread of its own."""
+        """Hear it until `close` is called; run in a thread of its own."""
 
     def close(self) -> None:
-        """Ends `listen`; may be called from any thread, and more than once."""
+        """End `listen`; may be called from any thread, and more than once."""
 
 
 OpenStream: TypeAlias = Callable[[Receiver], Stream]

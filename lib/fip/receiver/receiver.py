@@ -54,7 +54,7 @@ class Receiver(Daemon):
         self.reload(loaded.config)
 
     def start(self) -> None:
-        """Opens the stream. ConfigError if it cannot be heard, or its spool not written, and that is known at once."""
+        """Open the stream. ConfigError if it cannot be heard, or its spool not written, and that is known at once."""
         self._link = Link(self._loop, self._gate, self._vitals, self._ventilator, _hear, self._state, self._brief)
         opening = Future[Stream]()
         threading.Thread(target=_open, args=(opening, self._open_stream, self._config), daemon=True).start()
@@ -65,14 +65,14 @@ class Receiver(Daemon):
             opening.add_done_callback(lambda done: self._loop.soon(lambda: self._opened(done)))
 
     def drain(self) -> None:
-        """Hears no more, and writes what was begun."""
+        """Hear no more, and write what was begun."""
         self._draining = True
         if self._hearing:
             self._hearing.stop()
 
     @property
     def finished(self) -> bool:
-        """Whether no more is heard, and all that was is written."""
+        """Return whether no more is heard, and all that was is written."""
         return self._hearing.over if self._hearing else self._draining
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ def _hear(message: Control) -> None:
 
 
 def _open(future: "Future[Stream]", open_stream: OpenStream, config: Settings) -> None:
-    """Opens the stream, in a thread that nobody waits for."""
+    """Open the stream, in a thread that nobody waits for."""
     try:
         future.set_result(open_stream(config))
     except BaseException as error:  # noqa: BLE001 it is raised in the loop

@@ -31,7 +31,7 @@ class Place:
     began: float  # monotonic s
 
     def fits(self, part: Part, cadence: float, now: float) -> bool:
-        """Whether a part may be of the same stream, near this place; `now` in monotonic s."""
+        """Return whether a part may be of the same stream, near this place; `now` in monotonic s."""
         ahead = part.dump - self.dump
         if not 0 <= part.dump < LARGEST or ahead > NEAR + 2 * (now - self.began) / cadence:
             return False
@@ -54,7 +54,7 @@ class Leaps:
         self._guesses: list[Guess] = []
 
     def add(self, part: Part, now: float) -> int:
-        """Holds a copy of a part, with those that it fits: how many packets were let go for that."""
+        """Hold a copy of a part, with those that it fits: how many packets were let go for that."""
         fitting = (each for each in self._guesses if each.place.fits(part, self._cadence, now))
         guess = next(fitting, None) or Guess(Place(part.dump, part.time, now))
         let_go = 0

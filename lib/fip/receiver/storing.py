@@ -49,7 +49,7 @@ class Storing:
         self.stored = Stored(self._kept.account, spool.committed, spool.oldest, _newest(spool), ended)
 
     def run(self) -> None:
-        """Writes until no more comes."""
+        """Write until no more comes."""
         while (closed := self._intake.take()) is not None:
             self.stored = self._ended() if closed == "ended" else self._after(closed)
             self._tell(self.stored)

@@ -25,7 +25,7 @@ class Allowance:
         return min(self.burst, self._left + self.rate * (now - self._at))
 
     def use(self, amount: float, now: float) -> float:
-        """Uses so much of it; returns what is left."""
+        """Use so much of it; return what is left."""
         self._left, self._at = max(-self.burst, self.left(now) - amount), now
         return self._left
 

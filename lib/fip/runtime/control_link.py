@@ -33,7 +33,7 @@ class Link:
         state: Callable[[], Control],
         brief: Callable[[], Control],
     ) -> None:
-        """Connects to `address`; `hear` gets what comes from there, but for refusals, which are logged.
+        """Connect to `address`; `hear` gets what comes from there, but for refusals, which are logged.
 
         Raises ConfigError.
         """
@@ -57,18 +57,18 @@ class Link:
         self._briefs.said()
 
     def hear_all(self) -> None:
-        """Takes what has come from the ventilator."""
+        """Take what has come from the ventilator."""
         for _ in range(AT_ONCE):
             if not waits(self._socket):
                 break
             self._on_message()
 
     def close(self) -> None:
-        """Closes the socket; what it has not sent is dropped."""
+        """Close the socket; what it has not sent is dropped."""
         self._socket.close(0)
 
     def leave(self) -> None:
-        """Says the whole state for the last time, and closes the socket once that is sent, or soon."""
+        """Say the whole state for the last time, and close the socket once that is sent, or soon."""
         self.say()
         self._socket.close(CONTROL_LINGER)
 

@@ -78,7 +78,7 @@ def connect(path: str, within: float) -> socket.socket:
 
 
 def hand(opened: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
-    """Sends a message with descriptors. Raises OSError, BlockingIOError if the other end does not read."""
+    """Send a message with descriptors. Raises OSError, BlockingIOError if the other end does not read."""
     socket.send_fds(opened, [message], list(descriptors))
 
 
@@ -89,7 +89,7 @@ def take(opened: socket.socket, longest: int, most: int) -> tuple[bytes, list[in
 
 
 def is_open(opened: socket.socket) -> bool:
-    """Whether the other end is still there, and has not said what nobody asked for."""
+    """Return whether the other end is still there, and has not said what nobody asked for."""
     heard = select.poll()
     try:
         heard.register(opened, select.POLLIN)

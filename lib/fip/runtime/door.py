@@ -50,7 +50,7 @@ LIMITS: Final[dict[str, Limits]] = {
 
 
 def raise_limit() -> None:
-    """Gives this process as many descriptors as it wants and may have: the limit it starts with is for programs that
+    """Give this process as many descriptors as it wants and may have: the limit it starts with is for programs that
     use select(2), of old.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -76,7 +76,7 @@ def _filter(opened: posix.socket, shut: bool) -> None:
 
 
 def end_reading(descriptor: int) -> None:
-    """Ends a connection of ZeroMQ's: nothing more comes in, and ZeroMQ closes it when it has read what is there.
+    """End a connection of ZeroMQ's: nothing more comes in, and ZeroMQ closes it when it has read what is there.
 
     It is not shut down whole: of one that it does not read for now, as its queue is full, libzmq 4.3.5 then stops at an
     assertion (`!_io_error`). What is no connection is left alone.
@@ -143,7 +143,7 @@ class Door:
         self._forget(descriptor)
 
     def hears(self, descriptor: int, now: float) -> bool:
-        """Whether a message that came over a connection is to be read; if not, the connection may be cut."""
+        """Return whether a message that came over a connection is to be read; if not, the connection may be cut."""
         if self._new.pop(descriptor, None) is not None or self._heard.pop(descriptor, 0) is None:
             self._heard[descriptor] = None
         if self._refused.left(descriptor, now) > 0:

@@ -68,7 +68,7 @@ class Gate:
     """The key of one daemon, and what it lets in."""
 
     def __init__(self, loop: Loop, security: Security, role: Role, vitals: Vitals) -> None:
-        """Raises ConfigError for a key, or a list of those allowed, that cannot be used."""
+        """Raise ConfigError for a key, or a list of those allowed, that cannot be used."""
         self._security, self._vitals = security, vitals
         self._key = private_key(security, role)
         self._allowed: Allowed = {}
@@ -156,12 +156,12 @@ class Gate:
         return holder.host
 
     def check_host(self, key: str, host: str) -> None:
-        """Raises WireError if a worker on `host` has a key of its own, and speaks with that of another host, `key`."""
+        """Raise WireError if a worker on `host` has a key of its own, and speaks with that of another host, `key`."""
         if key not in ("", host) and Holder("worker", host) in self._allowed.values():
             raise WireError(f"the {Holder('worker', key)} may not speak for {host}, which has one of its own")
 
     def reload(self) -> None:
-        """Reads the list of those who are allowed again. Raises ConfigError, and then keeps the list that it had."""
+        """Read the list of those who are allowed again. Raises ConfigError, and then keeps the list that it had."""
         if self._joined:
             self._allowed = read_allowed(self._security.allowed)
 

@@ -41,7 +41,7 @@ class PeerWarnings:
         self._unsaid = 0
 
     def warning(self, text: str, error: Exception | None = None) -> None:
-        """Says it, unless it was said just now; what is wrong with one message alone while there are not too many."""
+        """Say it, unless it was said just now; what is wrong with one message alone while there are not too many."""
         now = time.monotonic()
         if error and not isinstance(error, RefusedError):
             self._about_one(text, error, now)

@@ -56,20 +56,20 @@ class Daemon(Protocol):
     """The settings, or tables of them, that it reads at its start; what `reload` takes is left out of them."""
 
     def start(self) -> None:
-        """Opens sockets and registers handlers."""
+        """Open sockets and registers handlers."""
 
     def drain(self) -> None:
         """The first SIGTERM or SIGINT: take nothing new, end what is in work."""
 
     @property
     def finished(self) -> bool:
-        """Whether the loop may end; asked after each turn."""
+        """Return whether the loop may end; asked after each turn."""
 
     def close(self) -> None:
         """Close all sockets and files of the daemon."""
 
     def reload(self, config: Config) -> None:
-        """Takes the settings that may change while it runs. Raises ConfigError, and then changes nothing."""
+        """Take the settings that may change while it runs. Raises ConfigError, and then changes nothing."""
 
     @property
     def line(self) -> str:
@@ -107,12 +107,12 @@ class Loop:
         self.on(self._many.fileno(), self._run_many)
 
     def on(self, what: zmq.Socket[bytes] | int, handler: Callable[[], None], event: int = _READ) -> None:
-        """Calls `handler` whenever the socket (or file descriptor) can be read, or written: POLLOUT."""
+        """Call `handler` whenever the socket (or file descriptor) can be read, or written: POLLOUT."""
         self._handlers[what, int(event)] = handler
         self._watch(what)
 
     def off(self, what: zmq.Socket[bytes] | int, event: int = _READ) -> None:
-        """Ends what `on` began; of a socket that is not watched it changes nothing."""
+        """End what `on` began; of a socket that is not watched it changes nothing."""
         self._handlers.pop((what, int(event)), None)
         self._watch(what)
 
@@ -125,17 +125,17 @@ class Loop:
         self.soon(partial(self._serve, descriptor))  # its descriptor reports changes alone
 
     def off_any(self, what: zmq.Socket[bytes]) -> None:
-        """Ends what `on_any` began, before the socket is closed."""
+        """End what `on_any` began, before the socket is closed."""
         descriptor = int(what.getsockopt(zmq.FD))
         self._many.unregister(descriptor)
         del self._any[descriptor]
 
     def at(self, when: float, call: Callable[[], None]) -> None:
-        """Calls once, at a monotonic time."""
+        """Call once, at a monotonic time."""
         heapq.heappush(self._timers, (when, next(self._sequence), call))
 
     def every(self, seconds: float, call: Callable[[], None]) -> None:
-        """Calls now and then every so many seconds."""
+        """Call now and then every so many seconds."""
 
         def again() -> None:
             self.at(time.monotonic() + seconds, again)
@@ -144,13 +144,13 @@ class Loop:
         again()
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Calls in the loop's thread; safe from any thread and from a signal handler."""
+        """Call in the loop's thread; safe from any thread and from a signal handler."""
         self._calls.append(call)
         with suppress(OSError):  # it is awake already, or over
             self._waker.send(b"\0")
 
     def run(self, daemon: Daemon) -> None:
-        """Runs until the daemon has finished."""
+        """Run until the daemon has finished."""
         daemon.start()
         while not daemon.finished:
             self._turn()
@@ -177,7 +177,7 @@ class Loop:
             heapq.heappop(self._timers)[2]()
 
     def take(self, handler: Callable[[], None]) -> None:
-        """Calls the handler of a socket; what it cannot take costs its sender that message, and others nothing.
+        """Call the handler of a socket; what it cannot take costs its sender that message, and others nothing.
 
         Of a socket that is not ZeroMQ's, and so is only a descriptor to the loop, `on` is given this.
         """
@@ -240,12 +240,12 @@ class Background:
         function: Callable[[Unpack[Given]], Result],
         *args: *Given,
     ) -> None:
-        """Calls `function` in the thread, then `then` with its finished future in the loop."""
+        """Call `function` in the thread, then `then` with its finished future in the loop."""
         future = self._executor.submit(function, *args)
         future.add_done_callback(lambda done: self._loop.soon(lambda: then(done)))
 
     def close(self) -> None:
-        """Waits for the call in work and drops the others."""
+        """Wait for the call in work and drops the others."""
         self._executor.shutdown(cancel_futures=True)
 
 
@@ -321,7 +321,7 @@ class _Life:
         self._tell()
 
     def _reload(self) -> None:
-        """Reads the configuration again, takes what may change, and says what needs a restart."""
+        """Read the configuration again, take what may change, and say what needs a restart."""
         if self._draining:
             return
         self._notifier.tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")

@@ -155,17 +155,17 @@ def reaches(router: zmq.Socket[bytes], route: bytes, probe: bytes) -> bool:
 
 
 def waits(opened: zmq.Socket[bytes]) -> bool:
-    """Whether another message has come."""
+    """Return whether another message has come."""
     return bool(int(opened.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN))
 
 
 def takes(opened: zmq.Socket[bytes]) -> bool:
-    """Whether a message can be sent now."""
+    """Return whether a message can be sent now."""
     return bool(int(opened.getsockopt(zmq.EVENTS)) & int(zmq.POLLOUT))
 
 
 def exposed(address: str) -> bool:
-    """Whether keys guard this address; the rights of its file guard one of ipc, which is not encrypted."""
+    """Return whether keys guard this address; the rights of its file guard one of ipc, which is not encrypted."""
     return not address.startswith("ipc://")
 
 

@@ -89,7 +89,7 @@ class Vitals:
         watch(self._loop, watched, tell, door)
 
     def connected(self, name: str) -> bool:
-        """Whether a socket that is watched has a connection."""
+        """Return whether a socket that is watched has a connection."""
         return self._connected[name] > 0
 
     def connection(self, socket: str, event: str, peer: str, reason: str = "") -> None:

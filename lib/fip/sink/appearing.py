@@ -45,7 +45,7 @@ class Appearing:
         self._folder, self._opened, self._check = folder, opened, check
 
     def appear(self, images: Sequence[tuple[ImageFile, Names]]) -> list[ImageFile | StoreError]:
-        """Makes the files of images appear: of each the image with the files that are there now, or why they are not.
+        """Make the files of images appear: of each the image with the files that are there now, or why they are not.
 
         Their contents are on disk then; their names are when the directory is synced. NoRoomError of one that cannot be
         stored now, and another StoreError if a file of its name is there that is another.
@@ -71,7 +71,7 @@ class Appearing:
         return found
 
     def _linked(self, going: _Image, errors: Mapping[str, OSError]) -> ImageFile | StoreError:
-        """Gives its files their names; the image last: who sees it has all."""
+        """Give its files their names; the image last: who sees it has all."""
         name = ""
         try:
             for file in reversed(going.image.parts):
@@ -87,7 +87,7 @@ class Appearing:
         return going.image
 
     def _name(self, file: FitsFile | WrittenFile, name: str, held: bool, errors: Mapping[str, OSError]) -> None:
-        """Gives a file its name; one that is held has it. Raises OSError."""
+        """Give a file its name; one that is held has it. Raises OSError."""
         temporary = TEMPORARY.format(name)
         if held:
             self._folder.sync_file(name)

@@ -54,7 +54,7 @@ class _Image:
 
     @property
     def is_out(self) -> bool:
-        """Whether it is still to come."""
+        """Return whether it is still to come."""
         return any(token in self.at for token in self.tokens)
 
 
@@ -62,7 +62,7 @@ class Handing:
     """The sink's end of the socket at which workers get files."""
 
     def __init__(self, loop: Loop, vitals: Vitals, settings: Sink, boot: str, place: Place) -> None:
-        """Listens; if that cannot be, images come with their bytes, and the log says so."""
+        """Listen; if that cannot be, image come with their bytes, and the log says so."""
         self._loop, self._vitals, self._place = loop, vitals, place
         self._peers: dict[int, _Peer] = {}  # by descriptor; those that wait in the order in which they asked
         self._images: list[_Image] = []
@@ -80,7 +80,7 @@ class Handing:
         self._listen()
 
     def go_on(self) -> None:
-        """Answers who waits, as far as there is room now."""
+        """Answer who waits, as far as there is room now."""
         self._images = [each for each in self._images if each.is_out]
         for peer in [each for each in self._peers.values() if each.wants]:
             own = sum(each.peer is peer for each in self._images)

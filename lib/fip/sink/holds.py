@@ -33,7 +33,7 @@ class Holds:
         self._due: dict[tuple[RunId, int], float] = {}  # since when images are due that are held
 
     def hear(self, followed: Iterable[Followed]) -> list[Followed]:
-        """Takes how far followers are; returns what of it is new."""
+        """Take how far followers are; return what of it is new."""
         new = [each for each in followed if self._followed.get((each.name, each.run)) != each]
         self._followed |= {(each.name, each.run): each for each in new}
         return new

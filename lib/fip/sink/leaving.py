@@ -31,7 +31,7 @@ class Leaving:
             self.go_on()
 
     def go_on(self) -> None:
-        """Closes what leaves; what cannot be concluded now (a busy ledger) is tried again for a while."""
+        """Close what leaves; what cannot be concluded now (a busy ledger) is tried again for a while."""
         for name, until in list(self._until.items()):
             store = self._stores[name]
             try:

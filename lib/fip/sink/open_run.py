@@ -36,7 +36,7 @@ class OpenRun:
     _sum: float = 0.0  # of these shares: with a hundred images a second there are thousands
 
     def knows(self, index: int) -> bool:
-        """Whether it has this slice, as far as the ventilator has said."""
+        """Return whether it has this slice, as far as the ventilator has said."""
         return 0 <= index < self.plan.total
 
     def was_stored(self, image: ImageFile) -> None:
@@ -83,7 +83,7 @@ class OpenRun:
             self.go_on_comparing(store)
 
     def go_on_comparing(self, store: Store) -> None:
-        """Asks for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""
+        """Ask for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""
         if self.comparing is None:
             return
         if self.comparing.left:

@@ -59,7 +59,7 @@ class Pins:
         return frozenset(kept)
 
     def _look(self) -> None:
-        """Reads the list if it was written since; if it is not to be read, what was read before holds."""
+        """Read the list if it was written since; if it is not to be read, what was read before holds."""
         path = self._directory / FOUND / PINS
         try:
             status = path.stat(follow_symlinks=False)
@@ -79,7 +79,7 @@ class Pins:
         self._stamp = stamp
 
     def _disk_is_full(self, free: Callable[[], float]) -> bool:
-        """Whether what is beyond the ring has to go."""
+        """Return whether what is beyond the ring has to go."""
         full = bool(self._pins) and self._keep.seconds is not None and free() < FREE_AT_LEAST
         if full and not self._full:
             log.warning("%s: the disk is nearly full: images of events are kept no longer than others", self._directory)

@@ -88,7 +88,7 @@ class Sink(Daemon):
         set_level(loaded.config.sink.log_level)
 
     def start(self) -> None:
-        """Binds for images, and points itself at the ventilator."""
+        """Bind for images, and point itself at the ventilator."""
         self._images = data_socket(self._loop.context, zmq.PULL)
         bound = self._gate.bind(self._images, self._config.sink.images, "sink.images")
         self._address = self._config.sink.address or bound
@@ -100,16 +100,16 @@ class Sink(Daemon):
         log.info("storing in %s what comes to %s", self._config.sink.directory, self._config.sink.images)
 
     def drain(self) -> None:
-        """Stores what has arrived, then ends."""
+        """Store what has arrived, then ends."""
         self._draining = True
 
     @property
     def finished(self) -> bool:
-        """Whether it drains, and nothing is waiting that could be stored."""
+        """Return whether it drains, and nothing is waiting that could be stored."""
         return self._draining and bool(self._storing.stalled or not self._images.poll(0))
 
     def close(self) -> None:
-        """Leaves its directories in order."""
+        """Leave its directories in order."""
         self._link.close()
         self._handing.close()
         for store in self._stores.values():
@@ -122,7 +122,7 @@ class Sink(Daemon):
         return sink_line(self._state(), self._config.ventilator.control, heard, self._vitals.rate)
 
     def reload(self, config: Config) -> None:
-        """Takes the log level, and the list of those who are let in."""
+        """Take the log level, and the list of those who are let in."""
         self._gate.reload()
         set_level(config.sink.log_level)
 
@@ -134,7 +134,7 @@ class Sink(Daemon):
                 self._link.changed(waited_for=True)
 
     def _obey(self, orders: SinkOrders) -> None:
-        """Opens runs that are new, records slices that will not come, closes directories that are used no more."""
+        """Open runs that are new, record slices that will not come, close directories that are used no more."""
         self._tickets, self._followed = orders.tickets, orders.followed
         plans = {plan.run: plan for plan in orders.runs}
         before, self._unopened = self._unopened, ""
@@ -152,7 +152,7 @@ class Sink(Daemon):
         self._leaving.all_but({plan.directory for plan in plans.values()})
 
     def _take_on(self, plan: RunPlan) -> None:
-        """Opens a run that is new, or takes what is new of one. Raises NoRoomError."""
+        """Open a run that is new, or takes what is new of one. Raises NoRoomError."""
         known = self._runs.get(plan.run)
         if known is None:
             self._runs[plan.run] = self._open(plan)
@@ -163,7 +163,7 @@ class Sink(Daemon):
                 known.plan, known.said = plan, replace(known.said, final=plan.final, backlog=backlog)
 
     def _record(self, failures: Sequence[Failure]) -> None:
-        """Enters slices that will not come, those of a run together."""
+        """Enter slices that will not come, those of a run together."""
         for name, run in self._runs.items():
             new = run.unknown(each for each in failures if each.run == name)
             if run.store and new:
@@ -206,7 +206,7 @@ class Sink(Daemon):
         return run
 
     def _compare(self, read: Sequence[ReadAgain]) -> None:
-        """Takes what stored slices are now."""
+        """Take what stored slices are now."""
         for each in read:
             run = self._runs.get(each.run)
             if run and run.store and run.comparing:
@@ -217,7 +217,7 @@ class Sink(Daemon):
                     run.go_on_comparing(run.store)
 
     def _hear_new(self) -> None:
-        """Enters followers that are new in the ledgers, so that their folders are known. Raises NoRoomError."""
+        """Enter followers that are new in the ledgers, so that their folders are known. Raises NoRoomError."""
         for name, run in self._runs.items():
             new = [each for each in self._followed if each.run == name and each.name not in run.followers]
             if run.store and new:
@@ -235,7 +235,7 @@ class Sink(Daemon):
         return self._stores[plan.directory]
 
     def _on_image(self) -> None:
-        """Stores what has come by now, up to so much, together."""
+        """Store what has come by now, up to so much, together."""
         self._vitals.stopwatch.enter("busy")
         group = self._storing.group()
         while not group.full and (frames := receive(self._images)):
@@ -247,7 +247,7 @@ class Sink(Daemon):
         self._vitals.stopwatch.enter("blocked" if self._storing.stalled else "idle")
 
     def _hear_images(self, frames: Sequence[zmq.Frame], group: Group) -> None:
-        """Takes the images of a message into a group; what is wrong with one costs that one."""
+        """Take the images of a message into a group; what is wrong with one costs that one."""
         try:
             key = self._gate.check(frames[0], "sink.images", "worker")
             parts = apart([frame.buffer for frame in frames])
@@ -261,7 +261,7 @@ class Sink(Daemon):
                 self._gate.refuse(frames[0], "sink.images", "a worker", error)
 
     def _hear_image(self, image: ImageFile, key: str, group: Group, alone: bool) -> None:
-        """Takes an image into a group if it is wanted. WireError as `_is_wanted`."""
+        """Take an image into a group if it is wanted. WireError as `_is_wanted`."""
         wanted = False
         try:
             if image.written and not alone:
@@ -275,11 +275,11 @@ class Sink(Daemon):
 
     @property
     def _all_stored(self) -> bool:
-        """Whether nothing more is known that would come."""
+        """Return whether nothing more is known that would come."""
         return all(count(run.said.stored) + count(run.said.failed) >= run.plan.total for run in self._runs.values())
 
     def _is_wanted(self, image: ImageFile, key: str, group: Group) -> bool:
-        """Whether an image is to be stored: the first copy, of an open run; others are counted.
+        """Return whether an image is to be stored: the first copy, of an open run; others are counted.
 
         `key` is the host whose key it came with. Raises WireError for one without a ticket for its slice.
         """
@@ -326,14 +326,14 @@ class Sink(Daemon):
         self._link.changed()
 
     def _listen(self, takes: bool) -> None:
-        """Whether images are taken from now on."""
+        """Return whether images are taken from now on."""
         if takes:
             self._loop.on(self._images, self._on_image)
         else:
             self._loop.off(self._images)
 
     def _tidy(self) -> None:
-        """Removes the images that are not to be kept any longer, and closes the directories that are used no more."""
+        """Remove the images that are not to be kept any longer, and close the directories that are used no more."""
         if not self._storing.stalled:
             self._handing.passed(EXPIRE_EVERY)
         unkept = ""

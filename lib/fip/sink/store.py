@@ -112,7 +112,7 @@ class Store:
         self._concluded = True
 
     def close(self, tries: int = CLOSING_TRIES) -> None:
-        """Concludes, if that is not done yet, and gives the directory free.
+        """Conclude, if that is not done yet, and give the directory free.
 
         What cannot be done in so many tries, a fifth of a second apart, is logged, and is done when a run into the
         directory ends again. Who has a loop to run tries once.
@@ -144,7 +144,7 @@ class Store:
         )
 
     def open_run(self, plan: RunPlan) -> str:
-        """Prepares for the images of a run; returns why it cannot be taken, or ""."""
+        """Prepare for the images of a run; return why it cannot be taken, or ""."""
         ids = [each for each in (plan.run, plan.older) if each]
         refusal = (
             self.refusal(plan.asked)
@@ -157,14 +157,14 @@ class Store:
         return refusal
 
     def put(self, image: ImageFile) -> Path:
-        """Stores an image, as `put_all`; returns its path. Raises NoRoomError and StoreError."""
+        """Store an image, as `put_all`; return its path. Raises NoRoomError and StoreError."""
         (fault,) = self.put_all([image])
         if fault:
             raise fault
         return self.directory / file_name(self._names[image.run], image.label, image.integration, "dirty")
 
     def put_all(self, images: Sequence[ImageFile]) -> list[StoreError | None]:
-        """Stores images of open runs, each of another slice: of each why it is not stored, or None if it is.
+        """Store images of open runs, each of another slice: of each why it is not stored, or None if it is.
 
         Then its files are on disk, whole, and in the ledger; all are in one transaction (docs/decisions/0209).
 
@@ -191,7 +191,7 @@ class Store:
         return {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.parts}
 
     def _enter(self, images: Sequence[tuple[ImageFile, dict[Kind, str]]]) -> None:
-        """Enters images whose files have appeared, once their names are on disk. NoRoomError, DamagedLedgerError."""
+        """Enter images whose files have appeared, once their names are on disk. NoRoomError, DamagedLedgerError."""
         if not images:
             return
         self._check_in_place()
@@ -206,7 +206,7 @@ class Store:
                 self._in_memory.add(names[file.kind], file.size)
 
     def expire(self) -> int:
-        """Removes the oldest images beyond what is to be kept, but for those of events; returns how many that are.
+        """Remove the oldest images beyond what is to be kept, but for those of events; return how many that are.
 
         The ledger still has them, as expired: they are not made again. Raises NoRoomError.
         """
@@ -231,12 +231,12 @@ class Store:
         return len(over)
 
     def hold(self, bounds: Mapping[str, float]) -> None:
-        """Keeps images for so long (s, by the follower's name) that followers have not seen. Raises StoreError."""
+        """Keep images for so long (s, by the follower's name) that followers have not seen. Raises StoreError."""
         self._holds = Holds(bounds, self._seconds, self.ledger.backlogs.of)
         self._holds.hear(self.ledger.followers.all())
 
     def hear(self, followed: Iterable[Followed]) -> None:
-        """Takes how far followers are, and enters it in the ledger. Raises StoreError."""
+        """Take how far followers are, and enter it in the ledger. Raises StoreError."""
         self.ledger.followers.enter(self._holds.hear(replace(each, directory="") for each in followed))
 
     def gone_unseen(self) -> int:
@@ -262,7 +262,7 @@ class Store:
             raise NoRoomError(f"{self.directory}: the oldest images cannot be removed: {error.strerror}") from None
 
     def _remove(self, name: str) -> None:
-        """Removes a file, if it is there."""
+        """Remove a file, if it is there."""
         with suppress(FileNotFoundError):
             self._folder.unlink(name)
 
@@ -284,7 +284,7 @@ class Store:
         raise NoRoomError(f"{self.directory} is another directory now: mount the one that it was, or restart FIP")
 
     def _write_list(self) -> None:
-        """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""
+        """Write `images.txt`: the images that are not empty, in time order, one file name a line."""
         self._check_in_place()
         temporary = TEMPORARY.format(IMAGE_LIST)
         text = "".join(f"{name}\n" for name in self.ledger.images_in_time_order())

@@ -32,11 +32,11 @@ class Group:
 
     @property
     def full(self) -> bool:
-        """Whether it takes no more."""
+        """Return whether it takes no more."""
         return len(self.images) >= self._most or self._bytes >= MOST_BYTES
 
     def __contains__(self, image: ImageFile) -> bool:
-        """Whether it has an image of the same slice."""
+        """Return whether it has an image of the same slice."""
         return SliceId(image.run, image.index) in self._keys
 
     def add(self, image: ImageFile) -> None:
@@ -107,7 +107,7 @@ class Storing:
         run.have_failed(failures)
 
     def _store(self, run: OpenRun, store: Store, images: Sequence[ImageFile]) -> tuple[list[ImageFile], str]:
-        """Stores images of a run, or records that they cannot be; returns those for which there is no room, and why."""
+        """Store images of a run, or records that they cannot be; return those for which there is no room, and why."""
         begun, left, reason = time.monotonic(), list[ImageFile](), ""
         refused: list[tuple[ImageFile, StoreError]] = []
         for image, fault in zip(images, store.put_all(images), strict=True):

@@ -29,7 +29,7 @@ class Aside:
 
 
 def set_aside(ring: Spool, output: Path, begin: float, end: float) -> Aside:
-    """Makes `output` a spool of the integrations whose middle is in `begin` to `end`, s UTC, Unix; it has ended.
+    """Make `output` a spool of the integrations whose middle is in `begin` to `end`, s UTC, Unix; it has ended.
 
     One that is there already keeps what it has, and gets what came since; nothing is done if that is nothing. It is
     made beside, and is in its place once it is whole and on disk. InputError if the ring cannot be read, or the other
@@ -87,7 +87,7 @@ def _make(beside: Path, sources: dict[int, tuple[Path, np.void]], ring: Path) ->
 
 
 def _take(file: Path, into: Path) -> None:
-    """Links a file, or copies it if it is on another disk or not ours; it is on disk then. OSError."""
+    """Link a file, or copies it if it is on another disk or not ours; it is on disk then. OSError."""
     try:
         os.link(file, into)
     except FileNotFoundError:

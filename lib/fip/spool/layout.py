@@ -47,7 +47,7 @@ class Section:
 
 
 def is_spool(path: Path) -> bool:
-    """Whether a folder is one; False, too, if it may not be asked."""
+    """Return whether a folder is one; False, too, if it may not be asked."""
     return os.path.exists(path / SETUP_FILE)  # noqa: PTH110
 
 

@@ -24,7 +24,7 @@ class Spool:
     """See above. Used from one thread."""
 
     def __init__(self, path: Path) -> None:
-        """Opens it. InputError if it is none; UnreadableError if it cannot be read now."""
+        """Open it. InputError if it is none; UnreadableError if it cannot be read now."""
         self.path, self.setup = path, read_setup(path / SETUP_FILE)
         self.sections = sections(self.setup)
         self.ended = False  # whether its writer had said, before the index was looked at last, that no more comes
@@ -45,7 +45,7 @@ class Spool:
         return int(self.records.size)
 
     def refresh(self) -> None:
-        """Sees what was committed since: a look at two names if that is nothing.
+        """See what was committed since: a look at two names if that is nothing.
 
         UnreadableError if it cannot be read now; InputError if it is another one than it was.
         """

@@ -61,7 +61,7 @@ class SpoolWriter:
     """The one writer of a spool. What it holds is that of its folder, whoever wrote that before."""
 
     def __init__(self, directory: Path, setup: Setup, keep: int) -> None:
-        """Opens the spool of a set-up in a folder of spools, or begins it; at most `keep` bytes of integrations stay.
+        """Open the spool of a set-up in a folder of spools, or begins it; at most `keep` bytes of integrations stay.
 
         ConfigError if that is too little; InputError if another writer has it, or it is of another set-up; OSError.
         """
@@ -126,7 +126,7 @@ class SpoolWriter:
         self._free.append(opened.memory)
 
     def commit(self, opened: Open, received: float) -> int:
-        """Puts an integration into the ring; `received` is the share of its samples that came. Returns its number.
+        """Put an integration into the ring; `received` is the share of its samples that came. Returns its number.
 
         In order: ValueError for one that is not after the one before, by its dump and by half a cadence at the least.
         NoRoomError if the disk does not take it: nothing of it is left, and the next one may be tried. Its memory is
@@ -237,7 +237,7 @@ class SpoolWriter:
 
 
 def _make_room(file: int, size: int) -> None:
-    """Takes a file's room at once, which costs half of what it does page by page. OSError if there is not so much."""
+    """Take a file's room at once, which costs half of what it does page by page. OSError if there is not so much."""
     try:
         os.posix_fallocate(file, 0, size)
     except OSError as error:

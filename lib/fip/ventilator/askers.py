@@ -10,7 +10,7 @@ ANSWER_AFTER = 0.1  # s from a question to the answer to all who asked meanwhile
 
 
 class Askers:
-    """Who asked, by their routes."""
+    """The operators who asked, by their routes."""
 
     def __init__(self, loop: Loop, status: Callable[[], bytes], send: Callable[[bytes, bytes], None]) -> None:
         """`status` makes the message for the operators, `send` sends it on a route."""

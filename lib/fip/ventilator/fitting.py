@@ -16,7 +16,7 @@ Workers = Mapping[str, Sequence[Code]]
 
 
 def is_all_settled(asked: Asked) -> bool:
-    """Whether it is known of all code of users which it is."""
+    """Return whether it is known of all code of users which it is."""
     return all(is_settled(written) for _, written in codes(asked.imaging))
 
 
@@ -31,7 +31,7 @@ def settled(asked: Asked, workers: Workers) -> Asked:
 
 
 def fits(asked: Asked, has: Sequence[Code]) -> bool:
-    """Whether a worker has all code of users that is asked for."""
+    """Return whether a worker has all code of users that is asked for."""
     return all(any(code.is_asked(kind, written) for code in has) for kind, written in codes(asked.imaging))
 
 
@@ -47,7 +47,7 @@ def lack(asked: Asked, workers: Workers) -> str:
 
 
 def _others(kind: CodeKind, written: str, workers: Workers) -> str:
-    """Who has code of the name that is another."""
+    """Return, in words, who has other code of the same name."""
     for worker, has in workers.items():
         for code in has:
             if (code.kind, code.name) == (kind, name_of(written)):

@@ -1,7 +1,7 @@
 """The ventilator's jobs on disk: what was submitted is done, whatever is restarted. One small SQLite file.
 
-A disk that is full, read-only or gone for a while stops nothing: what became of the jobs is kept here until it can be
-written. A job is taken only when it is on disk.
+A disk that is full, read-only or gone for a while stops nothing: the states of jobs are kept in memory until they can
+be written. A job is taken only when it is on disk.
 """
 
 import errno
@@ -78,7 +78,7 @@ class Queue:
         self._open()
 
     def add(self, submit: Submit) -> float:
-        """Enters a job, on disk when this returns; returns when that was, Unix time.
+        """Enter a job, on disk when this returns; return when that was, Unix time.
 
         The oldest that have ended are forgotten. NoRoomError if it cannot be written now; then the job is not entered.
         """
@@ -97,17 +97,17 @@ class Queue:
         return now
 
     def set(self, job: str, state: JobState, reason: str, record: Record = Record()) -> None:
-        """Enters what became of a job: on disk when this returns, or else as soon as it can be written."""
+        """Enter what became of a job: on disk when this returns, or else as soon as it can be written."""
         self._unsaved[job] = state, reason, _RECORD.dump_json(record).decode()
         self._write()
 
     def settle(self, submit: Submit) -> None:
-        """Enters what a job asks for once it is settled: on disk when this returns, or as soon as it can be written."""
+        """Enter what a job asks for once it is settled: on disk when this returns, or as soon as it can be written."""
         self._settled[submit.job] = _written(submit)
         self._write()
 
     def save(self) -> bool:
-        """Tries again what could not be done; whether the file has come to be open, so that its jobs are to be read."""
+        """Try again what could not be done; return whether the file is newly open: then its jobs are to be read."""
         opened = self._database is None and self._open()
         if self._unsaved or self._settled:
             self._write()
@@ -177,7 +177,7 @@ class Queue:
         return True
 
     def _take_lock(self) -> None:
-        """Takes the lock beside the file, and says in it who has it. Raises OSError, and ConfigError for another's."""
+        """Take the lock beside the file, and say in it who has it. Raises OSError, and ConfigError for another's."""
         if self._lock is not None:
             return
         here = f"{host_name()}, process {os.getpid()}"
@@ -197,7 +197,7 @@ class Queue:
         self._lock = lock
 
     def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        """Writes statements, and with them what could not be written before, all or nothing; `trouble` says whether."""
+        """Write statements, and with them what could not be written before, all or nothing; `trouble` says whether."""
         if self._database is None:
             return
         updates: list[tuple[str, tuple[object, ...]]] = []
@@ -222,7 +222,7 @@ class Queue:
             self._tell("")
 
     def _tell(self, trouble: str) -> None:
-        """Says to the log what has changed."""
+        """Log what has changed."""
         if trouble and not self.trouble:
             log.error("%s; it is tried again until it can", trouble)
         elif self.trouble and not trouble:
@@ -231,7 +231,7 @@ class Queue:
 
 
 def _passes(error: OSError | sqlite3.Error) -> bool:
-    """Whether it may be otherwise in a while."""
+    """Return whether it may be otherwise in a while."""
     if isinstance(error, OSError):
         return error.errno in _DISK_PASSING
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _PASSING

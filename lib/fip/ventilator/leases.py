@@ -65,11 +65,11 @@ class Leases:
 
     @property
     def done(self) -> bool:
-        """Whether every slice is stored or failed, and no more will come."""
+        """Return whether every slice is stored or failed, and no more will come."""
         return self.final and count(self.stored) + len(self.failed) >= self.total
 
     def grow(self, total: int, final: bool) -> None:
-        """There are so many slices now, at least as many as before."""
+        """Take the number of slices now, at least as many as before."""
         self._todo.add(self.total, total, self.stored)
         self.total, self.final = max(self.total, total), final
 
@@ -80,7 +80,7 @@ class Leases:
 
     @property
     def cut(self) -> bool:
-        """Whether nothing is left to send (it may come back)."""
+        """Return whether nothing is left to send (it may come back)."""
         return not self._todo
 
     @property
@@ -133,11 +133,11 @@ class Leases:
         return self._todo.next_of_backlog(number)
 
     def set_aside(self, before: int) -> bool:
-        """Makes the slices below `before` that were never sent part of the backlog; whether there are any."""
+        """Make the slices below `before` that were never sent part of the backlog; return whether there are any."""
         return self._todo.set_aside(before)
 
     def waiting(self, index: int) -> bool:
-        """Whether the slice is to be sent."""
+        """Return whether the slice is to be sent."""
         out = index in self.leased or index in self.failed or contains(self.stored, index)
         return 0 <= index < self.total and (index in self._second or not out)
 
@@ -146,7 +146,7 @@ class Leases:
         return self._copies.nbytes
 
     def lease(self, index: int, worker: str, now: float, size: int = 0) -> int:
-        """Takes a slice of `size` bytes for `worker`; returns the number of this attempt, from 1."""
+        """Take a slice of `size` bytes for `worker`; return the number of this attempt, from 1."""
         self._take(index)
         attempt = self._last[index] = self.next_attempt(index)
         self._sent[index] += 1
@@ -201,7 +201,7 @@ class Leases:
                 self._hear_of(Copy(worker, index, attempt, now))
 
     def _hear_of(self, copy: Copy) -> None:
-        """A worker holds a copy that another ventilator sent it, or that was given up here."""
+        """Take a copy that a worker holds: another ventilator sent it, or it was given up here."""
         if 0 <= copy.index < self.total and copy.index not in self.failed and not contains(self.stored, copy.index):
             self._spoken_of(copy.index, copy.attempt)
             self._copies.add(copy)
@@ -218,7 +218,7 @@ class Leases:
             self.leased[copy.index] = copy
 
     def _handed_on(self, copy: Copy, now: float) -> None:
-        """The image of a copy is on its way to the sink: no other copy need be sent before that is taken to be lost."""
+        """Note that a copy's image is on its way to the sink: no other copy need be sent before it is taken to be lost."""
         self._copies.end(copy)
         self._imaging.add(now - copy.sent)
         if copy.index not in self.leased:
@@ -235,10 +235,10 @@ class Leases:
         return arrived
 
     def attempt_failed(self, worker: str, index: int, attempt: int, reason: str) -> bool:
-        """An attempt of a worker ended without an image.
+        """Take an attempt of a worker that ended without an image; return whether it counts.
 
-        It counts once, also if the slice was sent to others since. Said once more, or of what this worker was not sent
-        and has never said that it holds, it changes nothing and returns False: states are repeated, and may be made up.
+        It counts once, also if the slice was sent to others since. If it is said again, or of a slice that this worker
+        was not sent and never said that it holds, it does not count: states are repeated, and may be made up.
         """
         copy = self._copies.find(worker, index, attempt)
         if copy is None:
@@ -249,35 +249,34 @@ class Leases:
         return True
 
     def blame(self, index: int, reason: str, times: int = 1) -> None:
-        """A slice could not be read or imaged; after `max_attempts` times it is failed, if nobody has it by then."""
+        """Note that a slice could not be read or imaged; after `max_attempts` times it is failed, if nobody has it then."""
         self._reasons[index] += [reason] * times
         self._second.discard(index)  # if it was to be read for that
         if index not in self.leased and self.waiting(index):
             self._fail_if_hopeless(index)
 
     def cannot_be_cut(self, index: int, reason: str) -> None:
-        """What a slice is cut from is gone for good: it is failed, unless somebody has it, and his image comes.
-
-        That says nothing of the others.
+        """Fail a slice, as its data are gone for good, unless somebody has it and the image comes.
+        That says nothing about other slices.
         """
         self._gone.add(index)
         self.blame(index, reason, self.max_attempts)
 
     def is_out_for_long(self, index: int, now: float) -> bool:
-        """Whether a slice was sent longer ago than others were that are stored."""
+        """Return whether a slice was sent longer ago than others were that are stored."""
         lease = self.leased.get(index)
         usual = median(self._imaging.seen) if self._imaging.seen else 0.0
         return lease is not None and now - lease.sent > max(STORE_WITHIN, STRAGGLING * usual)
 
     def cannot_be_stored(self, index: int) -> None:
-        """The sink has recorded a slice as failed; why is in the ledger."""
+        """Fail a slice that the sink has recorded as failed; the reason is in the ledger."""
         if index in self.leased:
             self._fail(index, "the sink could not store it")
 
     def worker_gone(self, worker: str, working: int | None = None, how: str = "") -> int:
-        """A worker is dead, hangs or has left: what it had is todo again. Returns how many slices that are.
+        """Put back to todo what a worker had that is dead, hangs or has left. Return how many slices that are.
 
-        The slice that it was `working` on may be the cause: one that ends too many workers is failed.
+        The slice that it was `working` on may be the cause: a slice that ends too many workers is failed.
         """
         blamed = working if how and working is not None and self.was_sent(worker, working) else None
         before = len(self.leased)
@@ -292,7 +291,7 @@ class Leases:
         return lost
 
     def was_sent(self, worker: str, index: int) -> bool:
-        """Whether a worker has a slice that it has not handed on, whoever else has it."""
+        """Return whether a worker has a slice that it has not handed on, whoever else has it."""
         return any(copy.index == index and not copy.lost for copy in self._copies.at(worker))
 
     def first_of(self, worker: str) -> tuple[float, int] | None:
@@ -300,13 +299,13 @@ class Leases:
         return min(((copy.sent, copy.index) for copy in self._copies.at(worker) if not copy.lost), default=None)
 
     def close(self) -> None:
-        """The run is over: nobody has anything of it."""
+        """End all copies: the run is over."""
         self._copies.end_all()
 
     def sink_says(self, stored: Ranges, now: float) -> list[int]:
-        """The sink's state: what is on disk. Returns the slices that are newly stored.
+        """Take the sink's state: what is on disk. Return the slices that are newly stored.
 
-        One that it had and does not name is todo again: its state was late, or its disk is another one.
+        A slice that it had and does not name is todo again: its state was late, or its disk is another one.
         """
         for index in added(self.stored, stored):
             self._todo.add_again(index)
@@ -326,19 +325,19 @@ class Leases:
         return new
 
     def sink_restarted(self, now: float) -> None:
-        """The sink forgot what it had not stored: what was handed on has a short while left to show up."""
+        """Give what was handed on a short while to show up: the sink forgot what it had not stored."""
         for lease in self.leased.values():
             lease.late_after = min(lease.late_after, now + GRACE)
 
     def overdue(self, now: float) -> int:
-        """Takes back what was handed on and not stored in time. Returns how many slices that are."""
+        """Take back what was handed on and not stored in time. Return how many slices that are."""
         late = [index for index, lease in self.leased.items() if lease.handed_on is not None and now > lease.late_after]
         for index in late:
             self._is_no_more(self.leased[index])
         return len(late)
 
     def straggler(self, now: float) -> bool:
-        """Once nothing else is left to send, has the oldest slice that takes long sent a second time."""
+        """Once nothing else is left to send, send the oldest slice that takes long a second time; return whether one is."""
         if not self.cut or self._second or not self._imaging.seen:
             return False
         limit = max(1.0, STRAGGLING * median(self._imaging.seen))
@@ -348,18 +347,18 @@ class Leases:
         return oldest is not None
 
     def _may_be_sent_again(self, lease: Copy) -> bool:
-        """Whether another copy of a slice that is out would help."""
+        """Return whether another copy of a slice that is out would help."""
         alone = lease.handed_on is None and len(self._copies.out(lease.index)) < MOST_COPIES
         tried_out = len(self._reasons.get(lease.index, ())) >= self.max_attempts
         return alone and not tried_out and self._sent[lease.index] < MOST_SENT
 
     def _end(self, copy: Copy, failed: bool = False) -> None:
-        """A copy has come to nothing."""
+        """End a copy that has come to nothing."""
         self._copies.end(copy, failed)
         self._is_no_more(copy)
 
     def _is_no_more(self, copy: Copy) -> None:
-        """A copy is not out any more: its slice is leased to who has another, or is todo again."""
+        """Note that a copy is not out any more: lease its slice to a worker that has another, or put it back to todo."""
         index = copy.index
         if self.leased.get(index) is not copy:
             return
@@ -375,19 +374,19 @@ class Leases:
             self._fail_if_hopeless(index)
 
     def _fail_if_hopeless(self, index: int) -> None:
-        """Fails a slice in todo at which attempts have failed often enough."""
+        """Fail a slice in todo at which attempts have failed often enough."""
         if len(reasons := self._reasons.get(index, [])) >= self.max_attempts:
             self._fail(index, "; ".join(dict.fromkeys(reasons)))
 
     def _take(self, index: int) -> None:
-        """Takes a slice out of what is to be sent."""
+        """Take a slice out of what is to be sent."""
         if index in self._second:
             self._second.discard(index)
         else:
             self._todo.take(index)
 
     def _fail(self, index: int, reason: str) -> None:
-        """A slice will not come, whoever has it."""
+        """Fail a slice: it will not come, whoever has it."""
         if self.leased.pop(index, None) is None:
             self._take(index)
         self._second.discard(index)

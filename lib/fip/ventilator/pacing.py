@@ -21,7 +21,7 @@ class Pace:
     _origin: float | None = None  # monotonic s at which data time 0 would have been
 
     def start(self, index: int, now: float) -> None:
-        """The first slice to be sent is due now; later calls change nothing."""
+        """Make the first slice to be sent due now; later calls change nothing."""
         if self._origin is None and self.rate:
             self._origin = now - self.times[index] / self.rate
 
@@ -34,7 +34,7 @@ class Pace:
 
     @classmethod
     def of_arrivals(cls, times: list[float]) -> "Pace":
-        """For data that are being written: `times` are the monotonic times at which slices came, and are due."""
+        """Return a pace for data that are being written: `times` are the monotonic times at which slices come and are due."""
         return cls(1.0, times, _origin=0.0)
 
     def due(self, index: int) -> float | None:

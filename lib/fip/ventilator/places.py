@@ -11,7 +11,7 @@ class Places:
     """The addresses that lanes may have. Which are taken is known, so a worker too many is refused without a search."""
 
     def __init__(self, lanes: str) -> None:
-        """`lanes`: as `lane_addresses` takes it."""
+        """`lanes` is as `lane_addresses` takes it."""
         self._lanes = lanes
         ports = dict.fromkeys(lane_addresses(lanes, 0))
         self._free = ports if len(ports) > 1 else None  # in the order of their use; None: as many as one likes
@@ -35,14 +35,14 @@ class Places:
             self._taken[told] = address
 
     def cannot_be_had(self, address: str, why: str, now: float) -> None:
-        """Another program has this address; it may not have it for ever."""
+        """Leave out this address for a while: another program has it now."""
         self.why = why
         if self._free is not None:
             del self._free[address]
             self._foreign[address] = now + TRY_AGAIN
 
     def give_back(self, told: str) -> None:
-        """A lane is closed; its address is used again after all others."""
+        """Take back the address of a closed lane; it is used again after all others."""
         address = self._taken.pop(told, None)
         if address is not None and self._free is not None:
             self._free[address] = None

@@ -1,6 +1,7 @@
 """One reading child, as the ventilator sees it: calls go in, finished futures come back in the loop.
 
-The child keeps nothing that matters: one that died or stands still is replaced, and opens again what it is asked for.
+The child keeps nothing that matters: if it died or stands still, it is replaced, and the next one opens again what it
+needs.
 """
 
 import logging
@@ -69,14 +70,14 @@ class Reader:
         self._dying: list[Child] = []
 
     def start(self, at_once: bool = True) -> None:
-        """Starts the child, or takes the one that whoever started this process has for it; or does so when called."""
+        """Start the child, or take the one that whoever started this process has for it; or do so at the first call."""
         if at_once:
             self._running()
         self._loop.every(LOOK_EVERY, self._look)
 
     @property
     def running(self) -> bool:
-        """Whether there is a child."""
+        """Return whether there is a child."""
         return self._child is not None
 
     @property
@@ -101,10 +102,10 @@ class Reader:
         *args: *Given,
         wanted: bool = True,
     ) -> None:
-        """Calls one of the child's functions for a job, then `then` with its finished future in the loop.
+        """Call one of the child's functions for a job, then `then` with its finished future in the loop.
 
-        At one that is not `wanted`, as that of a job that was cancelled, the child is not waited for much longer.
-        LostReaderError if the child dies of it, or stands still at it time and again.
+        If the call is not `wanted`, for example after its job was cancelled, the child gets little more time for it.
+        LostReaderError if the child dies of it, or stands still at it again and again.
         """
         self._calls.append(_Call(job, then, function, (path, *args), wanted=wanted))
         self._ask()
@@ -113,11 +114,11 @@ class Reader:
         self, job: str, then: Callable[[Future[Cut]], None],
         path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
-        """Has a slice cut, as `fip.source.requests.cut`."""
+        """Cut a slice in the child, as `fip.source.requests.cut`."""
         self.call(job, then, cut, path, asked, writing, run, index, held)
 
     def drop(self, job: str) -> None:
-        """The job is cancelled: its calls fail, at once but for those that the child has, which are wanted no more."""
+        """Fail the calls of a cancelled job: at once, except those that the child has, which are wanted no more."""
         for call in self._calls:
             call.wanted = call.wanted and call.job != job
         waiting = list(self._calls)[self._asked :]
@@ -128,13 +129,13 @@ class Reader:
             _finish(call, None, _cancelled(call))
 
     def close(self) -> None:
-        """Ends the child, whatever it does."""
+        """End the child, whatever it does."""
         if self._child:
             self._child.end()
         self._child = None
 
     def wake(self) -> None:
-        """There may be a child now."""
+        """Try again: there may be a child now."""
         if self._calls and self._child is None:
             self._ask()
 
@@ -185,7 +186,7 @@ class Reader:
             log.warning("%s", said(self._calls[0].path, patience.taken))
 
     def _stuck(self) -> None:
-        """The child is replaced; the call at which it stands still is made again, so many times."""
+        """Replace the child; make the call at which it stands still again, so many times."""
         call, taken = self._calls[0], self._patience.taken if self._patience else 0.0
         self._replace()
         call.tries += 1
@@ -198,7 +199,7 @@ class Reader:
             self._ask()
 
     def _died(self) -> None:
-        """The call that it was working on is to blame, if its next child dies, too; all are made again in another."""
+        """Make all calls again in another child; if that dies, too, the call that it was working on is to blame."""
         self._replace()
         if not self._calls:
             return
@@ -213,7 +214,7 @@ class Reader:
             self._ask()
 
     def _replace(self) -> None:
-        """Ends the child; one that a dead disk holds is not waited for. The next call starts another."""
+        """End the child, and do not wait for it if a dead disk holds it. The next call starts another."""
         if self._child:
             self._loop.off(self._child.fileno())
             self._child.kill()
@@ -228,7 +229,7 @@ class Reader:
 
 
 def _started() -> Child:
-    """A new one, or the one that whoever started this process has for it."""
+    """Return a new child, or the one that whoever started this process has for it."""
     given = os.environ.pop(CHILD_VARIABLE, "")
     return Child.given(given) if given else Child.start()
 

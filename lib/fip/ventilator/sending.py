@@ -86,7 +86,7 @@ class Sending:
             self._send_to(worker, slices, now)
 
     def _send_to(self, worker: str, slices: Sequence[_Going], now: float) -> None:
-        """Sends a worker slices, in as few messages as may be; those that its lane does not take stay here."""
+        """Send a worker slices, in as few messages as may be; those that its lane does not take stay here."""
         while slices:
             number = next_together(each.weight for each in slices)
             message, slices = slices[:number], slices[number:]

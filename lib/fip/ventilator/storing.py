@@ -42,7 +42,7 @@ class Storing:
         return self.peer.state.brief.stalled if self.peer else ""
 
     def hear(self, route: bytes, said: SinkBrief | SinkState, host: str) -> None:
-        """Takes what one says, at this host. RefusedError of a second one."""
+        """Take what one says, at this host. RefusedError of a second one."""
         now = time.monotonic()
         brief = said.brief if isinstance(said, SinkState) else said
         if self.peer and self._starts_again(self.peer.route, self.peer.state.brief.boot, brief.boot):

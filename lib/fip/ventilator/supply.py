@@ -82,7 +82,7 @@ class Supply:
         return sorted(self.read, key=lambda key: (self._jobs.in_backlog(key), key))
 
     def refill(self, config: Ventilator, sink: bool = True) -> None:
-        """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows.
+        """Open the next MeasurementSet, and read ahead, so many slices and bytes as the configuration allows.
 
         Without a sink, what is put into the ring of cut slices, and what is needed for that.
         """
@@ -130,7 +130,7 @@ class Supply:
         self._readers.cut(self._job_of(key.run), timed, path, plan.asked, active.writing, plan.run, key.slice)
 
     def compare(self) -> None:
-        """Reads again what the sink wants to compare, a few at a time."""
+        """Read again what the sink wants to compare, a few at a time."""
         wanted = {SliceId(run, index): active for run, active in self._jobs.active.items()
                   for begin, end in active.compare for index in range(begin, end)}  # fmt: skip
         self.read_again = {key: found for key, found in self.read_again.items() if key in wanted}
@@ -193,7 +193,7 @@ class Supply:
             self._readers.forget(name, path, submit.asked, writing_of(submit, path), wanted=False)
 
     def close(self) -> None:
-        """Ends the children, whatever they do, and lets go of the ring."""
+        """End the children, whatever they do, and let go of the ring."""
         self._readers.close()
         self.ring.close()
 
@@ -360,7 +360,7 @@ def _was_lost(error: BaseException | None) -> bool:
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:
-    """Whether a MeasurementSet that is to be followed may still come to hold something.
+    """Return whether a MeasurementSet that is to be followed may still come to hold something.
 
     A stream says itself when it ends, so its silence means nothing.
     """

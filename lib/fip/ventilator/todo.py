@@ -27,7 +27,7 @@ class Todo:
         insort(self._aside_again if contains(self.backlog, index) else self._again, index)
 
     def take(self, index: int) -> None:
-        """Takes one out; it is near the front of its queue."""
+        """Take one out; it is near the front of its queue."""
         aside = contains(self.backlog, index)
         again = self._aside_again if aside else self._again
         place = bisect_left(again, index)
@@ -51,7 +51,7 @@ class Todo:
 
     @property
     def untried(self) -> bool:
-        """Whether slices of the backlog wait that were never sent."""
+        """Return whether slices of the backlog wait that were never sent."""
         return bool(self._aside)
 
     @property
@@ -66,7 +66,7 @@ class Todo:
         return min(firsts, default=None)
 
     def set_aside(self, before: int) -> bool:
-        """Makes the slices below `before` that were never sent part of the backlog; whether there are any.
+        """Make the slices below `before` that were never sent part of the backlog; whether there are any.
 
         The backlog grows at its end alone, as who follows it has taken what is before. A slice below that, which was
         out when the last ventilator ended, is imaged with the others.

@@ -120,12 +120,12 @@ class Ventilator(Daemon):
         log.info("control at %s, status at %s", self._config.control, self._config.status)
 
     def drain(self) -> None:
-        """Cuts no more slices, and waits for those that are out."""
+        """Cut no more slices, and wait for those that are out."""
         self._draining = True
 
     @property
     def finished(self) -> bool:
-        """Whether it drains and nothing is out with anybody who could still deliver it."""
+        """Return whether it drains and nothing is out with anybody who could still deliver it."""
         return self._draining and not (self._jobs.out() and self._lanes.peers and self._storing.peer)
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class Ventilator(Daemon):
         return ventilator_line(self._pipeline())
 
     def reload(self, config: Config) -> None:
-        """Takes the pace, also of runs under way, how much is sent and read ahead, log level and who is let in."""
+        """Take the pace, also of runs under way, how much is sent and read ahead, log level and who is let in."""
         self._gate.reload()
         taken = {key: getattr(config.ventilator, key) for key in RELOADS}
         self._config = self._config.model_copy(update=taken)
@@ -153,7 +153,7 @@ class Ventilator(Daemon):
     # What peers say
 
     def _on_control(self) -> None:
-        """Takes what has come, then does what can be done now."""
+        """Take what has come, then does what can be done now."""
         for _ in range(HEARD_AT_ONCE):
             message = receive(self._control)
             if message and self._gate.hears(message[0], "ventilator.control"):

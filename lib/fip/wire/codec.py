@@ -126,7 +126,7 @@ def encode_image(values: ImageFile) -> list[Frame]:
 
 
 def check_image(values: ImageFile) -> None:
-    """Raises WireError, or what msgpack does, for an image whose header `decode_image` would not take."""
+    """Raise WireError, or what msgpack does, for an image whose header `decode_image` would not take."""
     header = unpacked(encode_image(values), "ImageFile")
     validated(_header_of(ImageFile, ("files",)), header.get("image"))
 

@@ -115,14 +115,14 @@ class Worker(Daemon):
         log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
 
     def drain(self) -> None:
-        """Takes no more, ends what it holds, and waits for the ventilator's bye."""
+        """Take no more, end what it holds, and wait for the ventilator's bye."""
         self._leaving = True
         self._leave_at = time.monotonic() + BYE_WITHIN
         self._link.say()
 
     @property
     def finished(self) -> bool:
-        """Whether it may leave: it holds nothing, and the ventilator said bye or is silent.
+        """Return whether it may leave: it holds nothing, and the ventilator said bye or is silent.
 
         Images that no sink takes are left behind after a while: they are made again.
         """
@@ -133,7 +133,7 @@ class Worker(Daemon):
         return not self._lane.lane or time.monotonic() > self._leave_at
 
     def close(self) -> None:
-        """Ends the thread; the sink's socket lingers until the last image is out."""
+        """End the thread; the sink's socket lingers until the last image is out."""
         self._link.close()
         self._compute.close()
         self._writing.close()
@@ -148,7 +148,7 @@ class Worker(Daemon):
 
     @property
     def hangs(self) -> bool:
-        """Whether it is on one slice for longer than any should take; the first of a run may plan or compile."""
+        """Return whether it is on one slice for longer than any should take; the first of a run may plan or compile."""
         patience = image_within(self._took) if self._took else FIRST_IMAGE_WITHIN
         return self._working is not None and time.monotonic() - self._working_since > patience
 
@@ -163,7 +163,7 @@ class Worker(Daemon):
             self._join(Lane(lane="", sink=self._lane.sink))
 
     def _join(self, lane: Lane) -> None:
-        """Reads from this lane and sends to this sink from now on. WireError for an address that is none."""
+        """Read from this lane and send to this sink from now on. WireError for an address that is none."""
         if lane.lane != self._lane.lane:
             if self._slices:
                 self._loop.off(self._slices)
@@ -214,7 +214,7 @@ class Worker(Daemon):
         self._link.changed()
 
     def _take(self, frames: Sequence[Frame]) -> None:
-        """Takes a slice; one that is damaged costs no other."""
+        """Take a slice; one that is damaged costs no other."""
         try:
             values = decode_slice(frames)
         except WireError as error:
@@ -267,7 +267,7 @@ class Worker(Daemon):
         self._hand_on()
 
     def _hand_on(self) -> None:
-        """Passes on the images that the sink's socket takes now; the others when it can."""
+        """Pass on the images that the sink's socket takes now; the others when it can."""
         while self._images and self._outgoing and not self._wait_for_more():
             some = list(islice(self._outgoing, next_together(each.image.size for each in self._outgoing)))
             try:
@@ -297,12 +297,12 @@ class Worker(Daemon):
 
     @property
     def _runs_dry(self) -> bool:
-        """Whether it may have nothing left to do before the ventilator sends more, going by what that knows."""
+        """Return whether it may have nothing left to do before the ventilator sends more, going by what that knows."""
         known = len(self._holds) + self._untold
         return not self._waiting and known >= depth(1, self._told)
 
     def _wait_for_more(self) -> bool:
-        """Whether small images wait, for a moment, for the next one that is in work, to go with it."""
+        """Return whether small images wait, for a moment, for the next one that is in work, to go with it."""
         sizes = [each.image.size for each in self._outgoing]
         until = self._outgoing[0].ready + TOGETHER_WITHIN
         waits = self._working is not None and next_together([*sizes, sizes[-1]]) > len(sizes)

@@ -61,7 +61,7 @@ class Writing:
         self._files, self._key = files, key
 
     def write(self, image: ImageFile, then: Callable[[Handed], None]) -> None:
-        """Calls `then` in the loop when the image is written, or at once if it is to go with its bytes."""
+        """Call `then` in the loop when the image is written, or at once if it is to go with its bytes."""
         files = self._files
         if files is None or image.size < files.least or time.monotonic() < self._not_until:
             then(Handed(image))
@@ -75,7 +75,7 @@ class Writing:
         self._thread.call(ended, self._write, image, files, self._key)
 
     def close(self) -> None:
-        """Waits for the image in work, which has a limit."""
+        """Wait for the image in work, which has a limit."""
         self._thread.close()
         self._leave()
 
@@ -106,7 +106,7 @@ class Writing:
 
 
 def _written(image: ImageFile, sink: socket.socket, wanted: Wanted) -> ImageFile:
-    """Asks for files and writes them; what then stands for the image. Raises OSError and WireError."""
+    """Ask for files and write them; what then stands for the image. Raises OSError and WireError."""
     sink.send(pack(wanted))
     message, descriptors = take(sink, LONGEST_MESSAGE, MOST_KINDS)
     try:
@@ -128,7 +128,7 @@ def _written(image: ImageFile, sink: socket.socket, wanted: Wanted) -> ImageFile
 
 
 def fill(descriptor: int, file: FitsFile, direct: bool) -> None:
-    """Writes a file into what was opened for it: past the page cache, if `direct`. Raises OSError.
+    """Write a file into what was opened for it: past the page cache, if `direct`. Raises OSError.
 
     Past the page cache whole pages are written, from memory that begins at a page, as `fits_bytes` gives it; what the
     last one has too much is cut off.

@@ -57,7 +57,7 @@ class Sender:
         return count
 
     def end(self, sender: int = 0, senders: int = 1) -> None:
-        """Says that this sender, of so many, sends no more."""
+        """Say that this sender, of so many, send no more."""
         for _ in range(_ENDS):
             self.send_packet(end_packet(self._setup, sender, senders))
             time.sleep(_BETWEEN)

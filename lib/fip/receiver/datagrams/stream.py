@@ -46,7 +46,7 @@ class DatagramStream:
         return tuple(port.address for port in self._ports)
 
     def listen(self, heard: Heard) -> None:
-        """Hears it until `close` is called; runs in a thread of its own. OSError if a socket breaks."""
+        """Hear it until `close` is called; run in a thread of its own. OSError if a socket breaks."""
         with self._changing:
             if self._closed:
                 return
@@ -59,7 +59,7 @@ class DatagramStream:
                 self._release()
 
     def close(self) -> None:
-        """Ends `listen`, and lets go of the sockets; may be called from any thread, and more than once."""
+        """End `listen`, and let go of the sockets; may be called from any thread, and more than once."""
         with self._changing:
             if self._listening:
                 os.eventfd_write(self._wake, 1)

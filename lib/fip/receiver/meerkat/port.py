@@ -37,7 +37,7 @@ class Memory:
     """The heaps of all endpoints: whoever looks whether one is whole looks at one array."""
 
     def __init__(self, shape: Shape, endpoints: int) -> None:
-        """Takes what is needed: `CHUNKS` integrations."""
+        """Take what is needed: `CHUNKS` integrations."""
         heaps = shape.heaps // endpoints
         self.slot = -(-(heap_bounds(shape)[1] + placing.ALIGNED) // 4096) * 4096
         self.data = np.full((endpoints, CHUNKS, heaps * self.slot), 0xFF, np.uint8)

@@ -58,7 +58,7 @@ class Sender:
             each.join()
 
     def stop(self) -> None:
-        """Says that no more comes."""
+        """Say that no more comes."""
         for stream, group in zip(self._streams, self._groups, strict=True):
             stream.send_heap(group.get_end())
 

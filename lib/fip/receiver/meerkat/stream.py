@@ -113,7 +113,7 @@ class MeerkatStream:
             self._finish(heard)
 
     def _ask(self, look: Callable[[], None]) -> None:
-        """Asks again and again what may have changed, in a thread of its own: it may take long."""
+        """Ask again and again what may have changed, in a thread of its own: it may take long."""
         said = ""
         while not self._closed:
             try:
@@ -203,7 +203,7 @@ class MeerkatStream:
                 self._take(heard, number, chunk, heap, whole=bool(memory.present[number, chunk, heap]))
 
     def _renew(self, number: int, chunk: int, given: Any) -> None:
-        """Makes a chunk's memory ready: what does not come is NaN, or flagged; weights are those of the heap before."""
+        """Make a chunk's memory ready: what does not come is NaN, or flagged; weights are those of the heap before."""
         memory = self._memory
         for heap in range(memory.present.shape[2]):
             data = memory.data[number, chunk, heap * memory.slot : (heap + 1) * memory.slot]

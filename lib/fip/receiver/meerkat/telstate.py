@@ -78,7 +78,7 @@ class Telstate:
 
 
 def is_live(setup: str) -> bool:
-    """Whether `[receiver] setup` names a telstate that may still come to say more."""
+    """Return whether `[receiver] setup` names a telstate that may still come to say more."""
     return "://" in setup
 
 

@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def _detector(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Follower:
-    """Raise ConfigError if what is asked of it cannot be."""
+    """Return the detector. Raises ConfigError if it cannot do what is asked."""
     search_unless_warm()
     try:
         duty = detector_duty(loaded.config.detector, known_of(loaded.config))

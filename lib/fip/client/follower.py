@@ -24,7 +24,7 @@ class Follower(Operator):
         self._hearing = Hearing()
 
     def states(self) -> Iterator[PipelineState]:
-        """States without end; the first has rates, or is that of no pipeline after some seconds.
+        """Yield states without end; the first has rates, or is that of no pipeline after some seconds.
 
         FipError if a ventilator is there that this FIP cannot talk to, or that does not let it in.
         """

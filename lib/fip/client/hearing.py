@@ -1,4 +1,4 @@
-"""What was heard of a pipeline, as its state: how long it is silent is measured by a clock that nobody sets."""
+"""What was heard of a pipeline, as its state: a clock that nobody sets measures how long it is silent."""
 
 import time
 
@@ -15,7 +15,7 @@ class Hearing:
 
     @property
     def heard(self) -> Heard | None:
-        """What is kept of the messages; None before the first."""
+        """Return what is kept of the messages; None before the first."""
         return self._kept[0] if self._kept else None
 
     def hear(self, status: PipelineStatus) -> None:
@@ -25,11 +25,11 @@ class Hearing:
         self._kept = heard, at if before and heard.at == before.at else time.monotonic()
 
     def forget(self) -> None:
-        """From now on nothing was heard."""
+        """Forget all that was heard so far."""
         self._kept = None
 
     def state(self) -> PipelineState:
-        """The state now: the time of the newest message, and what has gone by since."""
+        """Return the state now: the time of the newest message, and what has gone by since."""
         if self._kept is None:
             return pipeline_state(None, time.time())
         heard, at = self._kept

@@ -42,7 +42,7 @@ NODE_FILE = Path("/etc/fip/fip.toml")
 
 
 def pointed(file: Path | None, ventilator: str | None) -> dict[str, str | None]:
-    """The override by which a person's command finds a ventilator: the one that is given, as an address.
+    """Return the override by which a person's command finds a ventilator: the one that is given, as an address.
 
     If neither that nor a configuration (a file, or the environment) is given, and this host is a node, it is the
     ventilator of the node's layout. Raises ConfigError for a layout that cannot be read.
@@ -86,7 +86,7 @@ class Operator:
         return self._until(Cancel(job), ended)
 
     def vet(self, vet: Vet) -> None:
-        """Has the detector enter what is said of an event; returns when it has it on disk.
+        """Let the detector enter what is said of an event; return when it has it on disk.
 
         FipError with the reason if it does not: if no detector is there, or this one cannot, or is silent.
         """
@@ -151,7 +151,7 @@ class Operator:
         return answer if isinstance(answer, PipelineStatus) else None
 
     def _until(self, message: Request, seen: Callable[[PipelineStatus], Seen | None], unseen: str = "") -> Seen:
-        """Say the message again and again until the status shows that it was heard.
+        """Send the message again and again until the status shows that it was heard.
 
         `unseen` says what it means if a ventilator answers, and its status does not show it.
         """
@@ -187,7 +187,7 @@ def new_job(
     pace: float | None = None,
     follow: Follow | None = None,
 ) -> Submit:
-    """A job for these MeasurementSets, with a name of its own.
+    """Return a job for these MeasurementSets, with a name of its own.
 
     Its images go into this folder of the sink's directory, "" for that directory itself; by default into one of the
     job's name. Raises UsageError for a path that leads nowhere.
@@ -203,7 +203,7 @@ def _at_a_terminal(vet: Vet) -> str:
 
 
 def user_name() -> str:
-    """Of who runs this; the number of a user that has none."""
+    """Return the name of the user who runs this; the number of a user without a name."""
     with suppress(KeyError):
         return pwd.getpwuid(os.getuid()).pw_name
     return str(os.getuid())

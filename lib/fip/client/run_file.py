@@ -30,7 +30,7 @@ class RunFile:
     status: str  # address of the socket that sends the pipeline's status
 
     def reached(self, config: Config) -> Config:
-        """The configuration, pointed at this run."""
+        """Return the configuration, pointed at this run."""
         place = {"control": self.control, "status": self.status}
         return config.model_copy(update={"ventilator": config.ventilator.model_copy(update=place)})
 
@@ -39,7 +39,7 @@ _RUN_FILE = TypeAdapter(RunFile)
 
 
 def write_run_file(directory: Path, control: str, status: str) -> None:
-    """Say that this process images into the directory. The file appears whole."""
+    """Note that this process images into the directory. The file appears whole."""
     here = RunFile(host_name(), os.getpid(), _born(os.getpid()), control, status)
     temporary = directory / f".fip-run-{here.pid}.tmp"
     temporary.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from fip.terminal.plain import PlainConsole
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be run, as `fip.local.run.run` takes it."""
+    """What to run, as `fip.local.run.run` takes it."""
 
     paths: list[Path]
     config: Config
@@ -79,7 +79,7 @@ def _heard(pipe: Pipe, progress: Callable[[int, int], None], said: Callable[[str
 
 
 class _Lines(StringIO):
-    """A file whose lines are sent."""
+    """A file that sends its lines."""
 
     def __init__(self, pipe: Pipe) -> None:
         super().__init__()

@@ -86,7 +86,7 @@ def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
 
 
 def as_stored(reader: Child, directory: Path, path: Path, asked: Asked, run: RunId) -> RunFacts:
-    """What is known of a run of a directory, whose set was whole when it began or still written. InputError if gone."""
+    """Return what is known of a directory's run; its set was whole at first or is being written. InputError if gone."""
     ways: tuple[tuple[Writing | None, Held | None], ...] = ((None, None), as_written(directory, path))
     errors: list[UsageError] = []
     for writing, held in ways:

@@ -112,7 +112,7 @@ def search(
 
 @contextmanager
 def _hints(directory: Path) -> Iterator[None]:
-    """Has an error about what is there of a search say what would do."""
+    """Within this context, an error about what is there of a search says what would do."""
     anew = f"`fip detect {directory} --anew` searches all again"
     try:
         yield
@@ -125,7 +125,7 @@ def _hints(directory: Path) -> Iterator[None]:
 
 
 def check_search(directory: Path, asked: Asked) -> None:
-    """UsageError if the directory, which need not be there, holds what another search found."""
+    """Raise UsageError if the directory, which may not exist yet, holds what another search found."""
     folder = directory / FOLDER
     if not (folder / JOURNAL).exists():
         return
@@ -136,12 +136,12 @@ def check_search(directory: Path, asked: Asked) -> None:
 
 
 def folder_of(name: str) -> str:
-    """Beside images, the folder of a search."""
+    """Return the folder of a search, beside the images."""
     return f"{FOLDER}-{name}" if name else FOLDER
 
 
 def introduce(directory: Path, asked: Asked, say: Say) -> None:
-    """Say what is to be searched of a directory. UsageError if one of its fields cannot be."""
+    """Say what will be searched of a directory. UsageError if one of its fields cannot be."""
     planes: dict[tuple[str, str, str], list[Series]] = {}
     for series in series_of(directory, asked):
         planes.setdefault((series.run, series.label, series.stokes), []).append(series)
@@ -150,7 +150,7 @@ def introduce(directory: Path, asked: Asked, say: Say) -> None:
 
 
 def series_of(directory: Path, asked: Asked) -> Iterator[Series]:
-    """What is to be searched of a directory, by the first images of each field. UsageError if one cannot be."""
+    """Yield what to search of a directory, by the first images of each field. UsageError if one cannot be searched."""
     entries = sorted(stored_entries(directory), key=lambda each: (each.run, each.label, each.index))
     with closing(Ledger(directory, read_only=True)) as ledger:
         names = {row.run: row.name for row in ledger.runs()}
@@ -159,7 +159,7 @@ def series_of(directory: Path, asked: Asked) -> Iterator[Series]:
 
 
 def _series_of(directory: Path, of: tuple[str, str, str], entries: Sequence[Entry], asked: Asked) -> tuple[Series, ...]:
-    """Those of a field, by its first images. UsageError."""
+    """Return those of a field, by its first images. UsageError."""
     like, images = None, []
     for image in _readable(directory, of[1], entries):
         like = like or image
@@ -195,7 +195,7 @@ def _introduced(plane: Sequence[Series], asked: Asked) -> str:
 
 
 def _say_unseen(series: Iterable[Series], watched: Sequence[Named], say: Say) -> None:
-    """Say which of the places that are watched are in no image."""
+    """Say which of the watched places are in no image."""
     seen = {place for each in series for place in np.flatnonzero(np.isfinite(pixels_of(each.grid, watched)[:, 0]))}
     if unseen := [each.name for place, each in enumerate(watched) if place not in seen]:
         more = ", ..." if len(unseen) > _NAMED else ""
@@ -204,7 +204,7 @@ def _say_unseen(series: Iterable[Series], watched: Sequence[Named], say: Say) ->
 
 
 def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
-    """Say what was searched, and how many false ones are among what was found; return the exit code."""
+    """Say what was searched, and how many of the finds are false; return the exit code."""
     findings, found, hours = publisher.findings, publisher.found(), publisher.hours()
     each = [(findings.series[key], hour) for (key, _), hour in hours.items()]
     slices = sum(hour.slices for series, hour in each if series.average == 1)

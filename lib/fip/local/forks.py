@@ -40,7 +40,7 @@ class Fork:
         environment: Mapping[str, str],
         keep: Collection[int] = (),
     ) -> None:
-        """Start fip-NAME; what it prints goes to the end of the file `log`. It has the descriptors `keep`."""
+        """Start fip-NAME with the descriptors `keep`; its output goes to the end of the file `log`."""
         self.returncode: int | None = None
         sys.stdout.flush()
         self.pid = os.fork()
@@ -49,7 +49,7 @@ class Fork:
         self._ended = os.pidfd_open(self.pid)
 
     def poll(self) -> int | None:
-        """The code with which it has ended, the number of a signal negative; None while it runs."""
+        """Return the code with which it has ended, negative for the number of a signal; None while it runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -103,7 +103,7 @@ def _module(command: str) -> str:
 def _become(
     command: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str], keep: Collection[int]
 ) -> None:
-    """The child: it never returns."""
+    """Be the child; never return."""
     code = 1
     try:
         os.setsid()

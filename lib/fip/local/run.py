@@ -125,7 +125,7 @@ def run(
 
 
 def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
-    """The followers of a run. Raises UsageError."""
+    """Return the followers of a run. Raises UsageError."""
     if not given:
         return {}
     from fip.local.followers import chosen  # which reads images: only who has followers waits for that
@@ -134,7 +134,7 @@ def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
 
 
 def _check_detector(directory: Path, config: Config, overwrite: bool) -> None:
-    """UsageError if what is asked of the detector cannot be, or the directory holds what another search found.
+    """Raise UsageError if the detector cannot do what is asked, or the directory holds what another search found.
 
     If its images are to be overwritten, it may: what was found in them goes with them.
     """
@@ -157,7 +157,7 @@ def _forget(directory: Path) -> None:
 
 
 def _detect(directory: Path, config: Config, console: Console) -> int:
-    """Search what the detector of the run had not searched when that was over, and say what was found in all."""
+    """Search what the run's detector had not searched when the run was over, and say what was found in all."""
     from fip.events.duty import asked_of, known_of
     from fip.events.words import FOLDER
     from fip.local.detecting import search
@@ -172,7 +172,7 @@ def output_of(paths: Sequence[Path], output: Path | None, join: Sequence[str] = 
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
-    """A line as it stands."""
+    """Print a line as it stands."""
     console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -206,7 +206,7 @@ def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:
 
 
 def check_devices(kernel: str, devices: Collection[str]) -> None:
-    """UsageError if a device is missing, or the kernel does not run on one of them."""
+    """Raise UsageError if a device is missing, or the kernel does not run on one of them."""
     if kernel == SDP_FUNC and CPU in devices:
         raise UsageError(f"--kernel {SDP_FUNC} runs on GPUs alone: give --devices cuda:0")
     gpus = set(devices) - {CPU}
@@ -260,12 +260,12 @@ def _look_into(
 
 
 def _note(console: Console, name: str, note: str) -> None:
-    """Say something about a MeasurementSet that is as well to know."""
+    """Say something about a MeasurementSet that is good to know."""
     console.print(f"{name}: {note}", style="dim", soft_wrap=True)
 
 
 def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
-    """The run under its older id, if the directory has it under that."""
+    """Return the run under its older id, if the directory has it under that."""
     older = found.older
     return replace(found, run=older) if older and older in known and found.run not in known else found
 
@@ -273,7 +273,7 @@ def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
 def _prepare(
     store: Store, asked: Asked, overwrite: bool, to_repair: Container[RunId | None], console: Console
 ) -> list[Fault]:
-    """See that the directory can take these images; return what is wrong with those that it has.
+    """Check that the directory can take these images; return what is wrong with those that it has.
 
     What is wrong with runs `to_repair` is named, and is no longer among what it has.
     """
@@ -292,7 +292,7 @@ def _prepare(
 
 
 def _opened(directory: Path, ledgers: Path | None) -> Store:
-    """The directory, opened; one whose ledger another process holds is waited for, for a moment. Raises UsageError."""
+    """Return the directory, opened; wait a moment if another process holds its ledger. Raises UsageError."""
     until = time.monotonic() + BUSY_PATIENCE
     while True:
         try:
@@ -317,7 +317,7 @@ def _name_faults(faults: Sequence[Fault], remedy: str, console: Console) -> None
 def _watch(
     pipeline: Pipeline, submit: Submit, console: Console, slices: int, told: Callable[[int, int], None] | None
 ) -> tuple[bool, JobStatus | None]:
-    """Show progress until the job ends; whether it was interrupted, and its last status."""
+    """Show progress until the job ends; return whether it was interrupted, and its last status."""
     last: JobStatus | None = None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -332,7 +332,7 @@ def _watch(
 
 
 def _totals(directory: Path, found: Sequence[RunFacts], job: JobStatus | None) -> list[RunTotals]:
-    """What the ledger has of the runs that were found at first, and of those that came to be known later."""
+    """Return what the ledger has of the runs that were found at first, and of those that came to be known later."""
     with closing(Ledger(directory, read_only=True)) as ledger:
         held = {totals.run: totals for totals in ledger.totals()}
     asked = {each.run: RunTotals(each.run, each.name, "", len(each.times), 0, 0, ()) for each in found}

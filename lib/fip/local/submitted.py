@@ -20,8 +20,8 @@ from fip.wire.messages import JobStatus
 
 
 def check_here(paths: Sequence[Path], asked: Asked, writing: Writing | None) -> None:
-    """Look into the MeasurementSets that can be read from here as the ventilator will: an option that does not fit is
-    refused before the job is queued. Those that only the ventilator's host has it looks into itself.
+    """Look into the MeasurementSets that can be read from here as the ventilator will: so an option that does not fit
+    is refused before the job is queued. The ventilator looks into those that only its host has.
 
     Raises InputError and UsageError.
     """

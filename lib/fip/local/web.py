@@ -49,7 +49,7 @@ def serve(directory: Path, config: Config, port: int | None, console: Console) -
 
 @contextmanager
 def _monitor(directory: Path, address: str) -> Iterator[tuple[Fork, Path]]:
-    """The monitor as a child, and its log; it is gone in the end."""
+    """Give, for a context, the monitor as a child, and its log; end it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="fip-"))
     monitor = None
     try:
@@ -65,7 +65,7 @@ def _monitor(directory: Path, address: str) -> Iterator[tuple[Fork, Path]]:
 
 
 def _end(monitor: Fork) -> None:
-    """End it: at once, if somebody is in a hurry."""
+    """End the monitor: at once, if somebody is in a hurry."""
     try:
         monitor.terminate()
         monitor.wait(END_WITHIN)

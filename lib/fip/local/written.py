@@ -16,7 +16,7 @@ _USUAL = Rules()
 
 
 def as_written(directory: Path, path: Path, rules: Rules = _USUAL) -> tuple[Writing, Held]:
-    """How a recording that is being written is read, and what is held of it: an empty order if none is kept there."""
+    """Return how a recording that is being written is read, and what is held of it: an empty order if none is kept."""
     name = manifest_name("", path)
     try:
         file = os.open(directory / ARRIVALS / f"{name}{SUFFIX}", os.O_RDONLY | os.O_CLOEXEC)

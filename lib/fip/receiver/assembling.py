@@ -74,7 +74,7 @@ class Assembly:
             self._take(begun, part)
 
     def look(self) -> None:
-        """Close what is due: to be called a few times within the grace."""
+        """Close what is due; call this a few times within the grace."""
         now = self._clock()
         self._now += min(now - self._looked, LONGEST_STEP)
         self._looked = now
@@ -84,19 +84,19 @@ class Assembly:
         self._close()
 
     def finish(self) -> None:
-        """No more comes: closes all that was begun; if nothing was known, it is what came at all."""
+        """Close all that was begun, as no more comes; if nothing was known, that is what came at all."""
         self._go_on_with(self._leaps.taken(least=1) if self.newest is None else [], self._clock())
         for begun in self._begun.values():
             begun.heard = float("-inf")
         self._close()
 
     def give_back(self, integration: Integration) -> None:
-        """One that was closed is used again: its memory was given back."""
+        """Use the memory of a closed integration again."""
         self._free.append(integration)
 
     @property
     def silent(self) -> float:
-        """Seconds without a part that fits, as of the last look."""
+        """Return seconds without a part that fits, as of the last look."""
         return 0.0 if self._fits else self._looked - self._fitted
 
     @property

@@ -21,7 +21,7 @@ KNOWN: Mapping[str, str] = MappingProxyType(
 
 
 def open_stream(receiver: Receiver) -> Stream:
-    """What `[receiver]` asks for, open. ConfigError or InputError, of one line, if it cannot be heard."""
+    """Open the stream that `[receiver]` asks for. ConfigError or InputError, of one line, if it cannot be heard."""
     name = receiver.format
     opens = _known(name) if name in KNOWN else _others(name)
     try:

@@ -17,7 +17,7 @@ class Lately:
         self._past = deque([(now, dict(counts))])
 
     def rise(self, now: float, counts: Mapping[str, int]) -> dict[str, int]:
-        """By how much each rose within the last minute."""
+        """Return how much each counter rose within the last minute."""
         if now - self._past[-1][0] >= EVERY:
             self._past.append((now, dict(counts)))
         while len(self._past) > 1 and self._past[1][0] <= now - MINUTE:
@@ -33,7 +33,7 @@ class Said:
         self._said: dict[str, float] = {}
 
     def anew(self, now: float, sentences: Iterable[str]) -> list[str]:
-        """Those that are to be said now; `now`: monotonic s."""
+        """Return the sentences to say now; `now` is the time in monotonic s."""
         self._said = {kind: at for kind, at in self._said.items() if now - at < MINUTE}
         new = []
         for each in sentences:

@@ -39,7 +39,7 @@ def bound(endpoint: str, family: socket.AddressFamily, address: Any, buffer: int
 
 
 def unusable(endpoint: str, error: Exception) -> ConfigError:
-    """What is said of an endpoint that cannot be had."""
+    """Return the error for an endpoint that cannot be had."""
     why = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return ConfigError(f"receiver.listen: {endpoint}: {why}; give an address of this host, and a port that is free")
 
@@ -52,7 +52,7 @@ def buffers_of(found: socket.socket, asked: int) -> Buffers:
 
 
 def _kept(endpoint: str, address: Any) -> socket.socket | None:
-    """The socket that systemd kept, if it is still at this address."""
+    """Return the socket that systemd kept, if it is still at this address."""
     found = kept(endpoint)
     if found and (found.type != socket.SOCK_DGRAM or found.getsockname()[:2] != address[:2]):
         found.close()

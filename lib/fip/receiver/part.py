@@ -54,13 +54,13 @@ class Heard(Protocol):
         """
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """So many packets were not believed: they are counted by `why`, one of a few sentences of the stream's own.
+        """Count so many packets that were not believed by `why`, one of a few sentences of the stream's own.
 
-        The first of each is said, with what one of them was and whence it came: `found`.
+        The first of each is said, with what one of them was and its source: `found`.
         """
 
     def end(self) -> None:
-        """The stream has said that no more comes."""
+        """Note that the stream has said that no more comes."""
 
 
 class Stream(Protocol):
@@ -68,17 +68,17 @@ class Stream(Protocol):
 
     @property
     def setup(self) -> Setup:
-        """What all its integrations share."""
+        """Return what all its integrations share."""
 
     @property
     def buffers(self) -> tuple[Buffers, ...]:
-        """Of each of its sockets."""
+        """Return the buffers of each of its sockets."""
 
     def listen(self, heard: Heard) -> None:
-        """Hear it until `close` is called; run in a thread of its own."""
+        """Hear the stream until `close` is called; run this in a thread of its own."""
 
     def close(self) -> None:
-        """End `listen`; may be called from any thread, and more than once."""
+        """End `listen`; any thread may call this, more than once."""
 
 
 OpenStream: TypeAlias = Callable[[Receiver], Stream]

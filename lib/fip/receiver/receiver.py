@@ -36,13 +36,13 @@ COUNTERS = (
 
 
 class Receiver(Daemon):
-    """A stream that is heard, and its spool. Of the ventilator it needs nothing."""
+    """A stream that is heard, and its spool. It needs nothing of the ventilator."""
 
     restarts = ("receiver", "security", "ventilator.control")
     reloads = ("receiver.log_level",)
 
     def __init__(self, loaded: Loaded, loop: Loop, open_stream: OpenStream) -> None:
-        """`open_stream` opens what the configuration asks for; it may wait for long, as for a set-up to come."""
+        """`open_stream` opens what the configuration asks for; it may wait for long, for example for a set-up."""
         self._config, self._loop, self._open_stream = loaded.config.receiver, loop, open_stream
         self._ventilator = loaded.config.ventilator.control
         self._host, self._boot = host_name(), uuid4().hex
@@ -87,7 +87,7 @@ class Receiver(Daemon):
 
     @property
     def line(self) -> str:
-        """What it does, for an operator."""
+        """Return what it does, for an operator."""
         where = f"{self._config.format} at {', '.join(self._config.listen)}".removesuffix(" at ")
         return receiver_line(self._state(), where, self._hearing.silent if self._hearing else 0.0)
 
@@ -151,7 +151,7 @@ class Receiver(Daemon):
 
 
 def _hear(message: Control) -> None:
-    """Of the ventilator it needs nothing."""
+    """Ignore what the ventilator sends: the receiver needs nothing of it."""
 
 
 def _open(future: "Future[Stream]", open_stream: OpenStream, config: Settings) -> None:

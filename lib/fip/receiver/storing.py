@@ -39,7 +39,7 @@ def left_off_at(spool: SpoolWriter, monotonic: float, now: float) -> Place | Non
 
 
 class Storing:
-    """What the thread does: `run`."""
+    """The work of the thread: `run`."""
 
     def __init__(self, spool: SpoolWriter, intake: Intake, tell: Callable[[Stored], None]) -> None:
         """`tell` is called in the thread after each integration."""
@@ -55,7 +55,7 @@ class Storing:
             self._tell(self.stored)
 
     def close(self) -> None:
-        """Lets go of what it has open."""
+        """Close what it has open."""
         self._kept.close()
 
     def _ended(self) -> Stored:

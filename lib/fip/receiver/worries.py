@@ -26,7 +26,7 @@ class Signs:
 
 
 def worries(signs: Signs) -> tuple[str, ...]:
-    """A sentence each, that names what would do."""
+    """Return sentences, each with a remedy."""
     return tuple(_worries(signs))
 
 

@@ -19,7 +19,7 @@ class Allowance:
     _at: float = 0.0  # monotonic s, of `_left`
 
     def left(self, now: float) -> float:
-        """What may still be used; below 0 more was used than there was, at most as much again."""
+        """Return what may still be used; below 0 if more was used than there was, by at most as much again."""
         if self._left is None:
             return self.burst
         return min(self.burst, self._left + self.rate * (now - self._at))
@@ -30,7 +30,7 @@ class Allowance:
         return self._left
 
     def until(self, amount: float, now: float) -> float:
-        """Seconds until so much is left."""
+        """Return seconds until so much is left."""
         return max(0.0, (amount - self.left(now)) / self.rate)
 
 
@@ -42,12 +42,12 @@ class Allowances(Generic[Who]):
         self._known: OrderedDict[Who, Allowance] = OrderedDict()
 
     def left(self, who: Who, now: float) -> float:
-        """What somebody may still use."""
+        """Return what somebody may still use."""
         known = self._known.get(who)
         return known.left(now) if known else self._burst
 
     def use(self, who: Who, amount: float, now: float) -> float:
-        """Somebody uses so much; returns what is left to them."""
+        """Let somebody use so much; return what is left to them."""
         known = self._known.pop(who, None) or Allowance(self._burst, self._rate)
         self._known[who] = known
         if len(self._known) > MOST_KNOWN:

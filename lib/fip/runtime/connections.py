@@ -94,7 +94,7 @@ class _Connections:
 
 
 def _peer(descriptor: int) -> str:
-    """The other end of a connection that was accepted: tcp://HOST, or the process on this host; "" if it is gone."""
+    """Return the other end of an accepted connection: tcp://HOST, or the process on this host; "" if it is gone."""
     with suppress(OSError), at_descriptor(descriptor) as connection:
         if connection.family == posix.AF_UNIX:
             return f"process {process_at(connection)}"

@@ -20,7 +20,7 @@ REFUSED_FOR = 5.0  # s for which a peer that was refused says nothing: it may be
 class Link:
     """A peer's connection to the ventilator, in the peer's loop.
 
-    Its whole state is said twice a second, and a brief of it soon after a change.
+    It sends its whole state twice a second, and a brief of it soon after a change.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Link:
         loop.every(STATE_INTERVAL, self.say)
 
     def say(self) -> None:
-        """The whole state, now; what cannot be sent is said half a second later."""
+        """Send the whole state now; if it cannot be sent, the next one is half a second later."""
         self._tell(self._state())
         self._briefs.said()
 
@@ -68,7 +68,7 @@ class Link:
         self._socket.close(0)
 
     def leave(self) -> None:
-        """Say the whole state for the last time, and close the socket once that is sent, or soon."""
+        """Send the whole state for the last time, and close the socket once that is sent, or soon."""
         self.say()
         self._socket.close(CONTROL_LINGER)
 
@@ -104,7 +104,7 @@ class Briefs:
         self._waking = False  # a call of the loop is under way; one at a time
 
     def changed(self, waited_for: bool = False) -> None:
-        """Something has changed; what the other side waits for is said at once."""
+        """Send a change soon, or at once if the other side waits for it."""
         self._changed = True
         if waited_for:
             self._say_now()
@@ -113,7 +113,7 @@ class Briefs:
             self._loop.at(time.monotonic() + BRIEF_INTERVAL, self._wake)
 
     def said(self) -> None:
-        """All was said just now, in this message or another."""
+        """Note that all was sent just now, in this message or another."""
         self._changed = False
 
     def _wake(self) -> None:

@@ -50,8 +50,8 @@ LIMITS: Final[dict[str, Limits]] = {
 
 
 def raise_limit() -> None:
-    """Give this process as many descriptors as it wants and may have: the limit it starts with is for programs that
-    use select(2), of old.
+    """Give this process as many descriptors as it wants and may have: the limit that it starts with is for old programs
+    that use select(2).
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
@@ -60,13 +60,13 @@ def raise_limit() -> None:
 
 
 def most_connections(limits: Limits) -> int:
-    """How many connections a socket may have, in a process with this limit of descriptors."""
+    """Return how many connections a socket may have, in a process with this limit of descriptors."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return limits.most if files == resource.RLIM_INFINITY else max(2, min(limits.most, files // 8))
 
 
 def _filter(opened: posix.socket, shut: bool) -> None:
-    """Has the kernel drop all packets to a socket of tcp, or no more; to one that listens, so that nobody comes in."""
+    """Let the kernel drop all packets to a socket of tcp, or no more; one that listens then lets nobody in."""
     program = ctypes.create_string_buffer(_DROP, len(_DROP))
     if shut:
         said = struct.pack("HP", len(_DROP) // 8, ctypes.addressof(program))
@@ -78,8 +78,8 @@ def _filter(opened: posix.socket, shut: bool) -> None:
 def end_reading(descriptor: int) -> None:
     """End a connection of ZeroMQ's: nothing more comes in, and ZeroMQ closes it when it has read what is there.
 
-    It is not shut down whole: of one that it does not read for now, as its queue is full, libzmq 4.3.5 then stops at an
-    assertion (`!_io_error`). What is no connection is left alone.
+    It is not shut down as a whole: if ZeroMQ does not read it for now, as its queue is full, libzmq 4.3.5 then stops at
+    an assertion (`!_io_error`). A descriptor that is no connection is left alone.
     """
     with suppress(OSError), at_descriptor(descriptor) as opened:
         if not opened.getsockopt(posix.SOL_SOCKET, posix.SO_ACCEPTCONN):
@@ -91,7 +91,7 @@ def end_reading(descriptor: int) -> None:
 
 @contextmanager
 def at_descriptor(descriptor: int) -> Iterator[posix.socket]:
-    """A descriptor that stays ZeroMQ's, as a socket."""
+    """Give, for a context, a descriptor as a socket; the descriptor stays ZeroMQ's."""
     opened = posix.socket(fileno=descriptor)
     try:
         yield opened
@@ -127,7 +127,7 @@ class Door:
         self._listener = descriptor
 
     def joined(self, descriptor: int, now: float) -> None:
-        """A connection was accepted; perhaps another is cut for it, or the door shut behind it."""
+        """Take a connection that was accepted; perhaps cut another for it, or shut the door behind it."""
         self._forget(descriptor)
         self._new[descriptor] = now
         if len(self._new) + len(self._heard) > self._most:
@@ -155,7 +155,7 @@ class Door:
         return False
 
     def refuse(self, descriptor: int, amount: float, now: float) -> None:
-        """A message that came over a connection was refused: `JUNK` or `REFUSAL`."""
+        """Count a message that came over a connection and was refused: `JUNK` or `REFUSAL`."""
         self._refused.use(descriptor, amount, now)
 
     def close(self) -> None:
@@ -170,8 +170,8 @@ class Door:
             each.forget(descriptor)
 
     def _least_missed(self, now: float) -> int:
-        """One that may not have shaken hands, the oldest; else, if we hear of peers here, the longest silent; else the
-        one that came last.
+        """Return the oldest that may not have shaken hands; else, if we hear of peers here, the one that was silent for
+        longest; else the one that came last.
         """
         fresh = next((each for each, since in self._new.items() if now - since < SETTLED), None)
         if fresh is not None and len(self._new) > 1:

@@ -85,12 +85,12 @@ class Gate:
 
     @property
     def ventilator(self) -> str:
-        """The ventilator's public key, as this daemon's key file names it; "" without keys."""
+        """Return the ventilator's public key, as this daemon's key file names it; "" without keys."""
         return self._key.ventilator if self._key else ""
 
     @property
     def host(self) -> str:
-        """The host of this daemon's key; "" without keys."""
+        """Return the host of this daemon's key; "" without keys."""
         return self._key.host if self._key else ""
 
     def key_at(self, at: str) -> str:
@@ -122,7 +122,7 @@ class Gate:
 
     @property
     def ticket_secret(self) -> bytes:
-        """What lease tickets are made with at the ventilator: it follows from its key; b"" without one."""
+        """Return what lease tickets are made with at the ventilator: it follows from its key; b"" without one."""
         return ticket_secret(self._key.secret if self._key else "")
 
     def hears(self, frame: zmq.Frame, at: str) -> bool:
@@ -134,16 +134,16 @@ class Gate:
         return hears
 
     def refuse(self, frame: zmq.Frame, at: str, sender: str, error: WireError) -> None:
-        """A message to a socket cannot be taken: it is counted, logged with who sent it, and held against them."""
+        """Refuse a message to a socket: count it, log it with its sender, and hold it against the sender."""
         host = peer_host(frame)
         self._vitals.bad_message(f"{sender}{f' at {host}' if host else ''}", error)
         amount = REFUSAL if isinstance(error, RefusedError) else JUNK
         self._doors[at].refuse(_connection(frame), amount, time.monotonic())
 
     def check(self, frame: zmq.Frame, at: str, *roles: Role) -> str:
-        """The host whose key a message came with; "" if the socket is not encrypted.
+        """Return the host whose key a message came with; "" if the socket is not encrypted.
 
-        Raises WireError for a message that is not of a sender of one of these roles.
+        Raises WireError for a message whose sender has none of these roles.
         """
         if not self.key_at(at):
             return ""
@@ -161,12 +161,12 @@ class Gate:
             raise WireError(f"the {Holder('worker', key)} may not speak for {host}, which has one of its own")
 
     def reload(self) -> None:
-        """Read the list of those who are allowed again. Raises ConfigError, and then keeps the list that it had."""
+        """Read the list of those who are allowed again. Raises ConfigError, and then keeps the old list."""
         if self._joined:
             self._allowed = read_allowed(self._security.allowed)
 
     def _answer(self) -> None:
-        """ZeroMQ asks whether a peer may join (RFC 27); from here the reason is known, from its monitor not."""
+        """Answer ZeroMQ's question whether a peer may join (RFC 27); the reason is known here, not at its monitor."""
         version, request, domain, address, _, mechanism, *credentials = self._zap.recv_multipart()
         at, _, host = domain.decode().partition(" ")
         key = z85.encode(credentials[0]).decode() if mechanism == b"CURVE" else ""
@@ -186,7 +186,7 @@ class Gate:
 
 
 def _connection(frame: zmq.Frame) -> int:
-    """The descriptor of the connection that a message came over."""
+    """Return the descriptor of the connection that a message came over."""
     try:
         return int(frame.get(zmq.SRCFD))
     except zmq.ZMQError:

@@ -28,7 +28,7 @@ def log_to_stderr(name: str) -> None:
 
 
 def set_level(level: str) -> None:
-    """From now on messages below "debug", "info", "warning" or "error" are dropped."""
+    """Drop messages below "debug", "info", "warning" or "error" from now on."""
     logging.getLogger().setLevel(level.upper())
 
 
@@ -41,7 +41,7 @@ class PeerWarnings:
         self._unsaid = 0
 
     def warning(self, text: str, error: Exception | None = None) -> None:
-        """Say it, unless it was said just now; what is wrong with one message alone while there are not too many."""
+        """Log it, unless it was logged just now; if it is about one message alone, log it unless there are too many."""
         now = time.monotonic()
         if error and not isinstance(error, RefusedError):
             self._about_one(text, error, now)
@@ -65,7 +65,7 @@ class PeerWarnings:
 
 
 class _Printable(logging.Formatter):
-    """What is logged of data, files and peers cannot act on the terminal that shows the log."""
+    """Makes what is logged of data, files and peers harmless to the terminal that shows the log."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as printable text."""

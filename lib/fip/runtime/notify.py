@@ -24,7 +24,7 @@ class Notifier:
             self._line = line if self.tell(f"STATUS={line}", within=0.0) else ""
 
     def tell(self, message: str, within: float = HEARD_WITHIN, descriptors: Sequence[int] = ()) -> bool:
-        """Say something in the words of sd_notify(3); whether there is no systemd, or it took the message.
+        """Send something in the words of sd_notify(3); return whether there is no systemd, or it took the message.
 
         `descriptors` go with it.
         """

@@ -26,7 +26,7 @@ def resources(disk: Path | None, device: str) -> Resources:
 
 
 def _disk(path: Path) -> tuple[int | None, int | None]:
-    """Free and all bytes of the file system that a directory, which may not be made yet, is on."""
+    """Return free and all bytes of the file system of a directory, which may not be made yet."""
     for each in (path, *path.parents):
         with suppress(OSError):
             found = os.statvfs(each)

@@ -56,10 +56,10 @@ class Daemon(Protocol):
     """The settings, or tables of them, that it reads at its start; what `reload` takes is left out of them."""
 
     def start(self) -> None:
-        """Open sockets and registers handlers."""
+        """Open sockets and register handlers."""
 
     def drain(self) -> None:
-        """The first SIGTERM or SIGINT: take nothing new, end what is in work."""
+        """Take nothing new, and end what is in work: the first SIGTERM or SIGINT came."""
 
     @property
     def finished(self) -> bool:
@@ -73,11 +73,11 @@ class Daemon(Protocol):
 
     @property
     def line(self) -> str:
-        """What it does or waits for, as one line for an operator."""
+        """Return what the daemon does or waits for, as one line for an operator."""
 
     @property
     def hangs(self) -> bool:
-        """Whether work outside the loop takes longer than any should: systemd then kills the daemon and starts it."""
+        """Return whether work outside the loop takes longer than any should: then systemd restarts the daemon."""
         return False
 
 
@@ -112,7 +112,7 @@ class Loop:
         self._watch(what)
 
     def off(self, what: zmq.Socket[bytes] | int, event: int = _READ) -> None:
-        """End what `on` began; of a socket that is not watched it changes nothing."""
+        """End what `on` began; for a socket that is not watched, change nothing."""
         self._handlers.pop((what, int(event)), None)
         self._watch(what)
 
@@ -179,7 +179,7 @@ class Loop:
     def take(self, handler: Callable[[], None]) -> None:
         """Call the handler of a socket; what it cannot take costs its sender that message, and others nothing.
 
-        Of a socket that is not ZeroMQ's, and so is only a descriptor to the loop, `on` is given this.
+        For a socket that is not ZeroMQ's, and so is only a descriptor to the loop, give this to `on`.
         """
         try:
             handler()
@@ -219,7 +219,7 @@ class Charged:
         self._kinds: set[tuple[type, str, int]] = set()
 
     def __call__(self, error: Exception) -> None:
-        """A message could not be handled, for a reason that nobody has thought of."""
+        """Count a message that could not be handled, for a reason that nobody has thought of."""
         at = traceback.extract_tb(error.__traceback__)[-1]
         kind = type(error), at.filename, at.lineno or 0
         if kind not in self._kinds:
@@ -245,7 +245,7 @@ class Background:
         future.add_done_callback(lambda done: self._loop.soon(lambda: then(done)))
 
     def close(self) -> None:
-        """Wait for the call in work and drops the others."""
+        """Wait for the call in work, and drop the others."""
         self._executor.shutdown(cancel_futures=True)
 
 
@@ -254,7 +254,7 @@ def run_daemon(
     make: Callable[[argparse.Namespace, Loaded, Loop], Daemon],
     overrides: Callable[[argparse.Namespace], dict[str, Any]] = lambda arguments: {},
 ) -> None:
-    """The whole life of a daemon's process. Exits with 0, 1 (an error while running) or 78 (configuration)."""
+    """Run a daemon's process for its whole life. Exits with 0, 1 (an error while running) or 78 (configuration)."""
     parser.add_argument("--config", type=Path, help="configuration file (default: the defaults)")
     parser.add_argument("--version", action="version", version=f"fip {__version__}")
     arguments = parser.parse_args()
@@ -297,7 +297,7 @@ class _Life:
         self._loop.every(TELL_EVERY, self._tell)
 
     def _tell(self) -> None:
-        """That the loop turns and, as far as the daemon knows, its long work too; and what it does."""
+        """Send that the loop turns and, as far as the daemon knows, its long work too; and what it does."""
         if self._notifier.heard:
             self._notifier.line(self._daemon.line)
         if not self._daemon.hangs:  # one that is silent for as long as its unit's WatchdogSec= is killed
@@ -344,7 +344,7 @@ class _Life:
 
 
 def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collection[str] = ()) -> dict[str, str]:
-    """The settings that differ, of `keys`, which are dotted or name a table as a whole: of each how, by its key."""
+    """Return the settings of `keys` that differ, and how, by key; a key is dotted, or names a table as a whole."""
     before, after = (dict(flatten(config.model_dump(mode="json"))) for config in (old, new))
     return {
         key: f"{key} = {after.get(key)!r} (was {before.get(key)!r})"
@@ -356,7 +356,7 @@ def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collect
 
 
 def _end_with_parent() -> None:
-    """A daemon that `fip run` started is sent SIGTERM when `fip run` is gone."""
+    """Send this daemon SIGTERM when the `fip run` that started it is gone."""
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None:
         return

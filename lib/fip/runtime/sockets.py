@@ -31,7 +31,7 @@ TOLD_QUEUE = 8  # messages to a peer that does not read them; each is of all tha
 
 
 def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
-    """A ROUTER or DEALER for control, a PUB or SUB for status."""
+    """Make a ROUTER or DEALER for control, a PUB or SUB for status."""
     opened = _open(context, kind, CONTROL_QUEUE, CONTROL_LINGER, MAXIMUM_HEADER)
     if kind == zmq.ROUTER:
         opened.setsockopt(zmq.SNDHWM, TOLD_QUEUE)
@@ -48,7 +48,7 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.So
 def data_socket(
     context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int = 1, linger: int = 0
 ) -> zmq.Socket[bytes]:
-    """A PUSH or PULL for slices or images."""
+    """Make a PUSH or PULL for slices or images."""
     opened = _open(context, kind, queue, linger, MAXIMUM_FRAME)
     if kind == zmq.PUSH:
         opened.setsockopt(zmq.IMMEDIATE, 1)
@@ -94,12 +94,12 @@ def _holder(address: str) -> int | None:
 
 
 def process_at(connection: posix.socket) -> int:
-    """The process at the other end of a connection within this host (SO_PEERCRED, unix(7))."""
+    """Return the process at the other end of a connection within this host (SO_PEERCRED, unix(7))."""
     return _credentials(connection)[0]
 
 
 def user_at(connection: posix.socket) -> int:
-    """The user of that process, when it connected or began to listen."""
+    """Return the user of that process at the time when it connected or began to listen."""
     return _credentials(connection)[1]
 
 
@@ -170,7 +170,7 @@ def exposed(address: str) -> bool:
 
 
 def why_closed(address: str) -> str:
-    """Why this process may not join a socket of ipc that may be there; "" if it may."""
+    """Return why this process may not join a socket of ipc that may be there; "" if it may."""
     place = Path(address.removeprefix("ipc://"))
     if exposed(address):
         return ""

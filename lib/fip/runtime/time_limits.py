@@ -11,7 +11,7 @@ SEEN = 200  # durations that the percentiles are taken from
 
 
 def image_within(seen: Iterable[float]) -> float:
-    """Seconds on one slice after which a worker is taken to hang, from how long others took."""
+    """Return seconds on one slice after which a worker is taken to hang, from how long others took."""
     return max(IMAGE_WITHIN, LATE * _percentile(deque(seen)))
 
 

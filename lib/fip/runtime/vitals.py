@@ -66,17 +66,17 @@ class Vitals:
         self._log_charged, loop.charge = loop.charge, self.charge
 
     def charge(self, error: Exception) -> None:
-        """A message could not be handled, for a reason that nobody has thought of: it is counted as a bad one."""
+        """Count a message that could not be handled, for a reason that nobody has thought of, as a bad one."""
         self.counters["bad_messages"] += 1
         self._log_charged(error)
 
     def bad_message(self, sender: str, error: WireError) -> None:
-        """A message cannot be taken: it is counted, logged and dropped."""
+        """Count, log and drop a message that cannot be taken."""
         self.counters["bad_messages"] += 1
         self.warnings.warning(f"from {sender}: ", error)
 
     def took(self, stage: str, seconds: float) -> None:
-        """A stage was done once, and took so long."""
+        """Note that a stage was done once, and took so long."""
         self._windows[stage].add(seconds)
 
     def watch(self, name: str, watched: zmq.Socket[bytes], door: Door | None = None) -> None:
@@ -93,7 +93,7 @@ class Vitals:
         return self._connected[name] > 0
 
     def connection(self, socket: str, event: str, peer: str, reason: str = "") -> None:
-        """Something became of a connection; with a reason, it was refused."""
+        """Note what became of a connection; with a reason, it was refused."""
         key = (socket, event, peer, reason)
         self.counters["refused"] += bool(reason)
         if reason and key not in self._events:  # who is refused tries again and again
@@ -134,13 +134,13 @@ class Stopwatch:
         self._since = time.monotonic()
 
     def enter(self, state: str) -> None:
-        """From now on the time counts for "idle", "busy" or "blocked"."""
+        """Count the time for "idle", "busy" or "blocked" from now on."""
         now = time.monotonic()
         self._seconds[self._state] += now - self._since
         self._state, self._since = state, now
 
     def seconds(self) -> dict[str, float]:
-        """Seconds in each state up to now."""
+        """Return seconds in each state up to now."""
         self.enter(self._state)
         return dict(self._seconds)
 
@@ -166,7 +166,7 @@ class Window:
 
 
 class Recent(Generic[Key]):
-    """The last few different things that happened: what happens again is counted, and is the newest again."""
+    """The last few different things that happened. What happens again is counted, and is the newest again."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -176,14 +176,14 @@ class Recent(Generic[Key]):
         return key in self._known
 
     def add(self, key: Key) -> None:
-        """Something happened now: it is the newest, and counted."""
+        """Add something that happened now: it is the newest, and counted."""
         _, times = self._known.pop(key, (0.0, 0))
         self._known[key] = time.time(), times + 1
         if len(self._known) > self._most:
             self._known.popitem(last=False)
 
     def items(self) -> list[tuple[Key, float, int]]:
-        """(what, last time as s UTC, Unix, how often), the newest last."""
+        """Return (what, last time as s UTC, Unix, how often), the newest last."""
         return [(key, at, times) for key, (at, times) in self._known.items()]
 
 
@@ -201,7 +201,7 @@ class _Errors(logging.Handler):
         self._recent.add((level, record.getMessage()[:LONGEST_TEXT]))
 
     def logged(self) -> tuple[Logged, ...]:
-        """What was kept, the newest last."""
+        """Return what was kept, the newest last."""
         self.acquire()
         try:
             return tuple(Logged(at, *key, times) for key, at, times in self._recent.items())

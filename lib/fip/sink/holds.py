@@ -39,7 +39,7 @@ class Holds:
         return new
 
     def leaving(self, due: Sequence[Aged], free: Callable[[], float]) -> list[Aged]:
-        """Those of the images that are due that go now; `free` says what share of the disk is free."""
+        """Return which of the images that are due go now; `free` says what share of the disk is free."""
         if not self._bounds or not due:
             return list(due)
         now = self._clock()
@@ -49,7 +49,7 @@ class Holds:
         return [each for each in due if not self._holds(each, now - self._due[each.run, each.index])]
 
     def unseen(self, images: Iterable[Aged]) -> int:
-        """How many of these images one of the followers has not seen."""
+        """Return how many of these images one of the followers has not seen."""
         return sum(any(each.index >= self._far(name, each)[0] for name in self._names(each.run)) for each in images)
 
     def _holds(self, image: Aged, since: float) -> bool:

@@ -23,7 +23,7 @@ class Leaving:
         return self._until.keys()
 
     def all_but(self, used: Collection[str]) -> None:
-        """These are used, and all others leave."""
+        """Let all directories leave except these, which are used."""
         new = self._stores.keys() - set(used) - self._until.keys()
         self._until = {name: until for name, until in self._until.items() if name not in used}
         self._until |= dict.fromkeys(new, time.monotonic() + LEAVE_WITHIN)
@@ -31,7 +31,7 @@ class Leaving:
             self.go_on()
 
     def go_on(self) -> None:
-        """Close what leaves; what cannot be concluded now (a busy ledger) is tried again for a while."""
+        """Close what leaves; if it cannot be concluded now (a busy ledger), try again for a while."""
         for name, until in list(self._until.items()):
             store = self._stores[name]
             try:

@@ -59,7 +59,7 @@ class Pins:
         return frozenset(kept)
 
     def _look(self) -> None:
-        """Read the list if it was written since; if it is not to be read, what was read before holds."""
+        """Read the list if it was written since; if it cannot be read, keep what was read before."""
         path = self._directory / FOUND / PINS
         try:
             status = path.stat(follow_symlinks=False)

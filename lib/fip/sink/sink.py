@@ -88,7 +88,7 @@ class Sink(Daemon):
         set_level(loaded.config.sink.log_level)
 
     def start(self) -> None:
-        """Bind for images, and point itself at the ventilator."""
+        """Bind for images, and connect to the ventilator."""
         self._images = data_socket(self._loop.context, zmq.PULL)
         bound = self._gate.bind(self._images, self._config.sink.images, "sink.images")
         self._address = self._config.sink.address or bound
@@ -100,7 +100,7 @@ class Sink(Daemon):
         log.info("storing in %s what comes to %s", self._config.sink.directory, self._config.sink.images)
 
     def drain(self) -> None:
-        """Store what has arrived, then ends."""
+        """Store what has arrived, then end."""
         self._draining = True
 
     @property
@@ -109,7 +109,7 @@ class Sink(Daemon):
         return self._draining and bool(self._storing.stalled or not self._images.poll(0))
 
     def close(self) -> None:
-        """Leave its directories in order."""
+        """Leave all directories in order."""
         self._link.close()
         self._handing.close()
         for store in self._stores.values():
@@ -117,7 +117,7 @@ class Sink(Daemon):
 
     @property
     def line(self) -> str:
-        """What it does, for an operator."""
+        """Return what the sink does, for an operator."""
         heard = time.monotonic() - self._link.heard < HEARD_WITHIN
         return sink_line(self._state(), self._config.ventilator.control, heard, self._vitals.rate)
 
@@ -152,7 +152,7 @@ class Sink(Daemon):
         self._leaving.all_but({plan.directory for plan in plans.values()})
 
     def _take_on(self, plan: RunPlan) -> None:
-        """Open a run that is new, or takes what is new of one. Raises NoRoomError."""
+        """Open a run that is new, or take what is new of one. Raises NoRoomError."""
         known = self._runs.get(plan.run)
         if known is None:
             self._runs[plan.run] = self._open(plan)
@@ -172,7 +172,7 @@ class Sink(Daemon):
 
     @contextmanager
     def _charged_to(self, run: OpenRun) -> Iterator[None]:
-        """Within it a ledger that turns out to be damaged ends the run, and nothing else."""
+        """Within this context, a ledger that turns out to be damaged ends the run, and nothing else."""
         try:
             yield
         except DamagedLedgerError as error:
@@ -226,7 +226,7 @@ class Sink(Daemon):
                     run.followers |= {each.name for each in new}
 
     def _store_of(self, plan: RunPlan) -> Store:
-        """The directory of a run, opened if it is not yet."""
+        """Return the directory of a run; open it if it is not open yet."""
         sink = self._config.sink
         if plan.directory not in self._stores:
             directory = sink.directory / plan.directory
@@ -295,7 +295,7 @@ class Sink(Daemon):
         return True
 
     def _leased(self, name: RunId, index: int, ticket: bytes, worker: str, key: str) -> OpenRun | None:
-        """The run of a slice that a worker shows the ticket for; None if it is not known of. WireError without one."""
+        """Return the run of a slice whose ticket a worker shows; None if it is unknown. WireError without a ticket."""
         run = self._runs.get(name)
         if run is None or not run.knows(index):
             self._link.hear_all()  # the orders that name its slice came before it, and may still wait
@@ -317,16 +317,16 @@ class Sink(Daemon):
         return run.store.opened, not any(each.directory == run.plan.directory for each in self._followed)
 
     def _let_go(self, image: ImageFile) -> None:
-        """What was opened for an image that is stored, or will not be, is closed."""
+        """Close what was opened for an image that is stored, or will not be."""
         for store in self._stores.values() if image.written else ():
             store.opened.drop(file.token for file in image.written)
 
     def _tell(self) -> None:
-        """Something has changed that nobody waits for."""
+        """Send a change that nobody waits for soon."""
         self._link.changed()
 
     def _listen(self, takes: bool) -> None:
-        """Return whether images are taken from now on."""
+        """Take images from now on, or take none."""
         if takes:
             self._loop.on(self._images, self._on_image)
         else:

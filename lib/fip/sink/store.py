@@ -132,7 +132,7 @@ class Store:
         self._folder.close()
 
     def refusal(self, asked: Asked) -> str:
-        """Why images of what is asked cannot go into this directory; "" if they can."""
+        """Return why images of what is asked cannot go into this directory; "" if they can."""
         written = self.ledger.asked()
         if written is None:
             return ""
@@ -164,7 +164,7 @@ class Store:
         return self.directory / file_name(self._names[image.run], image.label, image.integration, "dirty")
 
     def put_all(self, images: Sequence[ImageFile]) -> list[StoreError | None]:
-        """Store images of open runs, each of another slice: of each why it is not stored, or None if it is.
+        """Store images of open runs, each of another slice; return for each why it is not stored, or None if it is.
 
         Then its files are on disk, whole, and in the ledger; all are in one transaction (docs/decisions/0209).
 
@@ -206,7 +206,7 @@ class Store:
                 self._in_memory.add(names[file.kind], file.size)
 
     def expire(self) -> int:
-        """Remove the oldest images beyond what is to be kept, but for those of events; return how many that are.
+        """Remove the oldest images beyond what is kept, except those of events; return how many were removed.
 
         The ledger still has them, as expired: they are not made again. Raises NoRoomError.
         """
@@ -240,7 +240,7 @@ class Store:
         self.ledger.followers.enter(self._holds.hear(replace(each, directory="") for each in followed))
 
     def gone_unseen(self) -> int:
-        """How many images have expired, since this was asked last, that a follower had not seen; logged, too.
+        """Return, and log, how many images have expired since the last call that a follower had not seen.
 
         The follower learns it from the ledger when it comes to them.
         """
@@ -298,14 +298,14 @@ class Store:
             raise NoRoomError(f"{self.directory / IMAGE_LIST} cannot be written: {error.strerror}") from None
 
     def faults(self) -> list[Fault]:
-        """The files that are not as the ledger has them, as `fip.archive.verify` finds them. Raises StoreError."""
+        """Return the files that differ from the ledger, as `fip.archive.verify` finds them. Raises StoreError."""
         try:
             return faults(self._folder, self.ledger)
         except OSError as error:
             raise NoRoomError(f"{self.directory} cannot be read: {error.strerror}") from None
 
     def repair(self, found: Sequence[Fault]) -> None:
-        """Has the slices of these files made again. What is in their places is kept, as NAME.replaced."""
+        """Have the slices of these files made again. What is in their places is kept, as NAME.replaced."""
         self._check_in_place()
         try:
             for fault in found:

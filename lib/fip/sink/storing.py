@@ -73,7 +73,7 @@ class Storing:
         """Why there is none; "" if there is."""
 
     def group(self) -> Group:
-        """An empty one, for as many images as can be stored before something is to be said."""
+        """Return an empty group, for as many images as can be stored before a message is due."""
         return Group(max(1, min(MOST_IMAGES, int(WITHIN / self._each))) if self._each else MOST_IMAGES)
 
     def put(self, images: Sequence[ImageFile]) -> None:
@@ -107,7 +107,7 @@ class Storing:
         run.have_failed(failures)
 
     def _store(self, run: OpenRun, store: Store, images: Sequence[ImageFile]) -> tuple[list[ImageFile], str]:
-        """Store images of a run, or records that they cannot be; return those for which there is no room, and why."""
+        """Store images of a run, or record that they cannot be; return those that have no room, and why."""
         begun, left, reason = time.monotonic(), list[ImageFile](), ""
         refused: list[tuple[ImageFile, StoreError]] = []
         for image, fault in zip(images, store.put_all(images), strict=True):
@@ -129,7 +129,7 @@ class Storing:
         return left, reason
 
     def _was_stored(self, run: OpenRun, store: Store, image: ImageFile, took: float) -> None:
-        """An image is on disk and in the ledger; its group `took` so long, in s."""
+        """Note that an image is on disk and in the ledger; its group `took` so long, in s."""
         self._vitals.took("store", took)
         self._vitals.took("fsync", store.synced)
         waited = image.seconds.get("wait", 0.0)
@@ -146,7 +146,7 @@ class Storing:
 
 
 def _by_run(images: Sequence[ImageFile]) -> dict[RunId, list[ImageFile]]:
-    """Images by the run that they are of, in their order."""
+    """Return images by their run, in their order."""
     found: dict[RunId, list[ImageFile]] = {}
     for image in images:
         found.setdefault(image.run, []).append(image)

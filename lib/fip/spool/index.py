@@ -13,7 +13,7 @@ _CHECKED = RECORD.itemsize - 4  # bytes of a record that its CRC-32 covers
 def record(
     number: int, dump: int, time: float, arrived: float, nbytes: int, received: float, field: int
 ) -> NDArray[np.void]:
-    """One, as an array [1] of RECORD."""
+    """Return one record, as an array [1] of RECORD."""
     made = np.zeros(1, RECORD)
     made[0] = number, dump, time, arrived, nbytes, received, field, b"", 0
     made["check"] = zlib.crc32(made.tobytes()[:_CHECKED])

@@ -84,7 +84,7 @@ class Setup:
     raw: bool = False  # whether nothing was calibrated: images without gains say so
 
     def __post_init__(self) -> None:
-        """ValueError if its parts do not fit each other."""
+        """Raise ValueError if its parts do not fit each other."""
         for at, band in enumerate(self.bands):
             last = band.first + band.step * (band.channels - 1)
             if last <= 0 or (band.step == 0 and band.channels > 1):
@@ -104,7 +104,7 @@ class Setup:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits that differ if anything of it does: a sender works them out as docs/streams.md says."""
+        """Return 16 hexadecimal digits that change with any part of it: docs/streams.md says how to work them out."""
         said = SETUP.dump_python(self, mode="json")
         if not self.raw:
             del said["raw"]  # streams that say nothing of it need not name it
@@ -113,7 +113,7 @@ class Setup:
 
     @property
     def folder(self) -> str:
-        """The name of its spool: NAME-DIGEST.live."""
+        """Return the name of its spool: NAME-DIGEST.live."""
         return f"{self.name[:40]}-{self.digest[:8]}.live"
 
 
@@ -121,7 +121,7 @@ SETUP = TypeAdapter(Setup)
 
 
 def read_setup(path: Path) -> Setup:
-    """That of a JSON file. InputError if there is none that can be read, or it is none, with what is wrong first."""
+    """Return the set-up of a JSON file. InputError, with the first thing that is wrong, if it is none."""
     try:
         return SETUP.validate_json(path.read_bytes())
     except OSError as error:

@@ -58,7 +58,7 @@ class ActiveRun:
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, of the last minute
 
     def grow(self, slices: int, rows: int, ended: bool, now: float) -> bool:
-        """Take what a new look into the MeasurementSet found, which has `ended` or not; return whether there is news."""
+        """Take what a new look into the MeasurementSet found, which may have `ended`; return whether there is news."""
         self.looked = now
         if self.plan.final:
             return False
@@ -74,7 +74,7 @@ class ActiveRun:
         return True
 
     def observed(self, known: int, times: Sequence[float]) -> None:
-        """Return the times of the slices after those that were known, in s UTC since MJD 0."""
+        """Take the times of the slices after those that were known, in s UTC since MJD 0."""
         if self.passes:
             self.times[known:] = (each - UNIX_EPOCH for each in times)
 
@@ -149,7 +149,7 @@ class ActiveRun:
         return self.leases.hopeless if self.leases and self.follow is None and not any(self.untold()) else ""
 
     def untold(self) -> Iterator[Failure]:
-        """Return the slices that will not come and that the sink has not entered as such."""
+        """Yield the slices that will not come and that the sink has not entered as such."""
         for index in self.leases.failed if self.leases else ():
             if not contains(self._recorded, index):
                 yield self._failure(index)
@@ -164,7 +164,7 @@ class ActiveRun:
         return Failure(self.plan.run, index, self.leases.next_attempt(index) - 1, self.leases.failed[index])
 
     def status(self, now: float) -> RunStatus:
-        """How far the run is."""
+        """Return how far the run is."""
         while self._stored_at and self._stored_at[0] < now - LAST_MINUTE:
             self._stored_at.popleft()
         waits, unsafe = self._waiting, next(self.unsafe(), None)
@@ -207,7 +207,7 @@ class ActiveRun:
         return (index for begin, end in left for index in range(begin, end) if index not in failed)
 
     def age(self, now: float) -> float | None:
-        """Seconds from the end of the data of its newest image until now, a Unix time; None unless they are recent.
+        """Return seconds from the end of its newest image's data until now, a Unix time; None unless they are recent.
 
         If it is below 0, a clock is wrong: a recorder's, or the one here.
         """

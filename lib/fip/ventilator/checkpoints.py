@@ -57,7 +57,7 @@ class Checkpoints:
 
 
 def kept(folder: Path, name: str) -> Memory | None:
-    """What is kept of this name in a folder; None if there is nothing, or another user could have written it."""
+    """Return what is kept of this name in a folder; None if there is nothing, or another user could have written it."""
     try:
         file = os.open(folder / f"{name}{SUFFIX}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

@@ -36,7 +36,7 @@ def fits(asked: Asked, has: Sequence[Code]) -> bool:
 
 
 def lack(asked: Asked, workers: Workers) -> str:
-    """What no worker has, in words; "" if one has all."""
+    """Return what no worker has, in words; "" if one has all."""
     if any(fits(asked, has) for has in workers.values()):
         return ""
     for kind, written in codes(asked.imaging):

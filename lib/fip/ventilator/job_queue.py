@@ -242,7 +242,7 @@ def _written(submit: Submit) -> str:
 
 
 def _submit(values: Any) -> Submit:
-    """A job as it was entered, also by FIP at 0c91216."""
+    """Return a job as it was entered, also by FIP at 0c91216."""
     if "selection" in values:
         values["asked"] = asked_at_0c91216(values.pop("selection"))
     return _SUBMIT.validate_python(values)

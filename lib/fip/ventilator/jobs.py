@@ -65,7 +65,7 @@ class Job:
         return self.state in UNFINISHED
 
     def status(self) -> JobStatus:
-        """How far the job is."""
+        """Return how far the job is."""
         runs = tuple(self.runs.values())
         submit = self.submit
         return JobStatus(
@@ -152,7 +152,7 @@ class Jobs:
                 job.not_before = 0.0
 
     def next_to_open(self, now: float, all_kinds: bool = True) -> tuple[Job, Path] | None:
-        """The next MeasurementSet, once all slices of the present ones that are known of are out.
+        """Return the next MeasurementSet, once all slices of the present ones that are known of are out.
 
         If not `all_kinds`, only one that is being written.
         """
@@ -231,7 +231,7 @@ class Jobs:
         return self._jobs[name]
 
     def of(self, run: str) -> Job:
-        """The job of an active run."""
+        """Return the job of an active run."""
         return next(job for job in self._jobs.values() if run in job.runs and job.unfinished)
 
     def statuses(self, now: float) -> tuple[JobStatus, ...]:
@@ -258,12 +258,12 @@ class Jobs:
             yield from ((job.submit.directory, Path(path)) for path in job.submit.paths)
 
     def untold_failures(self) -> tuple[Failure, ...]:
-        """Return slices that will not come and that the sink has not entered: as many as a message takes, others later."""
+        """Return slices that will not come and that the sink has not entered: at most as many as a message takes."""
         untold = chain.from_iterable(active.untold() for active in self.active.values())
         return tuple(islice(untold, FAILURES_AT_ONCE))
 
     def last_failures(self) -> tuple[Failure, ...]:
-        """The last slices that failed for good, those of runs that are over first."""
+        """Return the last slices that failed for good, those of runs that are over first."""
         last = [failure for active in self.active.values() for failure in active.last_failures()]
         return (*self._failures, *last)[-FAILURES_TOLD:]
 
@@ -275,7 +275,7 @@ class Jobs:
         return {run: active.leases for run, active in self.active.items() if active.leases}
 
     def upcoming(self, number: int, now: float) -> list[SliceId]:
-        """The next slices to send, at most `number`; if fewer are due, then those of the backlog, at most as many."""
+        """Return the next slices to send, at most `number`; if fewer are due, add at most as many of the backlog."""
         going = {run: leases for run, leases in self.leases.items() if not self.active[run].waits}
         keys = [SliceId(run, index) for run, leases in going.items() for index in leases.upcoming(number)]
         if sum(self.active[run].is_due(index, now) for run, index in keys) >= number:
@@ -301,7 +301,7 @@ class Jobs:
         return bool(parted)
 
     def out(self) -> int:
-        """How many slices are leased or handed on."""
+        """Return how many slices are leased or handed on."""
         return sum(len(leases.leased) for leases in self.leases.values())
 
     def worker_says(self, brief: WorkerBrief, now: float) -> list[Failure]:

@@ -89,7 +89,7 @@ class Lanes:
         return None if (lane.lane, lane.sink, lane.files.boot if lane.files else "") == knows else lane
 
     def silent(self, now: float) -> list[Peer]:
-        """The workers that were not heard for too long."""
+        """Return the workers that were not heard for too long."""
         return [peer for peer in self.peers.values() if now - peer.heard > self._config.dead_after]
 
     def dismiss(self, identity: str) -> None:
@@ -107,8 +107,7 @@ class Lanes:
         return bool(self._free.get(0))
 
     def free(self, asked: Asked, when_open: Callable[[], None]) -> str | None:
-        """Return one of the least loaded workers that have credit and the code of users that is asked; None if none has.
-
+        """Return one of the least loaded workers that have credit and the asked code of users; None if none has.
         A lane that its worker has not reached yet is left out; `when_open` is called when it has.
         """
         shut, found = [], None

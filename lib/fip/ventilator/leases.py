@@ -75,7 +75,7 @@ class Leases:
 
     @property
     def backlog(self) -> Ranges:
-        """The slices that are imaged when no others wait."""
+        """Return the slices that are imaged when no others wait."""
         return self._todo.backlog
 
     @property
@@ -85,31 +85,32 @@ class Leases:
 
     @property
     def oldest_waiting(self) -> int | None:
-        """The earliest slice that is to be sent and is not of the backlog."""
+        """Return the earliest slice that is to be sent and is not of the backlog."""
         return self._todo.oldest
 
     @property
     def oldest_unstored(self) -> int | None:
-        """The earliest slice that is neither stored nor failed."""
+        """Return the earliest slice that is neither stored nor failed."""
         oldest = self._todo.oldest_of_all
         return min((*self.leased, *(() if oldest is None else (oldest,))), default=None)
 
     @property
     def image_within(self) -> float:
-        """Seconds on one slice after which a worker is taken to hang."""
+        """Return seconds on one slice after which a worker is taken to hang."""
         return max(IMAGE_WITHIN, LATE * self._imaging.percentile)
 
     @property
     def store_within(self) -> float:
-        """Seconds after which an image that was handed on and is not stored is taken to be lost."""
+        """Return seconds after which an image that was handed on and is not stored is taken to be lost."""
         return max(STORE_WITHIN, LATE * self._storing.percentile)
 
     @property
     def hopeless(self) -> str:
-        """Why nothing would come of the run; "" while something may.
+        """Return why nothing would come of the run; "" while something may.
 
-        No image was stored, nor is one on its way; its first slices failed for one reason, with all workers at it, or
-        it ended many workers."""
+        There is a reason if no image was stored or is on its way, and its first slices failed for one reason, with all
+        workers at it, or it ended many workers.
+        """
         if self._fruitful or any(lease.handed_on is not None for lease in self.leased.values()):
             return ""
         tried = (each for each in self.failed.items() if each[0] not in self._gone)
@@ -125,11 +126,11 @@ class Leases:
         return ""
 
     def upcoming(self, number: int) -> list[int]:
-        """The next slices to send, at most `number`: what came back, the earliest, then second copies."""
+        """Return the next slices to send, at most `number`: what came back, the earliest, then second copies."""
         return (self._todo.next(number) + sorted(self._second))[:number]
 
     def upcoming_backlog(self, number: int) -> list[int]:
-        """The next slices of the backlog to send, at most `number`: what came back, then the earliest."""
+        """Return the next slices of the backlog to send, at most `number`: what came back, then the earliest."""
         return self._todo.next_of_backlog(number)
 
     def set_aside(self, before: int) -> bool:
@@ -142,7 +143,7 @@ class Leases:
         return 0 <= index < self.total and (index in self._second or not out)
 
     def bytes_out(self) -> int:
-        """Bytes of the slices that workers have, or that are on their way to them."""
+        """Return bytes of the slices that workers have, or that are on their way to them."""
         return self._copies.nbytes
 
     def lease(self, index: int, worker: str, now: float, size: int = 0) -> int:
@@ -155,12 +156,12 @@ class Leases:
         return attempt
 
     def next_attempt(self, index: int) -> int:
-        """The number of the next attempt at a slice, which no attempt had before."""
+        """Return the number of the next attempt at a slice, which no attempt had before."""
         return max(self._before, self._last.get(index, 0)) + 1
 
     @property
     def last_attempt(self) -> int:
-        """The highest number that an attempt at any slice had."""
+        """Return the highest number that an attempt at any slice had."""
         return max(self._before, max(self._last.values(), default=0))
 
     def worker_says(
@@ -218,7 +219,7 @@ class Leases:
             self.leased[copy.index] = copy
 
     def _handed_on(self, copy: Copy, now: float) -> None:
-        """Note that a copy's image is on its way to the sink: no other copy need be sent before it is taken to be lost."""
+        """Note that a copy's image is on its way to the sink: send no other copy until it is taken to be lost."""
         self._copies.end(copy)
         self._imaging.add(now - copy.sent)
         if copy.index not in self.leased:
@@ -230,7 +231,7 @@ class Leases:
         self._second.discard(copy.index)
 
     def arrived(self) -> list[float]:
-        """Seconds from sent to held of the slices that arrived at workers since this was last asked."""
+        """Return seconds from sent to held of the slices that arrived at workers since this was last asked."""
         arrived, self._arriving = self._arriving, []
         return arrived
 
@@ -249,7 +250,7 @@ class Leases:
         return True
 
     def blame(self, index: int, reason: str, times: int = 1) -> None:
-        """Note that a slice could not be read or imaged; after `max_attempts` times it is failed, if nobody has it then."""
+        """Note that a slice could not be read or imaged; fail it after `max_attempts` times, if nobody has it then."""
         self._reasons[index] += [reason] * times
         self._second.discard(index)  # if it was to be read for that
         if index not in self.leased and self.waiting(index):
@@ -295,7 +296,7 @@ class Leases:
         return any(copy.index == index and not copy.lost for copy in self._copies.at(worker))
 
     def first_of(self, worker: str) -> tuple[float, int] | None:
-        """The slice that a worker has not handed on and was sent first, with when that was (monotonic s); or None."""
+        """Return the slice that a worker has not handed on and was sent first, and when (monotonic s); or None."""
         return min(((copy.sent, copy.index) for copy in self._copies.at(worker) if not copy.lost), default=None)
 
     def close(self) -> None:
@@ -337,7 +338,7 @@ class Leases:
         return len(late)
 
     def straggler(self, now: float) -> bool:
-        """Once nothing else is left to send, send the oldest slice that takes long a second time; return whether one is."""
+        """Once nothing else is left to send, send the oldest slow slice again; return whether there is one."""
         if not self.cut or self._second or not self._imaging.seen:
             return False
         limit = max(1.0, STRAGGLING * median(self._imaging.seen))
@@ -358,7 +359,7 @@ class Leases:
         self._is_no_more(copy)
 
     def _is_no_more(self, copy: Copy) -> None:
-        """Note that a copy is not out any more: lease its slice to a worker that has another, or put it back to todo."""
+        """Note that a copy is not out any more: lease its slice to a worker that has another, or put it to todo."""
         index = copy.index
         if self.leased.get(index) is not copy:
             return
@@ -395,5 +396,5 @@ class Leases:
 
 
 def _kind(reason: str) -> str:
-    """A reason without the numbers in it, which differ from slice to slice."""
+    """Return a reason without the numbers in it, which differ from slice to slice."""
     return re.sub(r"[0-9]+", "#", reason)

@@ -24,12 +24,12 @@ _OURS = re.compile(rf"[0-9a-f]{{{_LONG}}}\.[a-z.]+")
 
 
 def manifest_name(directory: str, path: Path) -> str:
-    """The name of the file for a recording whose images go into this folder: the same when the job is resumed."""
+    """Return the file name for a recording whose images go into this folder: the same when the job is resumed."""
     return hashlib.sha256(f"{directory}\0{os.path.abspath(path)}".encode()).hexdigest()[:_LONG]  # noqa: PTH100 links stay
 
 
 class Manifests:
-    """The folder of these files."""
+    """The folder of the manifests."""
 
     def __init__(self, folder: Path) -> None:
         self.trouble = ""
@@ -38,7 +38,7 @@ class Manifests:
         self._open: dict[str, int] = {}  # descriptors to write, by name
 
     def memory(self, name: str) -> Memory:
-        """Return a file for children, which the caller closes; an empty one if there is none now: `add` then says so."""
+        """Return a file for children, which the caller closes; an empty one if there is none: `add` then says so."""
         try:
             self._written(name)
             return Memory(os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC))

@@ -34,17 +34,17 @@ class Pace:
 
     @classmethod
     def of_arrivals(cls, times: list[float]) -> "Pace":
-        """Return a pace for data that are being written: `times` are the monotonic times at which slices come and are due."""
+        """Return a pace for data that are being written: `times` are when slices came and are due, monotonic s."""
         return cls(1.0, times, _origin=0.0)
 
     def due(self, index: int) -> float | None:
-        """Monotonic time at which the slice is due; None without a pace."""
+        """Return monotonic time at which the slice is due; None without a pace."""
         if self._origin is None or index >= len(self.times):  # of a slice that is stored, and not known here yet
             return None
         return self._origin + self.times[index] / self.rate
 
     def arrived(self, now: float) -> int:
-        """How many slices are due; 0 without a pace."""
+        """Return how many slices are due; 0 without a pace."""
         return 0 if self._origin is None else bisect_right(self.times, (now - self._origin) * self.rate)
 
     def lag(self, oldest_unstored: int | None, now: float) -> float | None:
@@ -55,7 +55,7 @@ class Pace:
         return 0.0 if due is None else min(max(0.0, now - due), LONGEST)
 
     def deadline(self, index: int | None) -> float | None:
-        """Seconds after it is due at which the slice is late; None without a pace."""
+        """Return seconds after it is due at which the slice is late; None without a pace."""
         if index is None or self.due(index) is None:
             return None
         later = min(max(index, 1), len(self.times) - 1)  # the first slice has the interval of the second

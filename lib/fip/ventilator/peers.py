@@ -43,7 +43,7 @@ class Peer:
 
     @property
     def told(self) -> WorkerState:
-        """Its state without what only leases are made of."""
+        """Return its state without what only leases are made of."""
         return replace(self.state, brief=replace(self.state.brief, handed_on=(), failed=()))
 
 
@@ -75,7 +75,7 @@ class Departed:
 
     @property
     def told(self) -> tuple[Departure, ...]:
-        """Return these departures, the oldest first."""
+        """Return the departures, the oldest first."""
         return tuple(self._went.values())
 
 

@@ -20,7 +20,7 @@ class Places:
         self.why = f"all of {lanes} are taken, give more ports"
 
     def free(self, number: int, now: float) -> Iterator[str]:
-        """The addresses to try for lane `number`, the next first."""
+        """Return the addresses to try for lane `number`, the next first."""
         if self._free is None:
             return iter(lane_addresses(self._lanes, number))
         for address in [each for each, until in self._foreign.items() if until <= now]:

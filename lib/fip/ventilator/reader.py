@@ -82,7 +82,7 @@ class Reader:
 
     @property
     def load(self) -> int:
-        """How many calls have not been answered."""
+        """Return how many calls have not been answered."""
         return len(self._calls)
 
     @property

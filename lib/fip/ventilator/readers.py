@@ -159,7 +159,7 @@ class Readers:
                 self._checkpoints.write(key[2].manifest, handed, known)
 
     def _write_down(self, job: str, key: Key, arrivals: Arrivals | None) -> bool:
-        """Return whether something arrived and is in the manifest now; if that cannot be written, children reopen it."""
+        """Return whether something arrived and is in the manifest; if that cannot be written, children reopen it."""
         if not (arrivals and arrivals.proposed and key[2]):
             return False
         if not self._manifests.add(key[2].manifest, arrivals.proposed):

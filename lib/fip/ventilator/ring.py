@@ -62,7 +62,7 @@ class Ring:
         self._find()
 
     def held(self, run: RunId) -> Ranges:
-        """The slices of a run that are in it."""
+        """Return the slices of a run that are in it."""
         return self._held.get(run, ())
 
     def holds(self, key: SliceId) -> bool:
@@ -76,7 +76,7 @@ class Ring:
 
     @property
     def state(self) -> RingState | None:
-        """How full it is; None if nothing is or will be put into it."""
+        """Return how full it is; None if nothing is or will be put into it."""
         if not self._sizes and (self._most <= NONE or not self.needed):
             return None
         return RingState(len(self._sizes), self._size, self._most, self._room, self.trouble)

@@ -16,7 +16,7 @@ log = logging.getLogger("fip.ventilator")
 
 
 class Storing:
-    """What becomes of images is the sink's to say: leases end by its word, and runs."""
+    """What the sink says becomes of images: leases and runs end by its word."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Storing:
 
     @property
     def stalled(self) -> str:
-        """Why it cannot store now; "" if it can, or is not there."""
+        """Return why the sink cannot store now; "" if it can, or is not there."""
         return self.peer.state.brief.stalled if self.peer else ""
 
     def hear(self, route: bytes, said: SinkBrief | SinkState, host: str) -> None:
@@ -70,7 +70,7 @@ class Storing:
             self.order()
 
     def check(self, now: float, dead_after: float) -> None:
-        """One that has not spoken for so many seconds is not there any more."""
+        """Forget a sink that has not spoken for so many seconds."""
         if self.peer and now - self.peer.heard > dead_after:
             log.warning("the sink is silent: no slices are sent until it is back")
             self._departed.went(self.peer.state.status, "died")
@@ -85,7 +85,7 @@ class Storing:
             self._tell(self.peer.route, SinkOrders(plans, failed, again, self._tickets, followed))
 
     def _hear_of_run(self, said: RunStored, now: float) -> None:
-        """What it has of a run."""
+        """Take what the sink has of a run."""
         active = self._jobs.active.get(said.run)
         if active is None:
             return

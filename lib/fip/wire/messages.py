@@ -368,7 +368,7 @@ class PipelineStatus:
 
     @property
     def statuses(self) -> tuple[Status, ...]:
-        """The last of each daemon that is there."""
+        """Return the last of each daemon that is there."""
         sink = (self.sink.status,) if self.sink else ()
         followers = (follower.status for follower in self.followers)
         receivers = (receiver.status for receiver in self.receivers)

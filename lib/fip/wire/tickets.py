@@ -12,7 +12,7 @@ from fip.data.names import RunId
 
 
 def ticket_secret(private_key: str) -> bytes:
-    """The secret that tickets are made with, of the ventilator's private key; b"" without one."""
+    """Return the secret that tickets are made with, of the ventilator's private key; b"" without one."""
     return hmac.digest(private_key.encode(), b"fip lease tickets", sha256) if private_key else b""
 
 

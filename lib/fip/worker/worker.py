@@ -115,7 +115,7 @@ class Worker(Daemon):
         log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
 
     def drain(self) -> None:
-        """Take no more, end what it holds, and wait for the ventilator's bye."""
+        """Take no more slices, end those that it holds, and wait for the ventilator's bye."""
         self._leaving = True
         self._leave_at = time.monotonic() + BYE_WITHIN
         self._link.say()
@@ -142,7 +142,7 @@ class Worker(Daemon):
 
     @property
     def line(self) -> str:
-        """What it does, for an operator."""
+        """Return what the worker does, for an operator."""
         heard = self._vitals.connected("control")
         return worker_line(self._state(), self._ventilator, heard, self._vitals.rate)
 
@@ -292,7 +292,7 @@ class Worker(Daemon):
 
     @property
     def _goes_out(self) -> int:
-        """Images that are made and not handed on."""
+        """Return the images that are made and not handed on."""
         return len(self._outgoing) + self._writing.waiting
 
     @property
@@ -318,7 +318,7 @@ class Worker(Daemon):
         self._hand_on()
 
     def _record(self, finished: Finished) -> None:
-        """An image was handed on: what was done for it, and for how long."""
+        """Note that an image was handed on: what was done for it, and for how long."""
         self._vitals.counters["images"] += 1
         self._vitals.counters["bytes_out"] += finished.image.size
         image, handing_on = finished.image, time.monotonic() - finished.ready

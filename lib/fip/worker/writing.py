@@ -38,7 +38,7 @@ class Handed:
 
     @property
     def now(self) -> ImageFile:
-        """What is to be sent: a sink that has ended since knows nothing of what it had opened."""
+        """Return what to send now: a sink that has ended since knows nothing of what it had opened."""
         return self.written if self.written and self.sink and is_open(self.sink) else self.whole
 
 
@@ -80,7 +80,7 @@ class Writing:
         self._leave()
 
     def _write(self, image: ImageFile, files: Files, key: str) -> Handed:
-        """In the thread. What fails costs nothing but the time: the image goes with its bytes."""
+        """Write it, in the thread. A failure costs only the time: the image then goes with its bytes."""
         wanted = Wanted(files.boot, image.run, image.index, self._worker, len(image.files), key, image.ticket)
         try:
             sink = self._connected(files)
@@ -106,7 +106,7 @@ class Writing:
 
 
 def _written(image: ImageFile, sink: socket.socket, wanted: Wanted) -> ImageFile:
-    """Ask for files and write them; what then stands for the image. Raises OSError and WireError."""
+    """Ask for files and write them; return what then stands for the image. Raises OSError and WireError."""
     sink.send(pack(wanted))
     message, descriptors = take(sink, LONGEST_MESSAGE, MOST_KINDS)
     try:
@@ -130,8 +130,8 @@ def _written(image: ImageFile, sink: socket.socket, wanted: Wanted) -> ImageFile
 def fill(descriptor: int, file: FitsFile, direct: bool) -> None:
     """Write a file into what was opened for it: past the page cache, if `direct`. Raises OSError.
 
-    Past the page cache whole pages are written, from memory that begins at a page, as `fits_bytes` gives it; what the
-    last one has too much is cut off.
+    Past the page cache, whole pages are written, from memory that begins at a page, as `fits_bytes` gives it; the
+    excess of the last page is cut off.
     """
     content = memoryview(file.content)
     if not direct:

@@ -58,12 +58,12 @@ class Place(NamedTuple):
 
 
 def place_of(same: bytes) -> Place:
-    """What the first `SAME` bytes of a packet say."""
+    """Return what the first `SAME` bytes of a packet say."""
     return Place(*_SAME.unpack(same))
 
 
 def kind_of(same: bytes) -> int:
-    """Which `Kind` a packet says that it is."""
+    """Return which `Kind` a packet says that it is."""
     kind: int = _KIND.unpack_from(same)[0]
     return kind
 

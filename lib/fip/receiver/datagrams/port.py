@@ -66,7 +66,7 @@ class Port:
 
     @property
     def address(self) -> tuple[str, int]:
-        """(host, port) at which it hears."""
+        """Return the (host, port) at which it hears."""
         host, port = self._socket.getsockname()[:2]
         return host, port
 
@@ -82,7 +82,7 @@ class Port:
         return self._socket.fileno()
 
     def read(self, memory: Memory) -> Batch:
-        """What waits, at most `AT_ONCE` packets: none if none does. OSError if the socket is broken."""
+        """Return what waits, at most `AT_ONCE` packets: none if none does. OSError if the socket is broken."""
         memory.messages["namelen"] = _SENDER
         count = _LIBC.recvmmsg(
             self.fileno(), ctypes.c_void_p(memory.messages.ctypes.data), AT_ONCE, socket.MSG_DONTWAIT, None
@@ -96,13 +96,13 @@ class Port:
         return Batch(memory.headers[:count], memory.payload[:count], sizes)
 
     def close(self) -> None:
-        """Lets go of the port, and remembers its buffer."""
+        """Close the port, and remember its buffer."""
         _ = self.buffers
         self._socket.close()
 
 
 def sender(memory: Memory, row: int) -> str:
-    """Whence a packet of the batch that was read last came, as "10.1.2.3:4000"."""
+    """Return the source of a packet of the last batch, for example "10.1.2.3:4000"."""
     raw = memory.senders[row].tobytes()
     port = int.from_bytes(raw[2:4], "big")
     if int.from_bytes(raw[:2], "little") == socket.AF_INET6:

@@ -29,18 +29,18 @@ class Shape:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Bytes of each item of NAMES."""
+        """Return the bytes of each item of NAMES."""
         samples = self.per_heap * self.products
         return 8 * samples, samples, samples, 4 * self.per_heap, 8, 8
 
     @property
     def size(self) -> int:
-        """Bytes of all of them."""
+        """Return the bytes of all items."""
         return sum(self.sizes)
 
     @property
     def heaps(self) -> int:
-        """How many make an integration."""
+        """Return how many heaps make an integration."""
         return self.channels // self.per_heap
 
 
@@ -74,7 +74,7 @@ def layout_of(pointers: Sequence[int], length: int, shape: Shape) -> Layout | st
 
 
 def first_channel(pointers: Sequence[int]) -> int | None:
-    """The channel that the heap says is its first; None if it does not.
+    """Return the channel that the heap says is its first; None if it does not.
 
     It is in the pointer itself: four bytes in the order of ingest's processor, the lowest first.
     """
@@ -85,14 +85,14 @@ def first_channel(pointers: Sequence[int]) -> int | None:
 
 
 def heap_bounds(shape: Shape) -> tuple[int, int]:
-    """The smallest and the largest that a heap of a shape may be, in bytes."""
+    """Return the smallest and the largest that a heap of a shape may be, in bytes."""
     return shape.size, shape.size + MOST_OVERHEAD
 
 
 def dump_and_time(raw: bytes) -> tuple[int | None, float | None]:
-    """The integration's number, and its middle in s after the correlator's start, of 16 bytes: both of 8, big-endian.
+    """Return the integration's number, and its middle in s after the correlator's start, from 16 bytes, big-endian.
 
-    `raw` is the timestamp and the dump index, each None if it did not come: then all of its bits are 1.
+    `raw` is the timestamp and the dump index, 8 bytes each. One that did not come is None: then all of its bits are 1.
     """
     time, dump = (np.frombuffer(raw, kind, 1, at)[0] for kind, at in ((">f8", 0), (">u8", 8)))
     return (int(dump) if dump < 1 << 62 else None), (float(time) if math.isfinite(time) else None)

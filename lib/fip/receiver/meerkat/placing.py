@@ -52,7 +52,7 @@ class At(IntEnum):
 
 
 def begin(state: NDArray[np.int64], shape: Shape, first: int, heaps: int, slot: int) -> None:
-    """The state of an endpoint to which `heaps` heaps of an integration come, beginning with number `first`."""
+    """Begin the state of an endpoint that gets `heaps` heaps of an integration, the first with number `first`."""
     state[:] = 0
     state[[At.CHANNELS, At.PER_HEAP, At.FIRST, At.HEAPS]] = shape.channels, shape.per_heap, first, heaps
     state[[At.LEAST, At.MOST]] = heap_bounds(shape)
@@ -140,6 +140,6 @@ def _place(pointer: Any, size: Any, memory: Any) -> None:
 
 
 def placing(state: NDArray[np.int64]) -> Any:
-    """What spead2 calls with that state, which has to live as long."""
+    """Return what spead2 calls with that state, which has to live as long."""
     memory = ctypes.c_void_p(state.ctypes.data)
     return scipy.LowLevelCallable(_place.ctypes, user_data=memory, signature="void (void *, size_t, void *)")

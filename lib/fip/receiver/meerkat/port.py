@@ -22,7 +22,7 @@ logging.getLogger("spead2").setLevel(logging.ERROR)  # FIP itself reports what i
 
 
 def opened(endpoint: str, buffer: int) -> socket.socket:
-    """A UDP socket at "udp://HOST:PORT", of a multicast group if HOST is one. ConfigError if it cannot be."""
+    """Return a UDP socket at "udp://HOST:PORT", of a multicast group if HOST is one. ConfigError if it cannot be."""
     host, _, port = endpoint.removeprefix("udp://").rpartition(":")
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -81,7 +81,7 @@ class Port:
 
     @property
     def packets(self) -> int:
-        """How many came, whatever they were."""
+        """Return how many packets came, whatever they were."""
         return int(self._stream.stats["packets"])
 
     @property
@@ -91,12 +91,12 @@ class Port:
 
     @property
     def address(self) -> tuple[str, int]:
-        """(host, port) at which it hears."""
+        """Return the (host, port) at which it hears."""
         host, port = self._socket.getsockname()[:2]
         return host, port
 
     def aged(self) -> tuple[int, Any] | None:
-        """A chunk that is too old for more, and the number of its memory; None if there is none. Give it to `renew`."""
+        """Return a chunk that is too old for more, with its memory's number, or None. Give it to `renew`."""
         try:
             chunk = self._ready.get_nowait()
         except (spead2.Empty, spead2.Stopped):
@@ -104,16 +104,16 @@ class Port:
         return self._which[np.asarray(chunk.data).ctypes.data], chunk
 
     def renew(self, chunk: int, given: Any) -> None:
-        """Lets a chunk's memory be used again; it has been made ready for that."""
+        """Let a chunk's memory, which has been made ready for that, be used again."""
         self._memory.extra[self._number, chunk] = -1
         self._memory.present[self._number, chunk] = 0
         self._memory.taken[self._number, chunk] = 0
         self._stream.add_free_chunk(given)
 
     def stop(self) -> None:
-        """No packet is taken any more; what came in part is as if it was too old."""
+        """Take no packet any more; what came in part is then as if it was too old."""
         self._stream.stop()
 
     def close(self) -> None:
-        """Lets go of the socket."""
+        """Close the socket."""
         self._socket.close()

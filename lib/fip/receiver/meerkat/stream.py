@@ -54,7 +54,7 @@ class MeerkatStream:
     """Hears L0. `open_stream` makes it."""
 
     def __init__(self, observation: Observation, endpoints: Sequence[str], buffer: int) -> None:
-        """ConfigError if an endpoint cannot be bound, or their number does not fit."""
+        """Raise ConfigError if an endpoint cannot be bound, or their number does not fit."""
         self._observation, self._shape = observation, observation.shape(len(endpoints))
         sockets: list[Any] = []
         try:
@@ -82,17 +82,17 @@ class MeerkatStream:
 
     @property
     def setup(self) -> Setup:
-        """What all its integrations share."""
+        """Return what all its integrations share."""
         return self._observation.setup
 
     @property
     def buffers(self) -> tuple[Buffers, ...]:
-        """Of each of its sockets."""
+        """Return the buffers of each of its sockets."""
         return tuple(each.port.buffers for each in self._endpoints)
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """(host, port) of each endpoint."""
+        """Return (host, port) of each endpoint."""
         return tuple(each.port.address for each in self._endpoints)
 
     def listen(self, heard: Heard) -> None:
@@ -113,7 +113,7 @@ class MeerkatStream:
             self._finish(heard)
 
     def _ask(self, look: Callable[[], None]) -> None:
-        """Ask again and again what may have changed, in a thread of its own: it may take long."""
+        """Ask again and again for what may have changed, in a thread of its own: it may take long."""
         said = ""
         while not self._closed:
             try:
@@ -126,7 +126,7 @@ class MeerkatStream:
             time.sleep(ASKED)
 
     def close(self) -> None:
-        """End `listen`, from another thread too."""
+        """End `listen`; any thread may call this."""
         self._closed = True
         if not self._listening:
             self._finish(None)
@@ -175,7 +175,7 @@ class MeerkatStream:
         return self._over(heard, now)
 
     def _over(self, heard: Heard, now: float) -> bool:
-        """Whether the end was said: by all endpoints, or by some, and nothing came for long: then `heard` knows."""
+        """Return whether all endpoints said the end, or some did and nothing came for long; then `heard` knows it."""
         stopped = self._memory.state[:, At.STOPS] > 0
         if not stopped.any():
             return False
@@ -313,9 +313,9 @@ class MeerkatStream:
 
 
 def _with_gaps(part: Part) -> Part:
-    """The part of a heap that did not come whole: how much is missing, and a sample that came in half is missing, too.
+    """Return the part of a heap that did not come whole, with how much is missing; half a sample counts as missing.
 
-    A sample that did not come has no flag: it is counted as one that did not come, and not as flagged as well.
+    A sample that did not come has no flag: it counts as one that did not come, and not as flagged as well.
     """
     lost = np.isnan(part.visibility)
     flat, whole = lost.reshape(-1), lost.reshape(-1).copy()

@@ -106,6 +106,6 @@ def as_stored(reader: Child, directory: Path, path: Path, asked: Asked, run: Run
 
 
 def listed(indices: Sequence[int]) -> str:
-    """As "3~7, 9", B included; the first few."""
+    """Return numbers as "3~7, 9", the end included; only the first few."""
     told = [f"{begin}~{end - 1}" if end - begin > 1 else f"{begin}" for begin, end in ranges_of(indices)]
     return ", ".join([*told[:MOST_LISTED], *(["..."] if len(told) > MOST_LISTED else [])])

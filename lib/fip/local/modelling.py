@@ -41,7 +41,7 @@ from fip.source.child import Child
 from fip.source.requests import RunFacts, look
 
 FOLDER = "model"
-"""Within the directory of a run: where the model of its own images is."""
+"""Within the directory of a run: the place of the model of its own images."""
 
 BANDS = 4  # sub-bands that are joined, unless more are asked for
 MOST_IMAGES = 64  # of a pass, as far as `MOST_TOGETHER` allows

@@ -52,8 +52,8 @@ class Intake:
             self._ends_at = newest.dump if newest else -1
 
     def look(self, quiet: float) -> bool:
-        """Close what is due, and all of it if the stream has ended; return whether it has: it said so, and is silent for
-        so many seconds. Anyone who reaches the port may say that, so it is not believed while the stream goes on.
+        """Close what is due, and all of it if the stream has ended; return whether it has: it said so, and is silent
+        for so many seconds. Anyone who reaches the port may say that, so it is not believed while the stream goes on.
         """
         with self._lock:
             self._assembly.look()

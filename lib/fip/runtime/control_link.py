@@ -33,7 +33,7 @@ class Link:
         state: Callable[[], Control],
         brief: Callable[[], Control],
     ) -> None:
-        """Connect to `address`; `hear` gets what comes from there, but for refusals, which are logged.
+        """Connect to `address`; `hear` gets what comes from there, except refusals, which are logged.
 
         Raises ConfigError.
         """

@@ -57,7 +57,7 @@ SAID_BY: Final[Mapping[type, tuple[Role, ...]]] = {
     Vet: ("operator",),
     Ask: ("operator", "viewer"),
 }
-"""What the ventilator hears on its control socket, and of whom."""
+"""What the ventilator hears on its control socket, and which roles may say it."""
 
 DATA = ("ventilator.lanes", "sink.images")
 _ZAP = "inproc://zeromq.zap.01"

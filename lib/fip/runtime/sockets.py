@@ -227,7 +227,7 @@ def peer_host(frame: zmq.Frame) -> str:
 
 
 def host_name() -> str:
-    """This host's short name, as labels on the wire allow it."""
+    """Return this host's short name, as labels on the wire allow it."""
     return label(posix.gethostname().split(".")[0])
 
 

@@ -33,7 +33,7 @@ KEPT = 120.0  # s that an image may take to be written and handed on, while the 
 KEPT_OF_THE_GONE = 15.0  # s that what a worker has handed on may be on its way when the worker is gone
 
 Place = Callable[[Wanted], tuple[Opened, bool]]
-"""Where the files that are wanted are opened, and whether nobody follows. Raises WireError if they are not to be."""
+"""Returns what opens the wanted files, and whether nobody follows. Raises WireError if a worker may not have them."""
 
 
 @dataclass

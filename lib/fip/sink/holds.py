@@ -59,7 +59,7 @@ class Holds:
         return {*self._bounds, *(name for name, its_run in self._followed if its_run == run)}
 
     def _far(self, name: str, image: Aged) -> tuple[int, int]:
-        """In the series of an image, the first slice that a follower has not seen, and the first that it needs."""
+        """Return, for an image's series, the first slice that a follower has not seen, and the first that it needs."""
         known = self._followed.get((name, image.run))
         if known and contains(self._backlog(image.run), image.index):
             return known.backlog or (0, 0)

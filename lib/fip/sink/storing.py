@@ -18,7 +18,7 @@ log = logging.getLogger("fip.sink")
 
 TRY_AGAIN = 1.0  # s between attempts to store images for which there is no room
 MOST_IMAGES = 64  # of a group
-MOST_BYTES = 32_000_000  # of a group, but for its last image
+MOST_BYTES = 32_000_000  # of a group, without its last image
 WITHIN = 0.5  # s that a group may take, going by the last one: the sink has a state to say twice a second
 
 

@@ -48,8 +48,8 @@ class ActiveRun:
     times: list[float] = field(default_factory=list)  # s UTC, of the slices that are known of, if it `passes`
     kept: Ranges = ()  # slices that are in the ring of cut slices
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says
-    lately: float | None = None  # the share of the last minute's, likewise
-    newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, likewise
+    lately: float | None = None  # the share of the last minute's, as the sink says
+    newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, as the sink says
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _over: int = 0  # all slices before it are stored or failed
     _recorded: Ranges = ()  # the failed slices that the sink has entered
@@ -109,7 +109,7 @@ class ActiveRun:
         self.plan = replace(self.plan, backlog=backlog)
 
     def part(self, now: float) -> bool:
-        """If the run has fallen behind, make what waits its backlog, except what has just come; return whether it has.
+        """Make what waits the backlog if the run has fallen behind, except what has just come; return whether it has.
 
         It has if a slice still waits that came more than two cadences ago, and newer ones have come since: more wait
         than workers take in that time.

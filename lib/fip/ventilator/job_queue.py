@@ -69,7 +69,7 @@ class Queue:
         Raises ConfigError if the file cannot be used, or is another ventilator's.
         """
         self.trouble = ""
-        """Why the file cannot be written now; "" where it can."""
+        """Why the file cannot be written now; "" if it can."""
         self._path, self._connect = path, connect
         self._lock: int | None = None
         self._database: sqlite3.Connection | None = None

@@ -380,7 +380,7 @@ class Jobs:
 
 
 def _hear_of_run(run: RunId, leases: Leases, brief: WorkerBrief, now: float) -> None:
-    """What a worker says of one run."""
+    """Take what a worker says of one run."""
     holds = {(each.slice, each.number) for each in brief.holds if each.run == run}
     handed_on = {(each.slice, each.number) for each in brief.handed_on if each.run == run}
     failed = {(each.index, each.attempt) for each in brief.failed if each.run == run}

@@ -190,7 +190,7 @@ class Ring:
             said = "the ring of cut slices is full (%s, %d slices): what comes now waits in its spool alone"
             log.warning(said, format_bytes(self._size), len(self._sizes))
 
-    # With the disk; but for the first of them in the thread
+    # Work on the disk: all in the thread, except the first of these
 
     def _find(self) -> None:
         """Find what a ventilator before has left; a later read shows whether it is whole."""

@@ -12,9 +12,9 @@ class Todo:
 
     def __init__(self, backlog: Ranges) -> None:
         self.backlog = backlog
-        self._fresh: deque[int] = deque()  # never sent, ascending, but for the backlog
+        self._fresh: deque[int] = deque()  # never sent, ascending, without the backlog
         self._aside: deque[int] = deque()  # the same of the backlog
-        self._again: list[int] = []  # to be sent once more, ascending, but for the backlog
+        self._again: list[int] = []  # to be sent once more, ascending, without the backlog
         self._aside_again: list[int] = []  # the same of the backlog
 
     def add(self, begin: int, end: int, stored: Ranges) -> None:

@@ -302,7 +302,7 @@ class Ventilator(Daemon):
         self._jobs.fit({name: peer.state.codes for name, peer in self._lanes.peers.items()})
 
     def _part(self) -> None:
-        """If the newest slices go first, set aside what waits of runs that have fallen behind."""
+        """Set aside what waits of runs that have fallen behind, if the newest slices go first."""
         if self._config.behind == "newest":
             self._jobs.part(time.monotonic())
 

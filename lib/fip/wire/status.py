@@ -92,5 +92,5 @@ class AntennaHealth:
     run: RunId
     share: float  # of the selected samples of all, how many are flagged or do not count for another reason, 0 to 1
     names: tuple[Text, ...]  # of those with selected samples; the number of one that has none
-    flagged: tuple[float, ...]  # [antenna] share of its own, but for those with antennas that have no good sample
+    flagged: tuple[float, ...]  # [antenna] share of its own, without those with antennas that have no good sample
     level: tuple[float | None, ...]  # [antenna] its amplitude over that of the median antenna; None without any

@@ -26,5 +26,5 @@ def ticket(secret: bytes, run: RunId, index: int, worker: str, key: str) -> byte
 
 
 def is_ticket(shown: bytes, secret: bytes, run: RunId, index: int, worker: str, key: str) -> bool:
-    """Whether an image of this slice, by this worker, over a connection with this key, shows the ticket for it."""
+    """Return whether an image of this slice, by this worker, over a connection with this key, has its ticket."""
     return hmac.compare_digest(shown, ticket(secret, run, index, worker, key))

@@ -67,7 +67,7 @@ _STOP = 2  # what the item of stream control says at the end
 
 @numba.njit(cache=True)
 def chunk_of(state: Any, number: Any) -> Any:
-    """The chunk of the integration that is `number` in heap counters, -1 if it is not believed; keeps the state."""
+    """Return the chunk of the integration `number` in heap counters, -1 if it is not believed; keep the state."""
     newest = state[_NEWEST]
     if newest < 0:
         state[_BASE] = -number

@@ -32,7 +32,7 @@ class Copier:
         self._copied: dict[str, int] = {}  # file -> how many of its values are solutions
 
     def copy(self) -> int:
-        """Copy what is new; return how many. InputError if telstate cannot be read, OSError if a file cannot be made."""
+        """Copy what is new; return how many. InputError if telstate cannot be read, OSError if writing fails."""
         count = 0
         for kind in get_args(Kind):
             for each in self._solutions(kind):

@@ -60,7 +60,7 @@ class Telstate:
         return self._range(self._cal, name, since)
 
     def history(self, name: str) -> list[tuple[Any, float]]:
-        """All values that a key has had: (value, when)."""
+        """Return all values that a key has had: (value, when)."""
         return self._range(self._view, name, 0.0)
 
     def _range(self, view: Any, name: str, since: float) -> list[tuple[Any, float]]:

@@ -159,7 +159,7 @@ def series_of(directory: Path, asked: Asked) -> Iterator[Series]:
 
 
 def _series_of(directory: Path, of: tuple[str, str, str], entries: Sequence[Entry], asked: Asked) -> tuple[Series, ...]:
-    """Return those of a field, by its first images. UsageError."""
+    """Return the series of a field, by its first images. UsageError."""
     like, images = None, []
     for image in _readable(directory, of[1], entries):
         like = like or image

@@ -133,7 +133,7 @@ class Hearing:
         self._tell(stored)
 
     def _heard_all(self, error: BaseException | None) -> None:
-        """End, as no more is heard; if that is an error, write first what was heard."""
+        """Take the end of hearing; if that is an error, write first what was heard."""
         self._error = error
         self._intake.finish(by_itself=error is None and not self._stopped)
 

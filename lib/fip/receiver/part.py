@@ -54,7 +54,7 @@ class Heard(Protocol):
         """
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """Count so many packets that were not believed by `why`, one of a few sentences of the stream's own.
+        """Count so many packets that were not believed, by `why`: one of a few sentences of the stream's own.
 
         The first of each is said, with what one of them was and its source: `found`.
         """

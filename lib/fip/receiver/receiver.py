@@ -81,7 +81,7 @@ class Receiver(Daemon):
         self._link.leave()
 
     def reload(self, config: Config) -> None:
-        """Take keys and the log level from the new configuration."""
+        """Take the list of allowed keys and the log level from the new configuration."""
         self._gate.reload()
         set_level(config.receiver.log_level)
 

@@ -25,12 +25,12 @@ def start_python(program: str, *, session: bool = False) -> tuple[int, socket.so
 
 
 def end_with_parent(how: signal.Signals) -> None:
-    """Send this process a signal when the thread that started it is gone: prctl(2), PR_SET_PDEATHSIG."""
+    """Let the kernel signal this process when the thread that started it is gone: prctl(2), PR_SET_PDEATHSIG."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, how)
 
 
 def belong_to(parent: int) -> None:
-    """Kill this process when `parent`, which started it, is gone; at once if that is so already.
+    """Let the kernel kill this process when `parent`, which started it, is gone; at once if that is so already.
 
     Call this first of all: other imports take seconds, in which the parent may end.
     """

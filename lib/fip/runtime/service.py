@@ -356,7 +356,7 @@ def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collect
 
 
 def _end_with_parent() -> None:
-    """Send this daemon SIGTERM when the `fip run` that started it is gone."""
+    """Let the kernel send this daemon SIGTERM when the `fip run` that started it is gone."""
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None:
         return

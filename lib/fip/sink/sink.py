@@ -322,7 +322,7 @@ class Sink(Daemon):
             store.opened.drop(file.token for file in image.written)
 
     def _tell(self) -> None:
-        """Send a change that nobody waits for soon."""
+        """Send the new state soon, as nobody waits for it."""
         self._link.changed()
 
     def _listen(self, takes: bool) -> None:

@@ -92,7 +92,7 @@ class Manifests:
         return self.folder / f"{name}{SUFFIX}"
 
     def _written(self, name: str) -> int:
-        """Return its descriptor to write; cut off a line that was not ended, for example as power failed. OSError."""
+        """Return the file's descriptor to write; cut off a line that was not ended, as power failed. OSError."""
         if name not in self._open:
             make_folder(self.folder)
             file = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)

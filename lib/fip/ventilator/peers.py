@@ -43,7 +43,7 @@ class Peer:
 
     @property
     def told(self) -> WorkerState:
-        """Return its state without what only leases are made of."""
+        """Return the worker's state without what only leases are made of."""
         return replace(self.state, brief=replace(self.state.brief, handed_on=(), failed=()))
 
 

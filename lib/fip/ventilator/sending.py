@@ -32,7 +32,7 @@ class _Going(NamedTuple):
 
     @property
     def weight(self) -> float:
-        """Return its bytes; a slice that failed before has infinite weight, so it goes alone and harms no others."""
+        """Return the slice's bytes; infinite if it was sent before, so that it goes alone and harms no others."""
         return inf if self.again else self.nbytes
 
 

@@ -102,7 +102,7 @@ class Decoder:
         return whole
 
     def _foreign(self, batch: Batch, ours: NDArray[np.bool_]) -> Iterator[Refused]:
-        """Yield those that are not of this stream, by the first thing that is wrong."""
+        """Yield the packets that are not of this stream, by the first thing that is wrong."""
         rest = ~ours
         headers = batch.headers
         for why, wrong in (

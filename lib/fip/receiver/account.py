@@ -59,7 +59,7 @@ class Kept:
         return self.account
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file of dropped integrations."""
         os.close(self._file)
 
 

@@ -222,7 +222,7 @@ class Queue:
             self._tell("")
 
     def _tell(self, trouble: str) -> None:
-        """Log what has changed."""
+        """Log what has changed in the trouble with the disk."""
         if trouble and not self.trouble:
             log.error("%s; it is tried again until it can", trouble)
         elif self.trouble and not trouble:

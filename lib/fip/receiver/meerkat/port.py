@@ -115,5 +115,5 @@ class Port:
         self._stream.stop()
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket of the endpoint."""
         self._socket.close()

@@ -12,13 +12,13 @@ from fip.runtime.service import Loop, run_daemon
 
 
 def main() -> None:
-    """Runs the detector."""
+    """Run the detector until it ends."""
     parser = argparse.ArgumentParser(prog="fip-detector", description="Find transients in stored images.")
     run_daemon(parser, _detector)
 
 
 def _detector(arguments: argparse.Namespace, loaded: Loaded, loop: Loop) -> Follower:
-    """Raises ConfigError if what is asked of it cannot be."""
+    """Return the detector. Raises ConfigError if it cannot do what is asked."""
     search_unless_warm()
     try:
         duty = detector_duty(loaded.config.detector, known_of(loaded.config))

@@ -8,7 +8,7 @@ from fip.runtime.service import run_daemon
 
 
 def main() -> None:
-    """Runs a follower."""
+    """Run a follower until it ends."""
     parser = argparse.ArgumentParser(prog="fip-follower", description="Run a function on each stored image.")
     parser.add_argument("--name", required=True, help="which follower: [follower.NAME] of the configuration")
     run_daemon(

@@ -1,4 +1,4 @@
-"""`fip-monitor`: serves the web page of a pipeline. It follows what the ventilator tells, and nothing depends on it."""
+"""`fip-monitor`: serves the web page of a pipeline. It follows the ventilator's status; nothing depends on it."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from fip.runtime.service import run_daemon
 
 
 def main() -> None:
-    """Runs the monitor."""
+    """Run the monitor until it ends."""
     parser = argparse.ArgumentParser(prog="fip-monitor", description="Serve the web page of a pipeline.")
     parser.add_argument("--address", help="where, as 127.0.0.1:8570 (the default)")
     parser.add_argument("--images", type=Path, metavar="DIR", help="of this directory, and of the runs into it")

@@ -10,7 +10,7 @@ from fip.source.child import join
 
 
 def main() -> None:
-    """Reads for a ventilator until that lets it go; whoever starts it then starts another."""
+    """Read for a ventilator until it lets this process go; whoever starts it then starts another."""
     parser = argparse.ArgumentParser(prog="fip-reader", description="Read MeasurementSets for a ventilator.")
     parser.add_argument("--join", type=Path, required=True, help="the socket that the ventilator has as --readers")
     arguments = parser.parse_args()

@@ -9,7 +9,7 @@ from fip.runtime.service import run_daemon
 
 
 def main() -> None:
-    """Runs the receiver."""
+    """Run the receiver until it ends."""
     parser = argparse.ArgumentParser(prog="fip-receiver", description="Hear a stream, and write it to a spool.")
     parser.add_argument("--listen", action="append", metavar="ADDRESS", help="where, as udp://0.0.0.0:7148")
     parser.add_argument("--setup", metavar="FILE", help="what all integrations share: docs/streams.md")

@@ -7,6 +7,6 @@ from fip.sink.sink import Sink
 
 
 def main() -> None:
-    """Runs the sink."""
+    """Run the sink until it ends."""
     parser = argparse.ArgumentParser(prog="fip-sink", description="Store the images that workers make.")
     run_daemon(parser, lambda arguments, loaded, loop: Sink(loaded, loop))

@@ -8,7 +8,7 @@ from fip.ventilator.ventilator import Ventilator
 
 
 def main() -> None:
-    """Runs the ventilator."""
+    """Run the ventilator until it ends."""
     parser = argparse.ArgumentParser(prog="fip-ventilator", description="Cut MeasurementSets into slices.")
     parser.add_argument(
         "--readers", type=Path, help="a Unix socket at which fip-readers join (default: starts its own)"

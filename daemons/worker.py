@@ -34,7 +34,7 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Runs a worker."""
+    """Run a worker until it ends."""
     parser = argparse.ArgumentParser(prog="fip-worker", description="Image the slices that a ventilator cuts.")
     parser.add_argument("--name", default="cpu0", help="one name for each worker of a host (default: cpu0)")
     parser.add_argument("--ventilator", help="address of the ventilator, as tcp://head:5557")

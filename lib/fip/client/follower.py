@@ -1,4 +1,4 @@
-"""Following a pipeline from outside: what its ventilator tells, as states. Nothing in the pipeline waits for it."""
+"""Following a pipeline from outside: its ventilator's messages, as states. Nothing in the pipeline waits for it."""
 
 import time
 from collections.abc import Iterator
@@ -24,16 +24,16 @@ class Follower(Operator):
         self._hearing = Hearing()
 
     def states(self) -> Iterator[PipelineState]:
-        """States without end; the first has rates, or is that of no pipeline after some seconds.
+        """Yield states without end; the first has rates, or is that of no pipeline after some seconds.
 
-        FipError where a ventilator is there that this FIP cannot talk to, or that does not let it in.
+        FipError if a ventilator is there that this FIP cannot talk to, or that does not let it in.
         """
         yield self._listen(FIRST_WORD_WITHIN, TREND_AFTER)
         while True:
             yield self._listen(STATE_INTERVAL, STATE_INTERVAL)
 
     def _listen(self, seconds: float, once_heard: float) -> PipelineState:
-        """The state after so many seconds; or fewer, where there is a ventilator."""
+        """Return the state after so many seconds; after fewer, if there is a ventilator."""
         begun = time.monotonic()
         while time.monotonic() - begun < (once_heard if self._hearing.heard else seconds):
             status = self.next_status()
@@ -45,9 +45,9 @@ class Follower(Operator):
 
 
 def watched(directory: Path | None, ventilator: str | None, file: Path | None) -> Config | None:
-    """The configuration by which to find a pipeline: that of a `fip run` into a directory, or of a ventilator.
+    """Return the configuration by which to find a pipeline: that of a `fip run` into a directory, or of a ventilator.
 
-    None where no run images into the directory now. UsageError where both are given, or the directory is none.
+    None if no run images into the directory now. UsageError if both are given, or if the directory is none.
     """
     if directory is None:
         return load(file, pointed(file, ventilator)).config

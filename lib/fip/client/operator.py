@@ -42,7 +42,7 @@ NODE_FILE = Path("/etc/fip/fip.toml")
 
 
 def pointed(file: Path | None, ventilator: str | None) -> dict[str, str | None]:
-    """The override by which a person's command finds a ventilator: the one that is given, as an address.
+    """Return the override by which a person's command finds a ventilator: the one that is given, as an address.
 
     If neither that nor a configuration (a file, or the environment) is given, and this host is a node, it is the
     ventilator of the node's layout. Raises ConfigError for a layout that cannot be read.
@@ -53,7 +53,7 @@ def pointed(file: Path | None, ventilator: str | None) -> dict[str, str | None]:
 
 
 class Operator:
-    """Asks a ventilator twice a second, and hears what it tells meanwhile. Use it as a context."""
+    """Asks a ventilator twice a second, and hears what it sends meanwhile. Use it as a context."""
 
     def __init__(self, config: Config) -> None:
         self._address = config.ventilator.control
@@ -71,11 +71,11 @@ class Operator:
         self._context.destroy(linger=0)
 
     def submit(self, submit: Submit) -> JobStatus:
-        """Queues a job; returns when the ventilator has it on disk. FipError where none answers."""
+        """Queue a job; return when the ventilator has it on disk. FipError if none answers."""
         return self._until(submit, lambda status: find_job(status, submit.job))
 
     def cancel(self, job: str) -> JobStatus:
-        """Ends a job; returns what became of it. UsageError where the ventilator does not know it."""
+        """End a job; return what became of it. UsageError if the ventilator does not know it."""
         if find_job(self.status(), job) is None:
             raise UsageError(f"job {job} is not known to the ventilator: `fip jobs` lists those that are")
 
@@ -86,7 +86,7 @@ class Operator:
         return self._until(Cancel(job), ended)
 
     def vet(self, vet: Vet) -> None:
-        """Has the detector enter what is said of an event; returns when it has it on disk.
+        """Let the detector enter what is said of an event; return when it has it on disk.
 
         FipError with the reason if it does not: if no detector is there, or this one cannot, or is silent.
         """
@@ -105,9 +105,9 @@ class Operator:
         self._until(vet, entered, f"the detector has not answered for {ANSWER_WITHIN:.0f} s: it may still enter it")
 
     def wait(self, job: str, told: Callable[[str], None]) -> JobStatus:
-        """Waits until a job is over; returns what became of it. `told` hears of a ventilator that is silent.
+        """Wait until a job is over; return what became of it. Call `told` with a text if the ventilator is silent.
 
-        FipError if that does not come back, or does not know the job any more.
+        FipError if it does not come back, or does not know the job any more.
         """
         heard, said = time.monotonic(), False
         while True:
@@ -128,13 +128,13 @@ class Operator:
                 said = True
 
     def status(self) -> PipelineStatus:
-        """What the ventilator tells now. FipError where none answers."""
+        """Return the ventilator's status now. FipError if none answers."""
         return self._until(Ask(), lambda status: status)
 
     def next_status(self, message: Request | None = None) -> PipelineStatus | None:
-        """The next that the ventilator tells, asked for by this message; None where it tells nothing for a while.
+        """Return the next status of the ventilator, asked for by this message; None if it sends nothing for a while.
 
-        FipError where a ventilator is there that this FIP cannot talk to.
+        FipError if a ventilator is there that this FIP cannot talk to.
         """
         now = time.monotonic()
         if now >= self._ask_at and self._control.poll(0, zmq.POLLOUT):
@@ -151,7 +151,7 @@ class Operator:
         return answer if isinstance(answer, PipelineStatus) else None
 
     def _until(self, message: Request, seen: Callable[[PipelineStatus], Seen | None], unseen: str = "") -> Seen:
-        """Says the message again and again until the status shows that it was heard.
+        """Send the message again and again until the status shows that it was heard.
 
         `unseen` says what it means if a ventilator answers, and its status does not show it.
         """
@@ -170,7 +170,7 @@ class Operator:
         raise FipError(f"no ventilator answers at {self._address}: is it running, and is --config right?")
 
     def check_welcome(self) -> None:
-        """Raises FipError, with the reason, where a ventilator is there that does not let this operator in."""
+        """Raise FipError, with the reason, if a ventilator is there that does not let this operator in."""
         why = ""
         while self._monitor.poll(0):
             why = reason(*event(self._monitor))
@@ -187,7 +187,7 @@ def new_job(
     pace: float | None = None,
     follow: Follow | None = None,
 ) -> Submit:
-    """A job for these MeasurementSets, with a name of its own.
+    """Return a job for these MeasurementSets, with a name of its own.
 
     Its images go into this folder of the sink's directory, "" for that directory itself; by default into one of the
     job's name. Raises UsageError for a path that leads nowhere.
@@ -198,12 +198,12 @@ def new_job(
 
 
 def _at_a_terminal(vet: Vet) -> str:
-    """The command that says the same where the images are."""
+    """Return the command that says the same on a host that has the images."""
     return f"fip event {vet.directory or 'DIR'} {vet.event} --label {vet.said}"
 
 
 def user_name() -> str:
-    """Of who runs this; the number of a user that has none."""
+    """Return the name of the user who runs this; the number of a user without a name."""
     with suppress(KeyError):
         return pwd.getpwuid(os.getuid()).pw_name
     return str(os.getuid())
@@ -217,5 +217,5 @@ def _absolute(path: Path) -> str:
 
 
 def find_job(status: PipelineStatus, name: str) -> JobStatus | None:
-    """The job of this name; None where the ventilator does not know it."""
+    """Return the job of this name; None if the ventilator does not know it."""
     return next((job for job in status.jobs if job.job == name), None)

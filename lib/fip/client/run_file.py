@@ -1,4 +1,4 @@
-"""`DIR/.fip-run.json`: where the daemons of the `fip run` that images into DIR are to be asked, while it runs."""
+"""`DIR/.fip-run.json`: the addresses of the daemons of the `fip run` that images into DIR, while it runs."""
 
 import os
 from contextlib import suppress
@@ -22,15 +22,15 @@ class RunFile:
     A file whose process is gone was left by a run that was killed: it counts as none.
     """
 
-    host: str  # where `fip run` runs; ipc addresses hold there alone
+    host: str  # of `fip run`; ipc addresses hold there alone
     pid: int  # of `fip run`
     born: float  # ticks of the kernel from its start to that of this process, so that another one of its number is not
     # taken for it; the time of day would not do, which may be set while it runs
     control: str  # address of the ventilator's control socket
-    status: str  # address of the socket that tells the pipeline's status
+    status: str  # address of the socket that sends the pipeline's status
 
     def reached(self, config: Config) -> Config:
-        """The configuration, pointed at this run."""
+        """Return the configuration, pointed at this run."""
         place = {"control": self.control, "status": self.status}
         return config.model_copy(update={"ventilator": config.ventilator.model_copy(update=place)})
 
@@ -39,7 +39,7 @@ _RUN_FILE = TypeAdapter(RunFile)
 
 
 def write_run_file(directory: Path, control: str, status: str) -> None:
-    """Says that this process images into the directory. The file appears whole."""
+    """Note that this process images into the directory. The file appears whole."""
     here = RunFile(host_name(), os.getpid(), _born(os.getpid()), control, status)
     temporary = directory / f".fip-run-{here.pid}.tmp"
     temporary.unlink(missing_ok=True)
@@ -49,7 +49,7 @@ def write_run_file(directory: Path, control: str, status: str) -> None:
 
 
 def read_run_file(directory: Path) -> RunFile | None:
-    """What images into the directory now; None where nothing does. UsageError where that cannot be known."""
+    """Return what images into the directory now; None if nothing does. UsageError if that cannot be known."""
     place = directory / FILE_NAME
     try:
         found = _RUN_FILE.validate_json(place.read_bytes())
@@ -64,7 +64,7 @@ def read_run_file(directory: Path) -> RunFile | None:
 
 
 def remove_run_file(directory: Path) -> None:
-    """Takes away what this process wrote."""
+    """Take away what this process wrote."""
     with suppress(OSError, ValidationError):
         place = directory / FILE_NAME
         if _RUN_FILE.validate_json(place.read_bytes()).pid == os.getpid():
@@ -81,5 +81,5 @@ def _lives(found: RunFile) -> bool:
 
 
 def _born(pid: int) -> float:
-    """When a process began, in ticks since the kernel did (proc_pid_stat(5)). OSError where there is none."""
+    """Return when a process began, in ticks since the kernel did (proc_pid_stat(5)). OSError if there is none."""
     return float(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])

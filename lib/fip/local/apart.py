@@ -19,7 +19,7 @@ from fip.terminal.plain import PlainConsole
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be run, as `fip.local.run.run` takes it."""
+    """What to run, as `fip.local.run.run` takes it."""
 
     paths: list[Path]
     config: Config
@@ -43,7 +43,7 @@ class _Ended:
 
 
 def run_apart(wanted: Wanted, progress: Callable[[int, int], None], said: Callable[[str], None]) -> int:
-    """Run it; `progress` is told how many images are stored, and of how many, `said` each line that is printed.
+    """Run it. Call `progress` with the number of stored images and of all, and `said` with each line that is printed.
 
     Returns the exit code. An interrupt, or an exception of the two, stops it cleanly. Raises FipError.
     """
@@ -69,7 +69,7 @@ def run_apart(wanted: Wanted, progress: Callable[[int, int], None], said: Callab
 
 
 def _heard(pipe: Pipe, progress: Callable[[int, int], None], said: Callable[[str], None]) -> _Ended:
-    """Listens until it has ended. EOFError or OSError where it died."""
+    """Listen until the process has ended. EOFError or OSError if it died."""
     while not isinstance(message := pipe.receive(), _Ended):
         if isinstance(message, _Stored):
             progress(message.stored, message.total)
@@ -79,14 +79,14 @@ def _heard(pipe: Pipe, progress: Callable[[int, int], None], said: Callable[[str
 
 
 class _Lines(StringIO):
-    """A file whose lines are sent."""
+    """A file that sends its lines."""
 
     def __init__(self, pipe: Pipe) -> None:
         super().__init__()
         self._pipe, self._rest = pipe, ""
 
     def write(self, text: str) -> int:
-        """Sends the lines that are whole."""
+        """Send the lines that are whole."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             self._pipe.send(line)
@@ -94,7 +94,7 @@ class _Lines(StringIO):
 
 
 def serve(descriptor: int) -> None:
-    """The process: runs what it is told to, once. It is interrupted if the program that wanted it ends."""
+    """Be the process: run what the program wants, once. It is interrupted if that program ends."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     end_with_parent(signal.SIGTERM)

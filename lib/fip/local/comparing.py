@@ -25,7 +25,7 @@ MOST_LISTED = 12  # stretches of slices that differ
 def compare_run(
     ledger: Ledger, directory: Path, path: Path, asked: Asked, found: RunFacts, reader: Child, whole: bool
 ) -> Comparison:
-    """Compares what is stored of a run with its MeasurementSet, all of it or, of one that grows, not the `whole`."""
+    """Compare what is stored of a run with its MeasurementSet, all of it or, of one that grows, not the `whole`."""
     indices = to_compare(found.run, ledger.stored(found.run), grows=not (whole or found.final))
     writing, held = as_found(directory, path, found)
     return compare(
@@ -38,9 +38,9 @@ def compare_run(
 def check_data(
     store: Store, path: Path, asked: Asked, found: RunFacts, reader: Child, say: Callable[[str], None]
 ) -> None:
-    """Sees that a run goes on with the data that it began with; looks into them only if their files have changed.
+    """Check that a run goes on with the data that it began with; look into them only if their files have changed.
 
-    UsageError where stored slices differ, are of another column, or were corrected otherwise.
+    UsageError if stored slices differ, are of another column, or were corrected otherwise.
     """
     ledger, ids = store.ledger, [each for each in (found.run, found.older) if each]
     if mixed := mixture(store.directory, ledger, found.name, ids, found.others):
@@ -59,9 +59,10 @@ def check_data(
 
 
 def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
-    """Compares every stored slice of a directory with its data, run by run; whether none differs.
+    """Compare every stored slice of a directory with its data, run by run; return whether none differs.
 
-    Says for each run what became of it. What can no longer be read is told and not held against it. Raises StoreError.
+    Say the result for each run. Data that can no longer be read are named, and do not count as different. Raises
+    StoreError.
     """
     same = True
     with closing(Ledger(directory, read_only=True)) as ledger, Child.fork() as reader:
@@ -85,7 +86,7 @@ def compare_all(directory: Path, say: Callable[[str], None]) -> bool:
 
 
 def as_stored(reader: Child, directory: Path, path: Path, asked: Asked, run: RunId) -> RunFacts:
-    """What is known of a run of a directory, whose set was whole when it began or still written. InputError if gone."""
+    """Return what is known of a directory's run; its set was whole at first or is being written. InputError if gone."""
     ways: tuple[tuple[Writing | None, Held | None], ...] = ((None, None), as_written(directory, path))
     errors: list[UsageError] = []
     for writing, held in ways:
@@ -105,6 +106,6 @@ def as_stored(reader: Child, directory: Path, path: Path, asked: Asked, run: Run
 
 
 def listed(indices: Sequence[int]) -> str:
-    """As "3~7, 9", B included; the first few."""
+    """Return numbers as "3~7, 9", the end included; only the first few."""
     told = [f"{begin}~{end - 1}" if end - begin > 1 else f"{begin}" for begin, end in ranges_of(indices)]
     return ", ".join([*told[:MOST_LISTED], *(["..."] if len(told) > MOST_LISTED else [])])

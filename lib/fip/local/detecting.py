@@ -50,10 +50,11 @@ def detect(
     alerts: Mapping[str, AlertTarget] | None = None,
     known: Known | None = None,
 ) -> int:
-    """Searches the images of a directory that were not searched yet; returns the exit code.
+    """Search the images of a directory that were not searched yet; return the exit code.
 
-    What a search of another `name` finds is apart. `anew`: what was found before is forgotten. `alerts`: who is told
-    of what is found, as `archival`. All events are matched with what is `known`, if anything is. Raises UsageError.
+    What a search of another `name` finds is apart. With `anew`, forget what was found before. `alerts` are the targets
+    that hear of what is found, as `archival`. All events are matched with what is `known`, if anything is. Raises
+    UsageError.
     """
     introduce(directory, asked, say)
     if anew:
@@ -62,10 +63,10 @@ def detect(
 
 
 def forget(directory: Path, name: str = "") -> None:
-    """Removes what a search has found, if there was one, but for what people said of it and what the world was told.
+    """Remove what a search has found, if there was one; keep what people said of it, and the alerts that were sent.
 
-    What it has pinned is so until the next one has written that anew. UsageError if it cannot be, or if a search goes
-    on there.
+    What it has pinned stays pinned until the next search has written its pins. UsageError if that cannot be done, or
+    if a search goes on there.
     """
     folder = directory / folder_of(name)
     if not folder.exists():
@@ -93,9 +94,9 @@ def search(
     archival: bool = False,
     known: Known | None = None,
 ) -> int:
-    """Searches what was not searched yet, and says what was found in all; returns the exit code.
+    """Search what was not searched yet, and say what was found in all; return the exit code.
 
-    `alerts`: who is told of it; `archival`: also of what was seen long ago. Raises UsageError.
+    `alerts` are the targets that hear of it; `archival`: also of what was seen long ago. Raises UsageError.
     """
     with _hints(directory), closing(Course(directory, folder, detector_step(asked, folder.name), habits())) as course:
         matching = Matching(known, folder, anew=True, warn=partial(say, style="yellow"))
@@ -111,7 +112,7 @@ def search(
 
 @contextmanager
 def _hints(directory: Path) -> Iterator[None]:
-    """Has an error about what is there of a search say what would do."""
+    """Within this context, an error about what is there of a search says what would do."""
     anew = f"`fip detect {directory} --anew` searches all again"
     try:
         yield
@@ -124,7 +125,7 @@ def _hints(directory: Path) -> Iterator[None]:
 
 
 def check_search(directory: Path, asked: Asked) -> None:
-    """UsageError if the directory, which need not be there, holds what another search found."""
+    """Raise UsageError if the directory, which may not exist yet, holds what another search found."""
     folder = directory / FOLDER
     if not (folder / JOURNAL).exists():
         return
@@ -135,12 +136,12 @@ def check_search(directory: Path, asked: Asked) -> None:
 
 
 def folder_of(name: str) -> str:
-    """Beside images, the folder of a search."""
+    """Return the folder of a search, beside the images."""
     return f"{FOLDER}-{name}" if name else FOLDER
 
 
 def introduce(directory: Path, asked: Asked, say: Say) -> None:
-    """Says what is to be searched of a directory. UsageError if one of its fields cannot be."""
+    """Say what will be searched of a directory. UsageError if one of its fields cannot be."""
     planes: dict[tuple[str, str, str], list[Series]] = {}
     for series in series_of(directory, asked):
         planes.setdefault((series.run, series.label, series.stokes), []).append(series)
@@ -149,7 +150,7 @@ def introduce(directory: Path, asked: Asked, say: Say) -> None:
 
 
 def series_of(directory: Path, asked: Asked) -> Iterator[Series]:
-    """What is to be searched of a directory, by the first images of each field. UsageError if one cannot be."""
+    """Yield what to search of a directory, by the first images of each field. UsageError if one cannot be searched."""
     entries = sorted(stored_entries(directory), key=lambda each: (each.run, each.label, each.index))
     with closing(Ledger(directory, read_only=True)) as ledger:
         names = {row.run: row.name for row in ledger.runs()}
@@ -158,7 +159,7 @@ def series_of(directory: Path, asked: Asked) -> Iterator[Series]:
 
 
 def _series_of(directory: Path, of: tuple[str, str, str], entries: Sequence[Entry], asked: Asked) -> tuple[Series, ...]:
-    """Those of a field, by its first images. UsageError."""
+    """Return the series of a field, by its first images. UsageError."""
     like, images = None, []
     for image in _readable(directory, of[1], entries):
         like = like or image
@@ -194,7 +195,7 @@ def _introduced(plane: Sequence[Series], asked: Asked) -> str:
 
 
 def _say_unseen(series: Iterable[Series], watched: Sequence[Named], say: Say) -> None:
-    """Says which of the places that are watched are in no image."""
+    """Say which of the watched places are in no image."""
     seen = {place for each in series for place in np.flatnonzero(np.isfinite(pixels_of(each.grid, watched)[:, 0]))}
     if unseen := [each.name for place, each in enumerate(watched) if place not in seen]:
         more = ", ..." if len(unseen) > _NAMED else ""
@@ -203,7 +204,7 @@ def _say_unseen(series: Iterable[Series], watched: Sequence[Named], say: Say) ->
 
 
 def _summed_up(publisher: Publisher, course: Course, say: Say) -> int:
-    """Says what was searched, and how many false ones are among what was found; returns the exit code."""
+    """Say what was searched, and how many of the finds are false; return the exit code."""
     findings, found, hours = publisher.findings, publisher.found(), publisher.hours()
     each = [(findings.series[key], hour) for (key, _), hour in hours.items()]
     slices = sum(hour.slices for series, hour in each if series.average == 1)

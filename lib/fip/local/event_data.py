@@ -27,17 +27,17 @@ from fip.source.requests import RunFacts, fingerprint
 from fip.source.spooled.export import export
 from fip.spool.layout import is_spool
 
-LEAST_MARGIN = 10  # slices before and after an event, of which there are as many as it lasts
+LEAST_MARGIN = 10  # slices before and after an event, at least; else as many as the event lasts
 _DONE = ("field", "scan", "interval", "time_range")  # options that leave out what is not in the copy
 
 Say = Callable[[str], None]
 
 
 def copy_event_data(directory: Path, event: Mapping[str, Any], output: Path, margin: int | None, say: Say) -> None:
-    """Copies the rows of the slices of an event, as `fip events --json` has it, and of `margin` before it and after it.
+    """Copy the rows of the slices of an event, as `fip events --json` has it, with `margin` slices before and after.
 
-    Says what was copied, and by which command its images are made again. UsageError if the name is taken, the set is
-    gone, or it is another one now, or its data were changed; StoreError if the ledger cannot be read.
+    Say what was copied, and by which command its images are made again. UsageError if the name is taken, if the set is
+    gone or another one now, or if its data were changed; StoreError if the ledger cannot be read.
     """
     _check_place(output)
     if margin is None:
@@ -62,7 +62,7 @@ def copy_event_data(directory: Path, event: Mapping[str, Any], output: Path, mar
 
 
 def _export(aside: Path, event: str, spool: Path, output: Path, say: Say) -> None:
-    """Of a stream: what was set aside when the event was told, which has a margin of its own."""
+    """Export, for a stream, what was set aside when the event was reported; it has a margin of its own."""
     if not is_spool(aside):
         raise UsageError(
             f"{spool}: a spool, of which nothing was set aside for {event}; `fip spool export {spool} --ms {output}` "
@@ -84,7 +84,7 @@ def _check_place(output: Path) -> None:
 def _check_data(
     ledger: Ledger, directory: Path, path: Path, asked: Asked, found: RunFacts, part: Part, reader: Child
 ) -> None:
-    """UsageError if what is stored of these slices is of other data than are there now."""
+    """Raise UsageError if the data of these slices are other ones now than those that were imaged."""
     stored = ledger.stored(found.run)
     writing, held = as_found(directory, path, found)
     compared = compare(
@@ -100,7 +100,7 @@ def _check_data(
 
 
 def _check_room(path: Path, output: Path, share: float) -> None:
-    """UsageError if the disk has no room; subtables are copied as a whole."""
+    """Raise UsageError if the disk has no room; subtables are copied as a whole."""
     sizes = {each: each.stat().st_size for each in path.rglob("*") if each.is_file()}
     main = sum(size for each, size in sizes.items() if each.parent == path)
     needed, free = share * main + sum(sizes.values()) - main, shutil.disk_usage(output.parent).free
@@ -135,7 +135,7 @@ def _sync(path: Path) -> None:
 
 
 def _command(output: Path, asked: Asked, part: Part) -> str:
-    """What images the copy as the directory was; what the whole set has settled is said, as the copy might not."""
+    """Return the command that images the copy as the directory was, with the settings that the whole set decided."""
     names = {
         name: (*option.names, f"--{name.replace('_', '-')}")[0]
         for table in TABLES.values()

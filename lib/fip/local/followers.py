@@ -25,7 +25,7 @@ STALLED_FOR = 10.0  # s for which what cannot be written or read is tried again
 
 
 def chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
-    """The followers that somebody names, by their names: one of the configuration, or package.module:step.
+    """Return the followers that somebody names, by their names: one of the configuration, or package.module:step.
 
     Each can be imported. Raises UsageError.
     """
@@ -51,10 +51,10 @@ def _parsed(step: str) -> Follower:
 
 
 def follow(directory: Path, followers: Mapping[str, Follower], console: Console, watch: bool = False) -> bool:
-    """Has followers see what is stored in a directory and they have not seen; says what became of it.
+    """Let followers see what is stored in a directory and they have not seen; say what became of it.
 
-    While a `fip run` images into it, or for ever if they are to `watch`, more is waited for. Returns whether no step
-    failed. Raises FipError.
+    While a `fip run` images into it, or for ever if they are to `watch`, wait for more. Return whether no step failed.
+    Raises FipError.
     """
     has_images(directory)
     if watch and len(followers) > 1:
@@ -79,7 +79,7 @@ _TOLD = ("stored", "late", "findings")
 
 
 def advance(course: Course, directory: Path, watch: bool) -> None:
-    """Goes on until nothing more comes."""
+    """Go on until nothing more comes."""
     stalled, said = None, ""
     while True:
         try:

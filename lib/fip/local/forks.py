@@ -40,7 +40,7 @@ class Fork:
         environment: Mapping[str, str],
         keep: Collection[int] = (),
     ) -> None:
-        """Starts fip-NAME; what it prints goes to the end of the file `log`. It has the descriptors `keep`."""
+        """Start fip-NAME with the descriptors `keep`; its output goes to the end of the file `log`."""
         self.returncode: int | None = None
         sys.stdout.flush()
         self.pid = os.fork()
@@ -49,7 +49,7 @@ class Fork:
         self._ended = os.pidfd_open(self.pid)
 
     def poll(self) -> int | None:
-        """The code with which it has ended, the number of a signal negative; None while it runs."""
+        """Return the code with which it has ended, negative for the number of a signal; None while it runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -58,7 +58,7 @@ class Fork:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits until it has ended. TimeoutExpired where that takes longer than so many seconds."""
+        """Wait until it has ended. TimeoutExpired if that takes longer than so many seconds."""
         while (code := self.poll()) is None:
             waiting = select.poll()
             waiting.register(self._ended, select.POLLIN)
@@ -67,11 +67,11 @@ class Fork:
         return code
 
     def terminate(self) -> None:
-        """Has the daemon drain."""
+        """Make the daemon drain: it ends its work, and then itself."""
         self._send(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends the child at once."""
+        """End the child at once."""
         self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
@@ -80,15 +80,15 @@ class Fork:
 
 
 def import_daemons(names: Collection[str]) -> None:
-    """Imports what forks will need."""
+    """Import the modules that forks will need."""
     for name in names:
         import_module(_module(name))
 
 
 def keep_memory() -> None:
-    """Has glibc keep the memory of an image for the next one, here and in what this process starts.
+    """Make glibc keep the memory of an image for the next one, here and in what this process starts.
 
-    It reads these variables when a process starts, so here it is told. To be called before there are threads.
+    It reads these variables only when a process starts, so here a call sets them. Call this before there are threads.
     """
     for name, (parameter, value) in _MALLOPT.items():
         os.environ.setdefault(name, str(value))
@@ -103,7 +103,7 @@ def _module(command: str) -> str:
 def _become(
     command: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str], keep: Collection[int]
 ) -> None:
-    """The child: it never returns."""
+    """Be the child; never return."""
     code = 1
     try:
         os.setsid()

@@ -14,7 +14,8 @@ MOST = 1000
 
 
 def joined(paths: Sequence[Path], source: Source) -> tuple[list[Path], Source]:
-    """The sets to image one by one, and what is asked of them: if they are joined, the first, with the others in that.
+    """Return the sets to image one by one, and what is asked of them; if they are joined, the first with the others in
+    it.
 
     UsageError if they cannot be.
     """

@@ -30,7 +30,7 @@ MONITOR, FOLLOWER = "monitor", "follower "  # of the latter each with its name; 
 SHORT_PLACES = ("/tmp", "/var/tmp")  # for sockets, if the path of the folder for temporary files is too long for them
 LONGEST_NAME = len("/fip-12345678/lane-123456")  # below that folder
 STOP_WITHIN = 60.0  # s for a daemon to drain before it is killed
-STOP_BROKEN_WITHIN = 2.0  # s, where another daemon has died, or nothing can be stored
+STOP_BROKEN_WITHIN = 2.0  # s, if another daemon has died, or nothing can be stored
 
 
 class Pipeline:
@@ -47,9 +47,9 @@ class Pipeline:
         readers: int = 1,
         detect: bool = False,
     ) -> None:
-        """The ventilator reads by the child `reader`, and by others so that there are `readers`.
+        """The ventilator reads by the child `reader`, and by others, in all `readers`.
 
-        With `page`, as 127.0.0.1:8570, a monitor serves the web page. To `detect`, there is a detector, too.
+        With `page`, for example 127.0.0.1:8570, a monitor serves the web page. With `detect`, there is a detector too.
         """
         self._reader = reader
         self._page = page
@@ -81,9 +81,9 @@ class Pipeline:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """Drains in the order of the flow: what is out is stored before its storer ends.
+        """Drain in the order of the flow: what is out is stored before its storer ends.
 
-        A pipeline that has lost a daemon, or cannot store, is not waited for long; an interrupt meanwhile stops all at
+        Do not wait for long for a pipeline that has lost a daemon, or cannot store; an interrupt meanwhile stops all at
         once. Nothing is lost by that: what is not stored is cut again when the run is resumed.
         """
         patience = STOP_WITHIN if kind is None and not self._stalled else STOP_BROKEN_WITHIN
@@ -102,9 +102,9 @@ class Pipeline:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def image(self, submit: Submit) -> Iterator[tuple[JobStatus, PipelineStatus]]:
-        """Submits a job and yields its status until it is over.
+        """Submit a job, and yield its status until it is over.
 
-        Raises FipError, naming it, when a child ends before that; the run can then be resumed.
+        Raises FipError, with its name, if a child ends before that; the run can then be resumed.
         """
         job: JobStatus | None = None
         with Operator(self._private) as operator:
@@ -132,7 +132,7 @@ class Pipeline:
         self._children[name] = Fork(command, arguments, self._log, environment, keep)
 
     def _stop(self, names: list[str], patience: float) -> None:
-        """Ends some children at once and waits for them; those that take longer than `patience` are killed."""
+        """End some children at once and wait for them; kill those that take longer than `patience`."""
         give_up = time.monotonic() + patience
         for name in names:
             self._children[name].terminate()
@@ -145,7 +145,7 @@ class Pipeline:
             del self._children[name]
 
     def _toml(self) -> str:
-        """The configuration of the children."""
+        """Return the configuration of the children."""
         tables = {"ventilator", "sink", "monitor", DETECTOR}
         values = self._private.model_dump(mode="json", exclude_none=True, include=tables)
         for table in ("follower", "alerts"):
@@ -160,16 +160,16 @@ class Pipeline:
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML."""
+    """Return a value as text in TOML."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False)
 
 
 def private_folder() -> Path:
-    """A new folder for the sockets of a run: where temporary files go, if the path of a socket may be so long.
+    """Make a folder for the sockets of a run: in that of temporary files, if the path of a socket may be so long.
 
-    UsageError where there is no place for one.
+    UsageError if there is no place for one.
     """
     usual = tempfile.gettempdir()
     for place in (usual, f"/run/user/{os.getuid()}", *SHORT_PLACES):
@@ -182,9 +182,9 @@ def private_folder() -> Path:
 
 
 def page_address(monitor: Monitor, elsewhere: bool = True) -> str:
-    """Where the page of a run can be: as configured, or, `elsewhere`, on a free port where that one is taken.
+    """Return the address of a run's page: as configured, or, with `elsewhere`, on a free port if that one is taken.
 
-    OSError where it cannot.
+    OSError if there is none.
     """
     try:
         return _bound(monitor.host, monitor.port)
@@ -195,13 +195,13 @@ def page_address(monitor: Monitor, elsewhere: bool = True) -> str:
 
 
 def last_error(log: Path, pid: int) -> str:
-    """The last error that a child logged."""
+    """Return the last error that a child logged."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if f"[{pid}] ERROR " in line]
     return lines[-1].partition(" ERROR ")[2] if lines else f"see {log}"
 
 
 def _bound(host: str, port: int) -> str:
-    """HOST:PORT that can be bound now; OSError where it cannot."""
+    """Return HOST:PORT that can be bound now; OSError if it cannot."""
     family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -210,7 +210,7 @@ def _bound(host: str, port: int) -> str:
 
 
 def _with_private_addresses(config: Config, folder: Path, output: Path, page: str | None, readers: int) -> Config:
-    """The user's configuration, with addresses in a folder and this output directory."""
+    """Return the user's configuration, with addresses in a folder and this output directory."""
     address = f"ipc://{folder}/{{}}".format
     ventilator = {
         "control": address("control"), "status": address("status"), "lanes": address("lane-"),

@@ -27,7 +27,7 @@ _NEAR = 0.01  # pixels by which a mask's grid may be another
 
 
 def put(folder: Folder, name: str, content: bytes) -> None:
-    """Stores a file, whole or not at all; it is on disk then. StoreError if it cannot be."""
+    """Store a file, whole or not at all; it is on disk then. StoreError if it cannot be."""
     temporary = f".{name}.part"
     try:
         folder.write_new(temporary, content)
@@ -38,7 +38,7 @@ def put(folder: Folder, name: str, content: bytes) -> None:
 
 
 def sky_model_text(points: Points, grid: Grid, *said: str) -> str:
-    """Points as `.skymodel`, brightest first, and below the first line what is `said` of them, a line each.
+    """Return points as `.skymodel`, brightest first, with what is `said` of them below the first line, a line each.
 
     `grid` is of the frame FK5, ICRS or FK4. Fluxes are apparent, Jy at the reference.
     """
@@ -53,7 +53,7 @@ def sky_model_text(points: Points, grid: Grid, *said: str) -> str:
 
 
 def variable_lines(variables: Sequence[Variable], grid: Grid, images: int) -> list[str]:
-    """What is said of each variable source, of so many images of a pass."""
+    """Return what is said of each variable source, of so many images of a pass."""
     said = []
     for each in variables:
         y, x = divmod(each.place, grid.width)
@@ -67,14 +67,14 @@ def variable_lines(variables: Sequence[Variable], grid: Grid, images: int) -> li
 
 
 def packed_light(values: Array, weight: Array) -> bytes:
-    """What `fip.archive.deep.light_at` found, as `unpacked_light` reads it."""
+    """Return what `fip.archive.deep.light_at` found, as `unpacked_light` reads it."""
     buffer = io.BytesIO()
     np.savez(buffer, values=values, weight=weight)
     return buffer.getvalue()
 
 
 def unpacked_light(path: Path) -> tuple[Array, Array]:
-    """StoreError if it cannot be read."""
+    """Return the light that `packed_light` has packed. StoreError if it cannot be read."""
     try:
         with np.load(path) as kept:
             return kept["values"], kept["weight"]
@@ -83,7 +83,7 @@ def unpacked_light(path: Path) -> tuple[Array, Array]:
 
 
 def deep_fits(deep: Deep) -> bytes:
-    """The whole band as a FITS image, Jy/beam."""
+    """Return the whole band as a FITS image, Jy/beam."""
     header = fits.Header(fits.Card(*each) for each in sky_cards(deep.grid))
     header["BUNIT"] = ("Jy/beam", "apparent flux density")
     header["RESTFRQ"] = (deep.reference, "[Hz] weighted mean frequency")
@@ -94,7 +94,7 @@ def deep_fits(deep: Deep) -> bytes:
 
 
 def digest_of(mask: Path | None) -> str:
-    """The first digits of the SHA-256 of a mask; "none" without one. UsageError if it cannot be read."""
+    """Return the first digits of the SHA-256 of a mask; "none" without one. UsageError if it cannot be read."""
     if mask is None:
         return "none"
     try:
@@ -104,7 +104,7 @@ def digest_of(mask: Path | None) -> str:
 
 
 def mask_of(mask: Path | None, grid: Grid) -> NDArray[np.bool_]:
-    """Where sources may be, [y, x] of this grid; everywhere without a mask. UsageError if it is of another grid."""
+    """Return the pixels that may have sources, [y, x] of this grid; all without a mask. UsageError for another grid."""
     if mask is None:
         return np.ones((grid.height, grid.width), bool)
     try:
@@ -124,7 +124,7 @@ def mask_of(mask: Path | None, grid: Grid) -> NDArray[np.bool_]:
 
 
 def packed(deep: Deep) -> bytes:
-    """A deep image as `unpacked` reads it: exact."""
+    """Return a deep image as exact bytes, as `unpacked` reads them."""
     grid, buffer = deep.grid, io.BytesIO()
     numbers = np.array([grid.width, grid.height, grid.scale, grid.longitude, grid.latitude])
     arrays = {"planes": deep.planes, "weight": deep.weight, "frequency": deep.frequency}
@@ -133,7 +133,7 @@ def packed(deep: Deep) -> bytes:
 
 
 def unpacked(path: Path) -> Deep:
-    """StoreError if it cannot be read."""
+    """Return the deep image that `packed` has packed. StoreError if it cannot be read."""
     try:
         with np.load(path) as kept:
             width, height, scale, longitude, latitude = kept["grid"].tolist()

@@ -41,7 +41,7 @@ from fip.source.child import Child
 from fip.source.requests import RunFacts, look
 
 FOLDER = "model"
-"""Within the directory of a run: where the model of its own images is."""
+"""Within the directory of a run: the place of the model of its own images."""
 
 BANDS = 4  # sub-bands that are joined, unless more are asked for
 MOST_IMAGES = 64  # of a pass, as far as `MOST_TOGETHER` allows
@@ -59,7 +59,7 @@ class Cleaning:
 
     threshold: float = 5.0  # times the noise of the deep image
     cycles: int = 6  # minor cycles at most, each followed by a pass
-    mask: Path | None = None  # a FITS image on the run's grid: sources are where it is not 0
+    mask: Path | None = None  # a FITS image on the run's grid: sources are at its pixels that are not 0
 
 
 def make_model(
@@ -71,10 +71,10 @@ def make_model(
     say: Callable[[str], None],
     again: bool = False,
 ) -> Path:
-    """The sky model of a MeasurementSet, or of several that are joined, made in a folder; returns its path.
+    """Make the sky model of a MeasurementSet, or of several joined ones, in a folder; return its path.
 
-    One that is there, and was made of the same, is returned as it is; one of something else is refused, or if `again`
-    made anew. What was begun goes on. Raises FipError, and KeyboardInterrupt if it was interrupted.
+    A model that is there, and was made of the same, is returned as it is. One of something else is refused, or made
+    anew with `again`. An unfinished one goes on. Raises FipError, and KeyboardInterrupt if it was interrupted.
     """
     config = _of_passes(paths, config)
     first = _facts(paths, config)
@@ -113,7 +113,7 @@ def with_own_model(
     overwrite: bool,
     say: Callable[[str], None],
 ) -> Config:
-    """The configuration of a run with the file of the run's own model in place of `self`, which is made if need be.
+    """Return the configuration of a run with its own model's file in place of `self`; make the model if there is none.
 
     Raises as `make_model`.
     """
@@ -128,12 +128,12 @@ def with_own_model(
 
 
 def own_folder(paths: list[Path], config: Config) -> Path:
-    """Where `fip model` makes it, if nobody says where: ./NAME.model."""
+    """Return the folder in which `fip model` makes it, if nobody names another: ./NAME.model."""
     return output_of(paths, None, config.source.join).with_suffix(".model")
 
 
 def _of_passes(paths: list[Path], config: Config) -> Config:
-    """What a pass images: Stokes I in sub-bands, apparent fluxes. UsageError for what no model can be made of."""
+    """Return what a pass images: Stokes I in sub-bands, apparent fluxes. UsageError if no model can be made of it."""
     source, imaging = config.source, config.imaging
     if source.follow:
         raise UsageError(f"--follow: a model is made of data that are whole: leave it out, or --sky-model {OWN}")
@@ -150,7 +150,7 @@ def _of_passes(paths: list[Path], config: Config) -> Config:
 
 
 def _averaged(paths: list[Path], config: Config, first: RunFacts) -> tuple[Config, RunFacts]:
-    """The same with integrations imaged together, which sums to the same image, for fewer Fourier transforms.
+    """Return the same with integrations imaged together: it sums to the same image, with fewer Fourier transforms.
 
     Not with --flag auto, which looks at each integration by itself.
     """
@@ -162,7 +162,7 @@ def _averaged(paths: list[Path], config: Config, first: RunFacts) -> tuple[Confi
 
 
 def _facts(paths: list[Path], config: Config) -> RunFacts:
-    """What `fip run` would find of this; InputError and UsageError as it says them."""
+    """Return what `fip run` would find of this; InputError and UsageError as it says them."""
     paths, source = joined(paths, config.source)
     asked = settled(config.model_copy(update={"source": source})).asked
     with Child.fork() as reader:
@@ -180,7 +180,7 @@ class _Found:
 
 
 def _cleaned(making: "_Making", first: RunFacts, cleaning: Cleaning) -> tuple[Deep, _Found]:
-    """The deep image, and what was found in it. UsageError if that is nothing."""
+    """Return the deep image, and what was found in it. UsageError if that is nothing."""
     deep = making.image(first, no_points(0.0), None)
     if deep.grid.frame not in REF_TYPES:
         raise UsageError(f"--phase-centre: a model cannot be written in {deep.grid.frame}: image in J2000 or ICRS")
@@ -220,9 +220,9 @@ def _cleaned(making: "_Making", first: RunFacts, cleaning: Cleaning) -> tuple[De
 def _steady(
     making: "_Making", deep: Deep, found: _Found, first: RunFacts, cleaning: Cleaning
 ) -> tuple[Points, Deep, list[str]]:
-    """The points of what is steady, what they leave of the deep image, and what is said of the others.
+    """Return the steady points, what they leave of the deep image, and what is said of the others.
 
-    UsageError if nothing is.
+    UsageError if none is steady.
     """
     values, weight = making.light(found.points)
     least = cleaning.threshold * noise_of(found.left.whole)
@@ -257,7 +257,7 @@ class _Making:
         self._own: list[str] = []  # names of files that are of no use in the end
 
     def image(self, first: RunFacts, points: Points, grid: Grid | None) -> Deep:
-        """The deep image with these points, on a grid, subtracted; without a grid, that of the first pass, `first`."""
+        """Return the deep image with these points, on a grid, subtracted; without a grid, the first pass's, `first`."""
         config = self._config
         if grid is None:
             config = config.model_copy(update={"imaging": replace(config.imaging, make_psf=True)})
@@ -278,22 +278,22 @@ class _Making:
         return self._kept(f"{run}.npz")
 
     def light(self, points: Points) -> tuple[Array, Array]:
-        """What the images of the pass with these points have at them, and their weights, as `light_at`."""
+        """Return what the images of the pass with these points have at them, and their weights, as `light_at`."""
         name = next(name for each, name in self._lights if each is points)
         return unpacked_light(self._folder / name)
 
     def psf(self) -> Deep:
-        """The deep point spread function, of the first pass."""
+        """Return the deep point spread function, of the first pass."""
         return self._kept(f"{self._psf_of}-psf.npz")
 
     def forget(self) -> None:
-        """Removes what is of no use once the model is made."""
+        """Remove what is of no use after the model is made."""
         for name in self._own:
             with suppress(OSError):
                 self._held.unlink(name)
 
     def _pass(self, config: Config, run: str, points: Points) -> None:
-        """Images everything, and keeps the sum. FipError if not every image was stored; the folder then resumes."""
+        """Image everything, and keep the sum. FipError if not every image was stored; the folder then resumes."""
         images = self._folder / f"pass-{run}"
         lines: list[str] = []
         begun = _spent()

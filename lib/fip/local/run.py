@@ -64,12 +64,12 @@ def run(
     progress: Callable[[int, int], None] | None = None,
     detect: bool = False,
 ) -> int:
-    """Images every slice of these MeasurementSets with workers name -> device; returns the exit code.
+    """Image every slice of these MeasurementSets with workers name -> device; return the exit code.
 
     With `web`, there is a page to watch it on. With `repair`, slices whose files are not as they were stored are imaged
-    again. The `followers`, package.module:step or names in the configuration, see each image that is stored. To
-    `detect` is to find transients in them, as [detector] of the configuration says.
-    `progress` is told how many images are stored, and of how many.
+    again. The `followers`, package.module:step or names in the configuration, see each image that is stored. With
+    `detect`, find transients in them, as [detector] of the configuration says.
+    Call `progress` with the number of stored images, and of all.
 
     Raises FipError.
     """
@@ -125,7 +125,7 @@ def run(
 
 
 def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
-    """The followers of a run. Raises UsageError."""
+    """Return the followers of a run. Raises UsageError."""
     if not given:
         return {}
     from fip.local.followers import chosen  # which reads images: only who has followers waits for that
@@ -134,7 +134,7 @@ def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:
 
 
 def _check_detector(directory: Path, config: Config, overwrite: bool) -> None:
-    """UsageError if what is asked of the detector cannot be, or the directory holds what another search found.
+    """Raise UsageError if the detector cannot do what is asked, or the directory holds what another search found.
 
     If its images are to be overwritten, it may: what was found in them goes with them.
     """
@@ -147,7 +147,7 @@ def _check_detector(directory: Path, config: Config, overwrite: bool) -> None:
 
 
 def _forget(directory: Path) -> None:
-    """Removes what was found in images that are no more: nobody is to be told of it any longer."""
+    """Remove what was found in images that are no more: nobody is to hear of it any longer."""
     from fip.events.words import FOLDER
 
     if (directory / FOLDER).exists():
@@ -157,7 +157,7 @@ def _forget(directory: Path) -> None:
 
 
 def _detect(directory: Path, config: Config, console: Console) -> int:
-    """Searches what the detector of the run had not searched when that was over, and says what was found in all."""
+    """Search what the run's detector had not searched when the run was over, and say what was found in all."""
     from fip.events.duty import asked_of, known_of
     from fip.events.words import FOLDER
     from fip.local.detecting import search
@@ -167,17 +167,17 @@ def _detect(directory: Path, config: Config, console: Console) -> int:
 
 
 def output_of(paths: Sequence[Path], output: Path | None, join: Sequence[str] = ()) -> Path:
-    """Where the images of these MeasurementSets, which may be joined, go: where that is said, or into ./NAME.fip."""
+    """Return the folder of the images of these MeasurementSets, which may be joined: `output`, or else ./NAME.fip."""
     return output or Path(f"{name_of(paths[0], paths[1:] if join else ())}.fip")
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
-    """A line as it stands."""
+    """Print a line as it stands."""
     console.print(text, style=style, soft_wrap=True, highlight=False, markup=False)
 
 
 def _page(monitor: Monitor, console: Console) -> str:
-    """Says where the page will be."""
+    """Return the address of the page, and print it."""
     address = page_address(monitor)
     if address.rpartition(":")[2] != monitor.address.rpartition(":")[2]:
         console.print(f"port {monitor.port} is taken, perhaps by the page of another run")
@@ -186,10 +186,10 @@ def _page(monitor: Monitor, console: Console) -> str:
 
 
 def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:
-    """Workers by name, each with its device: one for each GPU that `devices` names ("cpu,cuda:0"), as often as it does,
-    and `cpu_workers` where "cpu" is there.
+    """Return workers by name, each with its device: one for each time that `devices` ("cpu,cuda:0") names a GPU,
+    and `cpu_workers` if it names "cpu".
 
-    None is one for each core that this process may use. Raises UsageError.
+    If `cpu_workers` is None, there is one for each core that this process may use. Raises UsageError.
     """
     workers: dict[str, str] = {}
     for device in devices.split(","):
@@ -206,7 +206,7 @@ def workers_on(devices: str, cpu_workers: int | None) -> dict[str, str]:
 
 
 def check_devices(kernel: str, devices: Collection[str]) -> None:
-    """UsageError if a device is missing, or the kernel does not run on one of them."""
+    """Raise UsageError if a device is missing, or the kernel does not run on one of them."""
     if kernel == SDP_FUNC and CPU in devices:
         raise UsageError(f"--kernel {SDP_FUNC} runs on GPUs alone: give --devices cuda:0")
     gpus = set(devices) - {CPU}
@@ -217,14 +217,14 @@ def check_devices(kernel: str, devices: Collection[str]) -> None:
 
 
 def warm(kernel: str, epsilon: float) -> None:
-    """Compiles the slant kernel for this machine, of which GPUs need the plan, before a slice waits for it."""
+    """Compile the slant kernel for this machine before a slice waits for it; GPUs need its plan."""
     if kernel in ("auto", "slant") and not is_warm([scheme_for(epsilon).precision]):
         fip = Path(sysconfig.get_path("scripts")) / "fip"
         subprocess.run([fip, "warmup", "--epsilon", f"{epsilon}"], check=False)
 
 
 def follow_of(config: Config) -> Follow | None:
-    """How MeasurementSets that are still being written are to be followed; None where they are whole."""
+    """Return how to follow MeasurementSets that are still being written; None if they are whole."""
     source = config.source
     if not source.follow:
         return None
@@ -235,7 +235,7 @@ def follow_of(config: Config) -> Follow | None:
 def _look_into(
     paths: Sequence[Path], asked: Asked, follow: Follow | None, directory: Path, console: Console, reader: Child
 ) -> dict[Path, RunFacts]:
-    """Opens MeasurementSets as the ventilator will: their faults are known before anything is started.
+    """Open MeasurementSets as the ventilator will: their faults are known before anything is started.
 
     Those that are to be followed and hold nothing yet are left out.
     """
@@ -260,12 +260,12 @@ def _look_into(
 
 
 def _note(console: Console, name: str, note: str) -> None:
-    """Says something about a MeasurementSet that is as well to know."""
+    """Say something about a MeasurementSet that is good to know."""
     console.print(f"{name}: {note}", style="dim", soft_wrap=True)
 
 
 def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
-    """The run under its older id, if the directory has it under that."""
+    """Return the run under its older id, if the directory has it under that."""
     older = found.older
     return replace(found, run=older) if older and older in known and found.run not in known else found
 
@@ -273,7 +273,7 @@ def _as_known(found: RunFacts, known: Container[RunId]) -> RunFacts:
 def _prepare(
     store: Store, asked: Asked, overwrite: bool, to_repair: Container[RunId | None], console: Console
 ) -> list[Fault]:
-    """Sees that the directory can take these images; returns what is wrong with those that it has.
+    """Check that the directory can take these images; return what is wrong with those that it has.
 
     What is wrong with runs `to_repair` is named, and is no longer among what it has.
     """
@@ -292,7 +292,7 @@ def _prepare(
 
 
 def _opened(directory: Path, ledgers: Path | None) -> Store:
-    """The directory, opened; one whose ledger another process holds is waited for, for a moment. Raises UsageError."""
+    """Return the directory, opened; wait a moment if another process holds its ledger. Raises UsageError."""
     until = time.monotonic() + BUSY_PATIENCE
     while True:
         try:
@@ -304,7 +304,7 @@ def _opened(directory: Path, ledgers: Path | None) -> Store:
 
 
 def _name_faults(faults: Sequence[Fault], remedy: str, console: Console) -> None:
-    """Names the files that are not as they were stored."""
+    """Name the files that are not as they were stored."""
     if not faults:
         return
     lines = [f"{amount(len(faults))} not as stored: {remedy}", *map(str, faults[:MOST_FAULTS])]
@@ -317,7 +317,7 @@ def _name_faults(faults: Sequence[Fault], remedy: str, console: Console) -> None
 def _watch(
     pipeline: Pipeline, submit: Submit, console: Console, slices: int, told: Callable[[int, int], None] | None
 ) -> tuple[bool, JobStatus | None]:
-    """Shows progress until the job ends; whether it was interrupted, and its last status."""
+    """Show progress until the job ends; return whether it was interrupted, and its last status."""
     last: JobStatus | None = None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -332,7 +332,7 @@ def _watch(
 
 
 def _totals(directory: Path, found: Sequence[RunFacts], job: JobStatus | None) -> list[RunTotals]:
-    """What the ledger has of the runs that were found at first, and of those that came to be known later."""
+    """Return what the ledger has of the runs that were found at first, and of those that came to be known later."""
     with closing(Ledger(directory, read_only=True)) as ledger:
         held = {totals.run: totals for totals in ledger.totals()}
     asked = {each.run: RunTotals(each.run, each.name, "", len(each.times), 0, 0, ()) for each in found}
@@ -350,9 +350,9 @@ def _conclude(
     console: Console,
     damaged: bool,
 ) -> int:
-    """Says what has become of it, `damaged` if files that were stored are not as they were; returns the exit code.
+    """Say what has become of the run, `damaged` if stored files are not as they were; return the exit code.
 
-    FipError where a MeasurementSet could not be imaged at all.
+    FipError if a MeasurementSet could not be imaged at all.
     """
     totals = _totals(directory, found, job)
     made = {each.run: each.stored - before.get(each.run, 0) for each in totals}

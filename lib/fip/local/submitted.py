@@ -20,8 +20,8 @@ from fip.wire.messages import JobStatus
 
 
 def check_here(paths: Sequence[Path], asked: Asked, writing: Writing | None) -> None:
-    """Looks into the MeasurementSets that can be read from here as the ventilator will: an option that does not fit is
-    refused before the job is queued. Those that only the ventilator's host has it looks into itself.
+    """Look into the MeasurementSets that can be read from here as the ventilator will: so an option that does not fit
+    is refused before the job is queued. The ventilator looks into those that only its host has.
 
     Raises InputError and UsageError.
     """
@@ -37,10 +37,10 @@ def _readable(path: Path) -> bool:
 
 
 def wait(operator: Operator, job: JobStatus, console: Console, say: Callable[[str], None]) -> int:
-    """Waits until a job is over, and says what became of it; returns the exit code: 0 if every slice is stored.
+    """Wait until a job is over, and say what became of it; return the exit code: 0 if every slice is stored.
 
-    `say` tells its name first. FipError if the ventilator is not heard for long, or has forgotten the job. An interrupt
-    leaves the job as it is, and says so from the moment at which its name is known.
+    Call `say` with its name first. FipError if the ventilator is silent for long, or has forgotten the job. An
+    interrupt leaves the job as it is, and says so as soon as its name is known.
     """
     try:
         say(job.job)

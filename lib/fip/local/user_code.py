@@ -21,11 +21,11 @@ Targets = Mapping[tuple[CodeKind, str], str]
 
 
 def settled(config: Config) -> Config:
-    """The configuration with stages and kernel of the run settled, and what its workers need of them.
+    """Return the configuration with stages and kernel of the run settled, and what its workers need of them.
 
     They are those of `[worker]`, of what is installed, and any package.module:function that can be imported here: who
-    runs it has chosen it. The folder that it is run in is looked into last. UsageError for one that cannot be imported,
-    or has another digest than was asked for.
+    runs it has chosen it. The folder that it is run in comes last. UsageError for one that cannot be imported, or has
+    another digest than was asked for.
     """
     whole = {"imaging": with_beam(config.imaging), "source": with_whole_paths(config.source)}
     config = config.model_copy(update=whole)
@@ -57,7 +57,7 @@ def settled(config: Config) -> Config:
 
 
 def with_beam(imaging: Imaging) -> Imaging:
-    """The same with a primary beam that is a file by its whole path and digest. UsageError if it cannot be read."""
+    """Return the same with a primary beam's file given by its whole path and digest. UsageError if unreadable."""
     file = file_of(imaging.primary_beam) if imaging.primary_beam else None
     if file is None:
         return imaging
@@ -70,7 +70,7 @@ def with_beam(imaging: Imaging) -> Imaging:
 
 
 def _target(worker: Worker, kind: CodeKind, written: str) -> str:
-    """What NAME or NAME@DIGEST is. UsageError if nothing has that name."""
+    """Return what NAME or NAME@DIGEST is. UsageError if nothing has that name."""
     name = name_of(written)
     named = installed(kind) | (worker.stages if kind == "stage" else worker.kernels)
     if name not in named and ":" not in name:

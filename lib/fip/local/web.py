@@ -26,9 +26,9 @@ LOOK_EVERY = 0.1  # s
 
 
 def serve(directory: Path, config: Config, port: int | None, console: Console) -> int:
-    """Serves the page of a directory on loopback until it is interrupted; returns the exit code.
+    """Serve the page of a directory on loopback until it is interrupted; return the exit code.
 
-    UsageError where the directory holds no images of FIP's, or the port is taken; FipError if its ledger cannot be
+    UsageError if the directory holds no images of FIP's, or the port is taken; FipError if its ledger cannot be
     read, or the page ends.
     """
     at_rest(directory, time.time())
@@ -49,7 +49,7 @@ def serve(directory: Path, config: Config, port: int | None, console: Console) -
 
 @contextmanager
 def _monitor(directory: Path, address: str) -> Iterator[tuple[Fork, Path]]:
-    """The monitor as a child, and its log; it is gone in the end."""
+    """Give, for a context, the monitor as a child, and its log; end it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="fip-"))
     monitor = None
     try:
@@ -65,7 +65,7 @@ def _monitor(directory: Path, address: str) -> Iterator[tuple[Fork, Path]]:
 
 
 def _end(monitor: Fork) -> None:
-    """Ends it: at once, if somebody is in a hurry."""
+    """End the monitor: at once, if somebody is in a hurry."""
     try:
         monitor.terminate()
         monitor.wait(END_WITHIN)
@@ -77,7 +77,7 @@ def _end(monitor: Fork) -> None:
 
 
 def _free(port: int) -> str:
-    """The address of this port on loopback. UsageError where it is taken."""
+    """Return the address of this port on loopback. UsageError if it is taken."""
     try:
         return page_address(Monitor(address=f"127.0.0.1:{port}"), elsewhere=False)
     except OSError as error:

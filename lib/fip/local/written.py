@@ -16,7 +16,7 @@ _USUAL = Rules()
 
 
 def as_written(directory: Path, path: Path, rules: Rules = _USUAL) -> tuple[Writing, Held]:
-    """How a recording that is being written is read, and what is held of it: an empty order if none is kept there."""
+    """Return how a recording that is being written is read, and what is held of it: an empty order if none is kept."""
     name = manifest_name("", path)
     try:
         file = os.open(directory / ARRIVALS / f"{name}{SUFFIX}", os.O_RDONLY | os.O_CLOEXEC)
@@ -26,5 +26,5 @@ def as_written(directory: Path, path: Path, rules: Rules = _USUAL) -> tuple[Writ
 
 
 def as_found(directory: Path, path: Path, found: RunFacts) -> tuple[Writing | None, Held | None]:
-    """The same of one of which this is known already; of one that is whole there is nothing to hold."""
+    """Return the same for a recording that was looked at already; a whole one has nothing to hold."""
     return (None, None) if found.final else as_written(directory, path)

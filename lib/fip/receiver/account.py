@@ -1,4 +1,4 @@
-"""What became of each integration of a stream. The spool's index has those that were received; a file beside it how
+"""What became of each integration of a stream. The spool's index has those that were received. A file beside it has how
 many were dropped, so that a receiver that begins again knows which of the others were lost.
 """
 
@@ -24,7 +24,7 @@ class Account:
     dropped: int = 0  # could not be kept, or not written
 
     def after(self, dump: int, received: bool) -> "Account":
-        """With one more, which is received or dropped; those between it and the last are lost."""
+        """Return the account with one more, received or dropped; those between it and the last are lost."""
         began = replace(self, first=dump, last=dump - 1) if self.last < 0 else self
         return replace(
             began,
@@ -36,12 +36,12 @@ class Account:
 
 
 class Kept:
-    """The account of a spool. What was dropped stands in a file that has its room from the start: a disk that is full
-    is why integrations are dropped.
+    """The account of a spool. The dropped ones stand in a file that has its room from the start: a full disk is the
+    reason why integrations are dropped.
     """
 
     def __init__(self, spool: SpoolWriter) -> None:
-        """OSError if it cannot be written."""
+        """Raise OSError if the file cannot be written."""
         path = spool.path / DROPPED_FILE
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         told = os.pread(self._file, _DROPPED.size, 0)
@@ -51,7 +51,7 @@ class Kept:
         self.account = _account(spool, *_DROPPED.unpack(told))
 
     def add(self, dump: int, received: bool) -> Account:
-        """One more, which is received or dropped."""
+        """Add one integration more, received or dropped; return the new account."""
         self.account = self.account.after(dump, received)
         if not received:
             with suppress(OSError):  # then it will count as lost
@@ -59,12 +59,12 @@ class Kept:
         return self.account
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Close the file of dropped integrations."""
         os.close(self._file)
 
 
 def _account(spool: SpoolWriter, last_dropped: int, dropped: int) -> Account:
-    """That of a spool's index, of which `dropped` integrations that it does not have were dropped."""
+    """Return the account of a spool's index; `dropped` integrations that it does not have were dropped."""
     if spool.first is None or spool.last is None:
         return Account()
     first, last = int(spool.first["dump"][0]), max(int(spool.last["dump"][0]), last_dropped if dropped else 0)

@@ -1,9 +1,9 @@
 """How parts become integrations. Pure: memory is taken at the start, nothing waits, and time is what the caller says.
 
 An integration is closed if all of it came, or one two newer has begun, or nothing of it came for the grace. They are
-closed in the order of their numbers: one that is whole waits as long for those before it of which nothing came yet, and
-what comes for one that is closed is late. One that begins when all memory is taken, as by a disk that is slow, is
-dropped whole: it is the newest.
+closed in the order of their numbers: a whole one waits as long for earlier ones that have not begun to come. What comes
+for a closed one is late. If an integration begins when all memory is taken, as by a slow disk, all of it is dropped: it
+is the newest.
 """
 
 from collections import Counter, deque
@@ -23,7 +23,7 @@ LONGEST_STEP = 0.2  # s that the grace may go on from one look to the next: a pr
 
 @dataclass(frozen=True)
 class Closed:
-    """An integration of which no more is taken."""
+    """An integration that takes no more parts."""
 
     dump: int
     integration: Integration | None  # None: it is dropped
@@ -48,8 +48,8 @@ class Assembly:
         memory: Callable[[int, float, int], Open],
         last: Place | None = None,
     ) -> None:
-        """`memory` is asked for `queue` integrations at a time, by dump, time and field; `clock` tells monotonic s;
-        `last`: where the spool left off.
+        """`memory` gives up to `queue` integrations at a time, by dump, time and field; `clock` gives monotonic s;
+        `last` is the place at which the spool left off.
         """
         self._cadence, self._grace, self._clock, self._memory = setup.cadence, grace, clock, memory
         self._free = [Integration(setup) for _ in range(queue)]
@@ -64,7 +64,7 @@ class Assembly:
         self.counters = Counter[str]()  # of packets that were not taken: late, again, too_many, unfit
 
     def put(self, part: Part) -> None:
-        """Takes a part."""
+        """Put a part into its integration."""
         begun = self._begun.get(part.dump)
         if begun is None:
             self._put_other(part)
@@ -74,7 +74,7 @@ class Assembly:
             self._take(begun, part)
 
     def look(self) -> None:
-        """Closes what is due: to be called a few times within the grace."""
+        """Close what is due; call this a few times within the grace."""
         now = self._clock()
         self._now += min(now - self._looked, LONGEST_STEP)
         self._looked = now
@@ -84,24 +84,24 @@ class Assembly:
         self._close()
 
     def finish(self) -> None:
-        """No more comes: closes all that was begun; if nothing was known, it is what came at all."""
+        """Close all that was begun, as no more comes; if nothing was known, that is what came at all."""
         self._go_on_with(self._leaps.taken(least=1) if self.newest is None else [], self._clock())
         for begun in self._begun.values():
             begun.heard = float("-inf")
         self._close()
 
     def give_back(self, integration: Integration) -> None:
-        """One that was closed is used again: its memory was given back."""
+        """Use the memory of a closed integration again."""
         self._free.append(integration)
 
     @property
     def silent(self) -> float:
-        """Seconds without a part that fits, as of the last look."""
+        """Return seconds without a part that fits, as of the last look."""
         return 0.0 if self._fits else self._looked - self._fitted
 
     @property
     def begun(self) -> int:
-        """Integrations of which something came, that are not closed."""
+        """Return the number of integrations that have begun to come and are not closed."""
         return len(self._begun)
 
     def _take(self, begun: _Begun, part: Part) -> None:
@@ -115,7 +115,7 @@ class Assembly:
             self._close()
 
     def _put_other(self, part: Part) -> None:
-        """Takes a part of an integration that is not begun: it begins, or is over, or is a leap."""
+        """Take a part of an integration that is not begun: it begins, or is over, or is a leap."""
         now = self._clock()
         if part.dump <= self._closed:
             self.counters["late"] += part.packets
@@ -145,7 +145,7 @@ class Assembly:
         self._take(begun, part)
 
     def _leap(self, now: float) -> None:
-        """Believes the parts that wait, if enough of them fit each other, and what was known is over."""
+        """Believe the parts that wait, if enough of them fit each other, and what was known is over."""
         if self.newest is None or (not self._fits and now - self._fitted >= NEWER * self._cadence + self._grace):
             self._go_on_with(self._leaps.taken(), now)
 
@@ -157,7 +157,7 @@ class Assembly:
             self.put(part)
 
     def _close(self) -> None:
-        """Closes, in order, what is whole or overdue. One that is whole waits for those before it."""
+        """Close, in order, what is whole or overdue. One that is whole waits for those before it."""
         if self.newest is None:
             return
         while self._begun:

@@ -21,7 +21,7 @@ KNOWN: Mapping[str, str] = MappingProxyType(
 
 
 def open_stream(receiver: Receiver) -> Stream:
-    """What `[receiver]` asks for, open. ConfigError or InputError, of one line, if it cannot be heard."""
+    """Open the stream that `[receiver]` asks for. ConfigError or InputError, of one line, if it cannot be heard."""
     name = receiver.format
     opens = _known(name) if name in KNOWN else _others(name)
     try:
@@ -43,7 +43,7 @@ def _known(name: str) -> OpenStream:
 
 
 def _others(name: str) -> OpenStream:
-    """That of another package."""
+    """Return what opens streams of a format of another package."""
     every = entry_points(group=GROUP)
     found = tuple(every.select(name=name))
     if not found:

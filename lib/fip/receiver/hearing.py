@@ -27,7 +27,7 @@ LOOKS = 5  # within the grace
 
 
 class Hearing:
-    """From the start of both threads to their end. All calls are made in the loop, and so are those that it makes."""
+    """A stream and its two threads, from their start to their end. All calls, in both directions, are in the loop."""
 
     def __init__(self, stream: Stream, config: Receiver, loop: Loop, stored: Callable[[Stored], None]) -> None:
         """`stored` is called after each integration.
@@ -57,19 +57,19 @@ class Hearing:
         self._age: float | None = None
 
     def start(self) -> None:
-        """Hears from now on."""
+        """Hear and store from now on."""
         self._in_thread("hearing", partial(self.stream.listen, self._intake), self._heard_all)
         self._in_thread("storing", self._storing.run, self._stored_all)
         self._loop.every(min(0.05, self._config.grace / LOOKS), self._look)
 
     def stop(self) -> None:
-        """Hears no more: what was begun is written, then it is over."""
+        """Hear no more: what was begun is written, then all is over."""
         self._stopped = True
         self.stream.close()
 
     @property
     def counts(self) -> dict[str, int]:
-        """What was counted since it was opened, by name."""
+        """Return what was counted since it was opened, by name."""
         account, before = self.stored.account, self._before
         return {
             **self._intake.counts(),
@@ -81,30 +81,30 @@ class Hearing:
 
     @property
     def buffers(self) -> tuple[Buffers, ...]:
-        """Of the stream's sockets; what they were at last if it is closed."""
+        """Return the buffers of the stream's sockets; if it is closed, as they were last."""
         with suppress(OSError):
             self._buffers = self.stream.buffers
         return self._buffers
 
     @property
     def queues(self) -> dict[str, int]:
-        """Integrations in memory."""
+        """Return the number of integrations that have begun, and of those that wait for the disk."""
         return self._intake.queues()
 
     @property
     def silent(self) -> float:
-        """Seconds without anything that fits."""
+        """Return seconds without anything that fits."""
         return self._intake.silent
 
     @property
     def samples(self) -> float | None:
-        """Share of the samples of the last minute that came; None if there were none."""
+        """Return the share of the samples of the last minute that came; None if there were none."""
         while self._shares and self._shares[0][0] < time.monotonic() - MINUTE:
             self._shares.popleft()
         return sum(share for _, share in self._shares) / len(self._shares) if self._shares else None
 
     def signs(self) -> Signs:
-        """What an operator may have to know."""
+        """Return what an operator may have to know."""
         lately = self._lately.rise(time.monotonic(), self.counts)
         return Signs(
             buffers=self.buffers,
@@ -133,7 +133,7 @@ class Hearing:
         self._tell(stored)
 
     def _heard_all(self, error: BaseException | None) -> None:
-        """No more is heard; if that is an error, what was heard is written first."""
+        """Take the end of hearing; if that is an error, write first what was heard."""
         self._error = error
         self._intake.finish(by_itself=error is None and not self._stopped)
 
@@ -145,7 +145,7 @@ class Hearing:
         self.over = True
 
     def _in_thread(self, name: str, run: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
-        """Runs it in a thread, and `then` in the loop, with its error if there is one."""
+        """Run it in a thread, and then call `then` in the loop, with its error if there is one."""
 
         def call() -> None:
             error: BaseException | None = None
@@ -159,7 +159,7 @@ class Hearing:
 
 
 def check_memory(queue: int, size: int, memory: int) -> None:
-    """ConfigError if so many integrations of `size` bytes would take more than half of a host's memory."""
+    """Raise ConfigError if so many integrations of `size` bytes would take more than half of a host's memory."""
     if queue * size > memory // 2:
         raise ConfigError(
             f"receiver.queue: {queue} integrations of {size} bytes are more than half of this host's memory, {memory} "

@@ -16,7 +16,7 @@ OTHERS = "another reason"
 
 
 class Intake:
-    """Whom a stream tells (`fip.receiver.part.Heard`)."""
+    """The receiver of a stream's parts (`fip.receiver.part.Heard`)."""
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
@@ -28,7 +28,7 @@ class Intake:
         self.refused = Counter[str]()  # packets, by the reason
 
     def put(self, part: Part) -> None:
-        """Takes a part."""
+        """Take a part, and put it into its integration."""
         with self._lock:
             self.bytes_in += part.visibility.nbytes
             self._assembly.put(part)
@@ -36,7 +36,7 @@ class Intake:
                 self._more.notify()
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """So many packets were not believed."""
+        """Count so many packets that were not believed."""
         with self._lock:
             known = why if why in self.refused or len(self.refused) < REASONS else OTHERS
             new = known not in self.refused
@@ -46,14 +46,14 @@ class Intake:
             log.warning("a packet is not believed: %s%s; others like it are only counted", known, example)
 
     def end(self) -> None:
-        """The stream has said that no more comes."""
+        """Note that the stream has said that no more comes."""
         with self._lock:
             newest = self._assembly.newest
             self._ends_at = newest.dump if newest else -1
 
     def look(self, quiet: float) -> bool:
-        """Closes what is due; all of it if the stream has ended, which is returned: it said so, and is silent for so
-        many seconds. Whoever reaches the port may say that: while it goes on, that is not believed.
+        """Close what is due, and all of it if the stream has ended; return whether it has: it said so, and is silent
+        for so many seconds. Anyone who reaches the port may say that, so it is not believed while the stream goes on.
         """
         with self._lock:
             self._assembly.look()
@@ -69,7 +69,7 @@ class Intake:
             return ended
 
     def finish(self, by_itself: bool = False) -> None:
-        """No more is put: what was begun is closed, and once that is taken, `take` says that it was all.
+        """Close what was begun, as no more is put; once that is taken, `take` says that it was all.
 
         A stream that said its end and then stopped `by_itself` has ended; one that was stopped may go on when it is
         heard again.
@@ -86,7 +86,7 @@ class Intake:
         self._assembly.finish()
 
     def take(self) -> Closed | Literal["ended"] | None:
-        """Waits for the next integration that is closed, in order, or the end of the stream; None if none is put."""
+        """Wait for the next closed integration, in order, or the end of the stream; return None if none is put."""
         with self._lock:
             while not (self._assembly.closed or self._ended or self._over):
                 self._more.wait()
@@ -96,29 +96,29 @@ class Intake:
             return "ended" if ended else None
 
     def give_back(self, integration: Integration) -> None:
-        """What was taken is written, and may be used again."""
+        """Use the memory of an integration that is written again."""
         with self._lock:
             self._assembly.give_back(integration)
 
     def counts(self) -> dict[str, int]:
-        """Of packets that were not taken, by why, those that were refused as "junk"; and of bytes."""
+        """Return the counts of packets that were not taken, by reason ("junk": refused), and of bytes."""
         with self._lock:
             return {**self._assembly.counters, "junk": sum(self.refused.values()), "bytes_in": self.bytes_in}
 
     def queues(self) -> dict[str, int]:
-        """Integrations that have begun, and that wait for the disk."""
+        """Return the number of integrations that have begun, and of those that wait for the disk."""
         with self._lock:
             return {"begun": self._assembly.begun, "waiting": len(self._assembly.closed)}
 
     @property
     def newest(self) -> tuple[int, float] | None:
-        """(dump, time in s UTC, Unix) of the newest that has begun; None before the first."""
+        """Return (dump, time in s UTC, Unix) of the newest that has begun; None before the first."""
         with self._lock:
             newest = self._assembly.newest
             return (newest.dump, newest.time) if newest else None
 
     @property
     def silent(self) -> float:
-        """Seconds without a part that fits."""
+        """Return seconds without a part that fits."""
         with self._lock:
             return self._assembly.silent

@@ -18,14 +18,14 @@ class Integration:
     """What is known of an integration. It is used again for a later one."""
 
     def __init__(self, setup: Setup) -> None:
-        """Takes all the memory of its own that it will ever have."""
+        """Take all the memory of its own that it will ever have."""
         self._came = [np.zeros((band.channels, len(setup.products)), bool) for band in setup.bands]
         self._uvw_came = np.zeros(sections(setup)["uvw"].shape[0] if setup.uvw else 0, bool)
         self._samples = sum(came.size for came in self._came)
         self._setup = setup
 
     def begin(self, opened: Open) -> None:
-        """Is from now on what is put into this memory."""
+        """Begin an integration in this memory."""
         self.opened, self.arrays = opened, opened.arrays
         for came in (*self._came, self._uvw_came):
             came.fill(False)
@@ -33,9 +33,9 @@ class Integration:
         self._agree, self._others = 0, Counter[tuple[float, int]]()  # samples, by the time and field that they have
 
     def take(self, part: Part) -> int:
-        """Puts a part in its place: how much of it had not come before. One that came already changes nothing.
+        """Put a part in its place; return how much of it had not come before. A part that came already changes nothing.
 
-        Which time and field the integration has, most samples decide: a part that is not what it seems spoils them for
+        Most samples decide the time and field of the integration: so a part that is not what it seems spoils them for
         no other.
         """
         new = self._take_samples(part) + self._take_uvw(part)
@@ -47,17 +47,17 @@ class Integration:
 
     @property
     def whole(self) -> bool:
-        """Whether there is nothing of it that could still come."""
+        """Return whether there is nothing of it that could still come."""
         return self._samples_came == self._samples and self._baselines_came == self._uvw_came.size
 
     @property
     def received(self) -> float:
-        """Share of its samples that came, 0 to 1."""
+        """Return the share of its samples that came, 0 to 1."""
         return max(0, self._samples_came - self._missing) / self._samples
 
     def conclude(self) -> Open:
-        """Fills in what did not come: NaN, with weight 0. As it is to be committed: with the time and field of most
-        samples.
+        """Make it ready to be committed: fill in what did not come, NaN with weight 0, and set the time and field of
+        most samples.
         """
         for (time, field), samples in self._others.items():
             if samples > self._agree:

@@ -1,4 +1,4 @@
-"""What was counted of late, and what was said: how much counters have risen within a minute, and what is said again."""
+"""What was counted and said recently: how much counters have risen within a minute, and which sentences are new."""
 
 import re
 from collections import deque
@@ -13,11 +13,11 @@ class Lately:
     """Remembers what counters were, a minute back."""
 
     def __init__(self, now: float, counts: Mapping[str, int]) -> None:
-        """`now`: monotonic s."""
+        """`now` is the time in monotonic s."""
         self._past = deque([(now, dict(counts))])
 
     def rise(self, now: float, counts: Mapping[str, int]) -> dict[str, int]:
-        """By how much each rose within the last minute."""
+        """Return how much each counter rose within the last minute."""
         if now - self._past[-1][0] >= EVERY:
             self._past.append((now, dict(counts)))
         while len(self._past) > 1 and self._past[1][0] <= now - MINUTE:
@@ -33,7 +33,7 @@ class Said:
         self._said: dict[str, float] = {}
 
     def anew(self, now: float, sentences: Iterable[str]) -> list[str]:
-        """Those that are to be said now; `now`: monotonic s."""
+        """Return the sentences to say now; `now` is the time in monotonic s."""
         self._said = {kind: at for kind, at in self._said.items() if now - at < MINUTE}
         new = []
         for each in sentences:

@@ -8,16 +8,16 @@ from fip.data.errors import ConfigError
 from fip.receiver.part import Buffers
 from fip.runtime.kept_sockets import keep, kept, let_go
 
-_MEMINFO, _DROPS = 55, 8  # SO_MEMINFO, and where in it drops are: socket(7), linux/sock_diag.h
+_MEMINFO, _DROPS = 55, 8  # SO_MEMINFO, and the index of drops in it: socket(7), linux/sock_diag.h
 _LARGEST_BUFFER = (1 << 30) - 1  # bytes: the kernel takes twice that
 
 
 def bound(endpoint: str, family: socket.AddressFamily, address: Any, buffer: int) -> socket.socket:
-    """A socket at an endpoint, "udp://HOST:PORT", of which `address` is what a socket is given of it.
+    """Return a socket at an endpoint, "udp://HOST:PORT"; `address` is the same as `bind` of a socket takes it.
 
-    If systemd kept the one of the life before, it is that one, with the packets that came since; else a new one.
-    `buffer` bytes are asked of the kernel; if HOST is an IPv4 group, it is joined. OSError or OverflowError if it
-    cannot be had.
+    If systemd kept the socket of the process before, return that one, with the packets that came since; else a new one.
+    Ask the kernel for `buffer` bytes; if HOST is an IPv4 group, join it. OSError or OverflowError if there can be no
+    such socket.
     """
     if found := _kept(endpoint, address):
         _ask(found, buffer)
@@ -39,20 +39,20 @@ def bound(endpoint: str, family: socket.AddressFamily, address: Any, buffer: int
 
 
 def unusable(endpoint: str, error: Exception) -> ConfigError:
-    """What is said of an endpoint that cannot be had."""
+    """Return the error for an endpoint that cannot be had."""
     why = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return ConfigError(f"receiver.listen: {endpoint}: {why}; give an address of this host, and a port that is free")
 
 
 def buffers_of(found: socket.socket, asked: int) -> Buffers:
-    """What was asked of the kernel for a socket and what it gave, of which half is for its own use. OSError."""
+    """Return the bytes asked of the kernel for a socket, and what it gave without the half for its own use. OSError."""
     got = found.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
     counts = found.getsockopt(socket.SOL_SOCKET, _MEMINFO, 64)
     return Buffers(asked, got, struct.unpack_from("I", counts, 4 * _DROPS)[0])
 
 
 def _kept(endpoint: str, address: Any) -> socket.socket | None:
-    """The socket that systemd kept, if it is still at this address."""
+    """Return the socket that systemd kept, if it is still at this address."""
     found = kept(endpoint)
     if found and (found.type != socket.SOCK_DGRAM or found.getsockname()[:2] != address[:2]):
         found.close()

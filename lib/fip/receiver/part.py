@@ -1,4 +1,4 @@
-"""What streams tell the receiver, and what a stream format is. Types only."""
+"""What streams hand to the receiver, and what a stream format is. Types only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,22 +45,22 @@ class Buffers:
 
 
 class Heard(Protocol):
-    """Whom a stream tells; all of it may be called from any thread."""
+    """What a stream hands its parts to; all of it may be called from any thread."""
 
     def put(self, part: Part) -> None:
-        """Takes a part, which fits the set-up: whoever calls has checked it. It never waits for a disk.
+        """Take a part, which fits the set-up: whoever calls has checked it. It never waits for a disk.
 
         To call it costs more than a packet's copy, so a stream puts what came together, and is alike, as one part.
         """
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """So many packets were not believed: they are counted by `why`, one of a few sentences of the stream's own.
+        """Count so many packets that were not believed, by `why`: one of a few sentences of the stream's own.
 
-        The first of each is said, with what one of them was and whence it came: `found`.
+        The first of each is said, with what one of them was and its source: `found`.
         """
 
     def end(self) -> None:
-        """The stream has said that no more comes."""
+        """Note that the stream has said that no more comes."""
 
 
 class Stream(Protocol):
@@ -68,17 +68,17 @@ class Stream(Protocol):
 
     @property
     def setup(self) -> Setup:
-        """What all its integrations share."""
+        """Return what all its integrations share."""
 
     @property
     def buffers(self) -> tuple[Buffers, ...]:
-        """Of each of its sockets."""
+        """Return the buffers of each of its sockets."""
 
     def listen(self, heard: Heard) -> None:
-        """Hears it until `close` is called; runs in a thread of its own."""
+        """Hear the stream until `close` is called; run this in a thread of its own."""
 
     def close(self) -> None:
-        """Ends `listen`; may be called from any thread, and more than once."""
+        """End `listen`; any thread may call this, more than once."""
 
 
 OpenStream: TypeAlias = Callable[[Receiver], Stream]

@@ -1,4 +1,4 @@
-"""The receiver's state machine: a stream in, a spool out, and the ventilator is told what there is."""
+"""The receiver's state machine: a stream in, a spool out, and messages to the ventilator about what there is."""
 
 import logging
 import threading
@@ -28,7 +28,7 @@ from fip.wire.receiving import ReceiverBrief, ReceiverState
 log = logging.getLogger("fip.receiver")
 
 AT_ONCE = 1.0  # s in which a stream is open, unless it has to be asked what it is
-WARNS = 16  # that are told
+WARNS = 16  # that are reported
 COUNTERS = (
     *("received", "lost", "dropped", "late", "again", "too_many", "unfit", "junk", "overflowed", "bytes_in"),
     *("bad_messages",),
@@ -36,13 +36,13 @@ COUNTERS = (
 
 
 class Receiver(Daemon):
-    """A stream that is heard, and its spool. Of the ventilator it needs nothing."""
+    """A stream that is heard, and its spool. It needs nothing of the ventilator."""
 
     restarts = ("receiver", "security", "ventilator.control")
     reloads = ("receiver.log_level",)
 
     def __init__(self, loaded: Loaded, loop: Loop, open_stream: OpenStream) -> None:
-        """`open_stream` opens what the configuration asks for; it may wait for long, as for a set-up to come."""
+        """`open_stream` opens what the configuration asks for; it may wait for long, for example for a set-up."""
         self._config, self._loop, self._open_stream = loaded.config.receiver, loop, open_stream
         self._ventilator = loaded.config.ventilator.control
         self._host, self._boot = host_name(), uuid4().hex
@@ -54,7 +54,7 @@ class Receiver(Daemon):
         self.reload(loaded.config)
 
     def start(self) -> None:
-        """Opens the stream. ConfigError if it cannot be heard, or its spool not written, and that is known at once."""
+        """Open the stream. ConfigError if it cannot be heard, or its spool not written, and that is known at once."""
         self._link = Link(self._loop, self._gate, self._vitals, self._ventilator, _hear, self._state, self._brief)
         opening = Future[Stream]()
         threading.Thread(target=_open, args=(opening, self._open_stream, self._config), daemon=True).start()
@@ -65,29 +65,29 @@ class Receiver(Daemon):
             opening.add_done_callback(lambda done: self._loop.soon(lambda: self._opened(done)))
 
     def drain(self) -> None:
-        """Hears no more, and writes what was begun."""
+        """Hear no more, and write what was begun."""
         self._draining = True
         if self._hearing:
             self._hearing.stop()
 
     @property
     def finished(self) -> bool:
-        """Whether no more is heard, and all that was is written."""
+        """Return whether no more is heard, and all that was is written."""
         return self._hearing.over if self._hearing else self._draining
 
     def close(self) -> None:
-        """Says good-bye."""
+        """Say good-bye to the ventilator."""
         self._leaving = True
         self._link.leave()
 
     def reload(self, config: Config) -> None:
-        """Takes the log level."""
+        """Take the list of allowed keys and the log level from the new configuration."""
         self._gate.reload()
         set_level(config.receiver.log_level)
 
     @property
     def line(self) -> str:
-        """What it does, for an operator."""
+        """Return what it does, for an operator."""
         where = f"{self._config.format} at {', '.join(self._config.listen)}".removesuffix(" at ")
         return receiver_line(self._state(), where, self._hearing.silent if self._hearing else 0.0)
 
@@ -108,7 +108,7 @@ class Receiver(Daemon):
             self._hearing.stop()
 
     def _stored(self, stored: Stored) -> None:
-        """An integration was written, or could not be: whoever images it is told at once."""
+        """Send the state at once to whoever images: an integration was written, or could not be."""
         self._vitals.took("store", stored.seconds)
         self._link.changed(waited_for=True)
 
@@ -151,11 +151,11 @@ class Receiver(Daemon):
 
 
 def _hear(message: Control) -> None:
-    """Of the ventilator it needs nothing."""
+    """Ignore what the ventilator sends: the receiver needs nothing of it."""
 
 
 def _open(future: "Future[Stream]", open_stream: OpenStream, config: Settings) -> None:
-    """Opens the stream, in a thread that nobody waits for."""
+    """Open the stream, in a thread that nobody waits for."""
     try:
         future.set_result(open_stream(config))
     except BaseException as error:  # noqa: BLE001 it is raised in the loop

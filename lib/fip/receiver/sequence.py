@@ -18,20 +18,20 @@ from fip.receiver.part import Part
 
 NEAR = 16  # integrations
 LEAP = 4  # packets
-GUESSES = 8  # places where a stream may be now
+GUESSES = 8  # places that a stream may be at now
 LARGEST = 1 << 62  # of an integration's number
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a stream is: its newest integration, and when that began to come."""
+    """The place of a stream: its newest integration, and when that began to come."""
 
     dump: int
     time: float  # s UTC, Unix
     began: float  # monotonic s
 
     def fits(self, part: Part, cadence: float, now: float) -> bool:
-        """Whether a part may be of the same stream, near this place; `now` in monotonic s."""
+        """Return whether a part may be of the same stream, near this place; `now` in monotonic s."""
         ahead = part.dump - self.dump
         if not 0 <= part.dump < LARGEST or ahead > NEAR + 2 * (now - self.began) / cadence:
             return False
@@ -39,7 +39,7 @@ class Place:
 
 
 class Guess:
-    """A place where a stream may be now, and the parts that say so."""
+    """A place that a stream may be at now, and the parts that say so."""
 
     def __init__(self, place: Place) -> None:
         self.place, self.packets, self.held, self.nbytes = place, 0, list[Part](), 0
@@ -49,12 +49,12 @@ class Leaps:
     """Parts that fit nothing that is known, until enough of them fit each other."""
 
     def __init__(self, cadence: float, limit: int) -> None:
-        """`limit`: bytes of the parts that wait."""
+        """`limit` is the bytes of the parts that wait."""
         self._cadence, self._limit = cadence, limit
         self._guesses: list[Guess] = []
 
     def add(self, part: Part, now: float) -> int:
-        """Holds a copy of a part, with those that it fits: how many packets were let go for that."""
+        """Hold a copy of a part, with those that it fits; return how many packets were let go for that."""
         fitting = (each for each in self._guesses if each.place.fits(part, self._cadence, now))
         guess = next(fitting, None) or Guess(Place(part.dump, part.time, now))
         let_go = 0
@@ -71,7 +71,7 @@ class Leaps:
         return let_go
 
     def taken(self, least: int = LEAP) -> list[Part]:
-        """The parts of the guess that most packets speak for, by their numbers, if so many do: they are let go."""
+        """Return the parts of the guess with the most packets, by their numbers, if it has so many; let them go."""
         guess = max(self._guesses, key=lambda each: each.packets, default=None)
         if guess is None or guess.packets < least:
             return []
@@ -79,7 +79,7 @@ class Leaps:
         return sorted(guess.held, key=lambda part: part.dump)
 
     def clear(self) -> int:
-        """Lets go of all: how many packets were held."""
+        """Let all parts go; return how many packets were held."""
         count = sum(map(_packets, self._guesses))
         self._guesses = []
         return count
@@ -89,7 +89,7 @@ class Leaps:
         return sum(each.nbytes for each in self._guesses)
 
     def _make_room(self, enough: Callable[[], bool], keep: Guess) -> int:
-        """Lets go of guesses, of those with the fewest packets the oldest first, until there is enough room."""
+        """Let guesses go until there is enough room: those with the fewest packets first, and of these the oldest."""
         let_go = 0
         while not enough() and (others := [each for each in self._guesses if each is not keep]):
             fewest = min(others, key=lambda each: each.packets)
@@ -103,6 +103,6 @@ def _packets(guess: Guess) -> int:
 
 
 def _copy(part: Part) -> Part:
-    """A part in memory of its own: that of the stream is used again."""
+    """Return a part in memory of its own: that of the stream is used again."""
     arrays = {name: getattr(part, name) for name in ("visibility", "flag", "weight", "scale", "uvw")}
     return replace(part, **{name: array.copy() for name, array in arrays.items() if array is not None})

@@ -4,7 +4,7 @@ from fip.wire.receiving import ReceiverState
 
 
 def receiver_line(state: ReceiverState, where: str, silent: float) -> str:
-    """What it hears, or waits for; `silent`: s without anything that fits."""
+    """Return what it hears, or waits for; `silent`: s without anything that fits."""
     brief = state.brief
     if state.status.state == "draining":
         does = "draining"

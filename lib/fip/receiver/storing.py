@@ -31,7 +31,7 @@ class Stored:
 
 
 def left_off_at(spool: SpoolWriter, monotonic: float, now: float) -> Place | None:
-    """Where the stream was when the newest integration of a spool was committed; `now` is s UTC, Unix."""
+    """Return the stream's place when the newest integration of a spool was committed; `now` is s UTC, Unix."""
     if spool.last is None:
         return None
     ago = max(0.0, now - float(spool.last["arrived"][0]))
@@ -39,23 +39,23 @@ def left_off_at(spool: SpoolWriter, monotonic: float, now: float) -> Place | Non
 
 
 class Storing:
-    """What the thread does: `run`."""
+    """The work of the thread: `run`."""
 
     def __init__(self, spool: SpoolWriter, intake: Intake, tell: Callable[[Stored], None]) -> None:
-        """`tell` is called after each integration, in the thread."""
+        """`tell` is called in the thread after each integration."""
         self._spool, self._intake, self._tell = spool, intake, tell
         self._kept = Kept(spool)
         ended = (spool.path / ENDED_FILE).exists()
         self.stored = Stored(self._kept.account, spool.committed, spool.oldest, _newest(spool), ended)
 
     def run(self) -> None:
-        """Writes until no more comes."""
+        """Write until no more comes."""
         while (closed := self._intake.take()) is not None:
             self.stored = self._ended() if closed == "ended" else self._after(closed)
             self._tell(self.stored)
 
     def close(self) -> None:
-        """Lets go of what it has open."""
+        """Close what it has open."""
         self._kept.close()
 
     def _ended(self) -> Stored:

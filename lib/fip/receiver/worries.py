@@ -12,7 +12,7 @@ YOUNGEST = -0.1  # s: clocks agree no better
 
 @dataclass(frozen=True)
 class Signs:
-    """What a receiver sees."""
+    """What a receiver sees of its stream and its sockets."""
 
     buffers: tuple[Buffers, ...] = ()  # of its sockets
     overflowed: int = 0  # packets that found them full, in the last minute
@@ -26,7 +26,7 @@ class Signs:
 
 
 def worries(signs: Signs) -> tuple[str, ...]:
-    """A sentence each, that names what would do."""
+    """Return sentences, each with a remedy."""
     return tuple(_worries(signs))
 
 

@@ -1,1 +1,1 @@
-"""What all daemons share: one loop, their sockets and who may use them, and what they tell of themselves."""
+"""What all daemons share: one loop, their sockets and who may use them, and what they report about themselves."""

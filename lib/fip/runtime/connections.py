@@ -34,7 +34,7 @@ Tell = Callable[[str, str, str], None]
 
 
 def watch(loop: Loop, watched: zmq.Socket[bytes], tell: Tell, door: Door | None = None) -> None:
-    """Tells of each connection of a socket until that is closed; `door` is that of one that is bound after this."""
+    """Call `tell` for each connection of a socket until it is closed; `door` is for a socket that is bound later."""
     monitor = watched.get_monitor_socket(WATCHED, f"inproc://monitor-{next(_numbers)}")
     connections = _Connections(tell, door)
 
@@ -57,7 +57,7 @@ def watch(loop: Loop, watched: zmq.Socket[bytes], tell: Tell, door: Door | None 
 
 
 def event(monitor: zmq.Socket[bytes]) -> tuple[int, int]:
-    """What a socket's monitor tells next, as `reason` takes it. pyzmq's own function imports asyncio for it."""
+    """Return the next event of a socket's monitor, as `reason` takes it. pyzmq's own function imports asyncio."""
     number, value = _EVENT.unpack(monitor.recv_multipart()[0])
     return number, value
 
@@ -88,13 +88,13 @@ class _Connections:
                 self._door.left(value)
             failed, self._failed = self._failed, ""
             self._tell("handshake failed" if failed else "disconnected", self._peers.pop(value, ""), failed)
-        elif not (self._accepts and event == zmq.Event.HANDSHAKE_FAILED_AUTH):  # of which `fip.runtime.gate` told
+        elif not (self._accepts and event == zmq.Event.HANDSHAKE_FAILED_AUTH):  # which `fip.runtime.gate` reported
             # a handshake failed, of a connection that is named by the event that follows
             self._failed = reason(event, value)
 
 
 def _peer(descriptor: int) -> str:
-    """The other end of a connection that was accepted: tcp://HOST, or the process on this host; "" if it is gone."""
+    """Return the other end of an accepted connection: tcp://HOST, or the process on this host; "" if it is gone."""
     with suppress(OSError), at_descriptor(descriptor) as connection:
         if connection.family == posix.AF_UNIX:
             return f"process {process_at(connection)}"
@@ -104,7 +104,7 @@ def _peer(descriptor: int) -> str:
 
 
 def reason(event: int, value: int) -> str:
-    """Why a handshake failed, as the end knows that is told of this event."""
+    """Return why a handshake failed, as far as the end that gets this event knows."""
     if event == zmq.Event.HANDSHAKE_FAILED_AUTH:
         return "our key is not allowed there"
     if event == zmq.Event.HANDSHAKE_FAILED_NO_DETAIL:

@@ -20,7 +20,7 @@ REFUSED_FOR = 5.0  # s for which a peer that was refused says nothing: it may be
 class Link:
     """A peer's connection to the ventilator, in the peer's loop.
 
-    Its whole state is said twice a second, and a brief of it soon after a change.
+    It sends its whole state twice a second, and a brief of it soon after a change.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Link:
         state: Callable[[], Control],
         brief: Callable[[], Control],
     ) -> None:
-        """Connects to `address`; `hear` gets what comes from there, but for refusals, which are logged.
+        """Connect to `address`; `hear` gets what comes from there, except refusals, which are logged.
 
         Raises ConfigError.
         """
@@ -52,23 +52,23 @@ class Link:
         loop.every(STATE_INTERVAL, self.say)
 
     def say(self) -> None:
-        """The whole state, now; what cannot be sent is said half a second later."""
+        """Send the whole state now; if it cannot be sent, the next one is half a second later."""
         self._tell(self._state())
         self._briefs.said()
 
     def hear_all(self) -> None:
-        """Takes what has come from the ventilator."""
+        """Take what has come from the ventilator."""
         for _ in range(AT_ONCE):
             if not waits(self._socket):
                 break
             self._on_message()
 
     def close(self) -> None:
-        """Closes the socket; what it has not sent is dropped."""
+        """Close the socket; what it has not sent is dropped."""
         self._socket.close(0)
 
     def leave(self) -> None:
-        """Says the whole state for the last time, and closes the socket once that is sent, or soon."""
+        """Send the whole state for the last time, and close the socket once that is sent, or soon."""
         self.say()
         self._socket.close(CONTROL_LINGER)
 
@@ -96,7 +96,7 @@ class Link:
 
 
 class Briefs:
-    """Says a peer's brief after a change: at once where others wait for it, else soon, with what changes meanwhile."""
+    """Sends a peer's brief after a change: at once if others wait for it, else soon, with what changes meanwhile."""
 
     def __init__(self, loop: Loop, say: Callable[[], None]) -> None:
         self._loop, self._say = loop, say
@@ -104,7 +104,7 @@ class Briefs:
         self._waking = False  # a call of the loop is under way; one at a time
 
     def changed(self, waited_for: bool = False) -> None:
-        """Something has changed; what the other side waits for is said at once."""
+        """Send a change soon, or at once if the other side waits for it."""
         self._changed = True
         if waited_for:
             self._say_now()
@@ -113,7 +113,7 @@ class Briefs:
             self._loop.at(time.monotonic() + BRIEF_INTERVAL, self._wake)
 
     def said(self) -> None:
-        """All was said just now, in this message or another."""
+        """Note that all was sent just now, in this message or another."""
         self._changed = False
 
     def _wake(self) -> None:

@@ -10,6 +10,6 @@ SHORTEST = 1e-3  # s of an image; what is said may be 0
 
 
 def depth(least: int, worker: Status) -> int:
-    """How many slices a worker may have: work for a while, so that it need not tell of each before the next."""
+    """Return how many slices a worker may have: work for a while, so that it need not report each before the next."""
     took = worker.latencies.get("image")
     return max(least, min(MOST_AHEAD, ceil(AHEAD / max(took.p50, SHORTEST)))) if took else least

@@ -15,7 +15,7 @@ WAITING = 64  # connections that have not been accepted yet
 
 
 def listen(path: Path) -> socket.socket:
-    """A socket that listens at a path, for this user and its group, and waits for nobody. Raises OSError.
+    """Return a socket that listens at a path, for this user and its group, and never blocks. Raises OSError.
 
     What a process that is gone has left there is pushed aside; FileExistsError if one listens there.
     """
@@ -35,7 +35,7 @@ def listen(path: Path) -> socket.socket:
 
 
 def _listener(path: Path) -> int | None:
-    """The process that listens at a path; None if none does."""
+    """Return the process that listens at a path; None if none does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
         try:
             probe.connect(str(path))
@@ -45,7 +45,7 @@ def _listener(path: Path) -> int | None:
 
 
 def accept(listening: socket.socket) -> socket.socket | None:
-    """The next connection, which waits for nothing either; None if there is none, or it is another user's.
+    """Return the next connection, which never blocks either; None if there is none, or it is another user's.
 
     Raises OSError if this process cannot take one now.
     """
@@ -61,9 +61,9 @@ def accept(listening: socket.socket) -> socket.socket | None:
 
 
 def connect(path: str, within: float) -> socket.socket:
-    """A connection with who listens at a path, each of whose calls takes at most so many s. Raises OSError.
+    """Connect to the process that listens at a path; each call then takes at most so many s. Raises OSError.
 
-    PermissionError if that is another user.
+    PermissionError if that is another user's.
     """
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
@@ -78,18 +78,18 @@ def connect(path: str, within: float) -> socket.socket:
 
 
 def hand(opened: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
-    """Sends a message with descriptors. Raises OSError, BlockingIOError if the other end does not read."""
+    """Send a message with descriptors. Raises OSError, BlockingIOError if the other end does not read."""
     socket.send_fds(opened, [message], list(descriptors))
 
 
 def take(opened: socket.socket, longest: int, most: int) -> tuple[bytes, list[int]]:
-    """The next message, of at most so many bytes, with at most so many descriptors; b"" at the end. Raises OSError."""
+    """Return the next message, at most so many bytes, with at most so many descriptors; b"" at the end. OSError."""
     message, descriptors, _, _ = socket.recv_fds(opened, longest, most, socket.MSG_CMSG_CLOEXEC)
     return message, descriptors
 
 
 def is_open(opened: socket.socket) -> bool:
-    """Whether the other end is still there, and has not said what nobody asked for."""
+    """Return whether the other end is still there, and has not said what nobody asked for."""
     heard = select.poll()
     try:
         heard.register(opened, select.POLLIN)

@@ -1,9 +1,9 @@
 """The door of a socket that others join: how many connections it has, and how many are taken a second.
 
 ZeroMQ itself takes whatever comes. A process that has no file descriptor left is aborted by its listener of ipc, and
-spins in that of tcp. So the door counts, from what ZeroMQ's monitor tells: where there are too many connections, one is
-cut that is least likely to be missed, and where they come too fast, the door is shut for some seconds. Whoever comes
-then is not accepted: of tcp the kernel drops what asks for a connection, of ipc the socket's file is away.
+spins in that of tcp. So the door counts, from what ZeroMQ's monitor says. If there are too many connections, it cuts
+the one that is least likely to be missed. If they come too fast, the door is shut for some seconds. Whoever comes then
+is not accepted: with tcp the kernel drops what asks for a connection, with ipc the socket's file is away.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ from fip.runtime.allowance import Allowance, Allowances
 
 HANDSHAKE_WITHIN = 5000  # ms; who has connected and says nothing is cut off by ZeroMQ
 SETTLED = 2 * HANDSHAKE_WITHIN / 1000  # s after which a connection is one that has shaken hands
-MOST_FILES = 65536  # descriptors that a daemon wants, and is given where it may have them
+MOST_FILES = 65536  # descriptors that a daemon wants, and gets if it may have them
 JUNK, REFUSAL = 1.0, 10.0  # what a message uses that is not understood, and one whose sender is refused
 _REFUSED = 40.0, 1.0  # at once, and a second, of what a connection may use so
 _UNREAD = 1000.0, 10.0  # messages that are not read, before it is cut off
@@ -32,9 +32,9 @@ _DROP = struct.pack("HBBI", 0x06, 0, 0, 0)  # the program "return 0", as bpf(4) 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one socket."""
+    """How many connections one socket takes."""
 
-    most: int  # connections; fewer, where the process may have few descriptors
+    most: int  # connections; fewer, if the process may have few descriptors
     burst: int  # that come at once, as when all peers join again
     rate: float  # a second, that come from then on
 
@@ -50,8 +50,8 @@ LIMITS: Final[dict[str, Limits]] = {
 
 
 def raise_limit() -> None:
-    """Gives this process as many descriptors as it wants and may have: the limit it starts with is for programs that
-    use select(2), of old.
+    """Give this process as many descriptors as it wants and may have: the limit that it starts with is for old programs
+    that use select(2).
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
@@ -60,13 +60,13 @@ def raise_limit() -> None:
 
 
 def most_connections(limits: Limits) -> int:
-    """How many connections a socket may have, in a process with this limit of descriptors."""
+    """Return how many connections a socket may have, in a process with this limit of descriptors."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return limits.most if files == resource.RLIM_INFINITY else max(2, min(limits.most, files // 8))
 
 
 def _filter(opened: posix.socket, shut: bool) -> None:
-    """Has the kernel drop all packets to a socket of tcp, or no more; to one that listens, so that nobody comes in."""
+    """Let the kernel drop all packets to a socket of tcp, or no more; one that listens then lets nobody in."""
     program = ctypes.create_string_buffer(_DROP, len(_DROP))
     if shut:
         said = struct.pack("HP", len(_DROP) // 8, ctypes.addressof(program))
@@ -76,10 +76,10 @@ def _filter(opened: posix.socket, shut: bool) -> None:
 
 
 def end_reading(descriptor: int) -> None:
-    """Ends a connection of ZeroMQ's: nothing more comes in, and ZeroMQ closes it when it has read what is there.
+    """End a connection of ZeroMQ's: nothing more comes in, and ZeroMQ closes it when it has read what is there.
 
-    It is not shut down whole: of one that it does not read for now, as its queue is full, libzmq 4.3.5 then stops at an
-    assertion (`!_io_error`). What is no connection is left alone.
+    It is not shut down as a whole: if ZeroMQ does not read it for now, as its queue is full, libzmq 4.3.5 then stops at
+    an assertion (`!_io_error`). A descriptor that is no connection is left alone.
     """
     with suppress(OSError), at_descriptor(descriptor) as opened:
         if not opened.getsockopt(posix.SOL_SOCKET, posix.SO_ACCEPTCONN):
@@ -91,7 +91,7 @@ def end_reading(descriptor: int) -> None:
 
 @contextmanager
 def at_descriptor(descriptor: int) -> Iterator[posix.socket]:
-    """A descriptor that stays ZeroMQ's, as a socket."""
+    """Give, for a context, a descriptor as a socket; the descriptor stays ZeroMQ's."""
     opened = posix.socket(fileno=descriptor)
     try:
         yield opened
@@ -123,11 +123,11 @@ class Door:
         self.shut = False
 
     def listens(self, descriptor: int) -> None:
-        """The socket is bound."""
+        """Take the descriptor of the socket that is bound now."""
         self._listener = descriptor
 
     def joined(self, descriptor: int, now: float) -> None:
-        """A connection was accepted; perhaps another is cut for it, or the door shut behind it."""
+        """Take a connection that was accepted; perhaps cut another for it, or shut the door behind it."""
         self._forget(descriptor)
         self._new[descriptor] = now
         if len(self._new) + len(self._heard) > self._most:
@@ -137,13 +137,13 @@ class Door:
         self._use(1, now)
 
     def left(self, descriptor: int) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
         self._new.pop(descriptor, None)
         self._heard.pop(descriptor, None)
         self._forget(descriptor)
 
     def hears(self, descriptor: int, now: float) -> bool:
-        """Whether a message that came over a connection is to be read; if not, the connection may be cut."""
+        """Return whether a message that came over a connection is to be read; if not, the connection may be cut."""
         if self._new.pop(descriptor, None) is not None or self._heard.pop(descriptor, 0) is None:
             self._heard[descriptor] = None
         if self._refused.left(descriptor, now) > 0:
@@ -155,11 +155,11 @@ class Door:
         return False
 
     def refuse(self, descriptor: int, amount: float, now: float) -> None:
-        """A message that came over a connection was refused: `JUNK` or `REFUSAL`."""
+        """Count a message that came over a connection and was refused: `JUNK` or `REFUSAL`."""
         self._refused.use(descriptor, amount, now)
 
     def close(self) -> None:
-        """The socket is closed."""
+        """Remove what is left of a socket that is closed."""
         if self.shut and self._file:
             with suppress(OSError):
                 self._file.with_name(self._file.name + _AWAY).unlink()
@@ -170,8 +170,8 @@ class Door:
             each.forget(descriptor)
 
     def _least_missed(self, now: float) -> int:
-        """One that may not have shaken hands, the oldest; else, if we hear of peers here, the longest silent; else the
-        one that came last.
+        """Return the oldest that may not have shaken hands; else, if we hear of peers here, the one that was silent for
+        longest; else the one that came last.
         """
         fresh = next((each for each, since in self._new.items() if now - since < SETTLED), None)
         if fresh is not None and len(self._new) > 1:
@@ -179,7 +179,7 @@ class Door:
         return next(iter(self._heard), next(reversed(self._new)))
 
     def _use(self, amount: float, now: float) -> None:
-        """Uses some of what may come; the door is shut where that is too much, and opened when some has come back."""
+        """Use some of what may come. Shut the door if that is too much, and open it when some has come back."""
         if self._coming.use(amount, now) < 0 and not self.shut:
             self._set(shut=True)
             self._at(now + self._coming.until(self._coming.rate, now), lambda: self._set(shut=False))

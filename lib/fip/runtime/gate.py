@@ -57,7 +57,7 @@ SAID_BY: Final[Mapping[type, tuple[Role, ...]]] = {
     Vet: ("operator",),
     Ask: ("operator", "viewer"),
 }
-"""What the ventilator hears on its control socket, and of whom."""
+"""What the ventilator hears on its control socket, and which roles may say it."""
 
 DATA = ("ventilator.lanes", "sink.images")
 _ZAP = "inproc://zeromq.zap.01"
@@ -68,7 +68,7 @@ class Gate:
     """The key of one daemon, and what it lets in."""
 
     def __init__(self, loop: Loop, security: Security, role: Role, vitals: Vitals) -> None:
-        """Raises ConfigError for a key, or a list of those allowed, that cannot be used."""
+        """Raise ConfigError for a key, or a list of those allowed, that cannot be used."""
         self._security, self._vitals = security, vitals
         self._key = private_key(security, role)
         self._allowed: Allowed = {}
@@ -85,20 +85,20 @@ class Gate:
 
     @property
     def ventilator(self) -> str:
-        """The ventilator's public key, as this daemon's key file names it; "" without keys."""
+        """Return the ventilator's public key, as this daemon's key file names it; "" without keys."""
         return self._key.ventilator if self._key else ""
 
     @property
     def host(self) -> str:
-        """The host of this daemon's key; "" without keys."""
+        """Return the host of this daemon's key; "" without keys."""
         return self._key.host if self._key else ""
 
     def key_at(self, at: str) -> str:
-        """The public key of this daemon's socket of this name, which peers are told; "" where it is not encrypted."""
+        """Return the public key of this daemon's socket of this name, for its peers; "" if it is not encrypted."""
         return self._key.public if self._key and self._encrypted.get(at) else ""
 
     def bind(self, opened: zmq.Socket[bytes], address: str, at: str, host: str = "") -> str:
-        """Binds a socket of `ALLOWED_AT`, tells of its connections, and returns the address as peers are told it.
+        """Bind a socket of `ALLOWED_AT`, report its connections, and return its address as peers see it.
 
         With `host` it is for the keys of that host alone. Raises ConfigError.
         """
@@ -117,16 +117,16 @@ class Gate:
         return bind(opened, address, at, self._security.insecure or self._key is not None)
 
     def connect(self, opened: zmq.Socket[bytes], address: str, server: str) -> None:
-        """Connects; encrypted where the peer has a public key, `server`."""
+        """Connect; encrypt if the peer has a public key, `server`."""
         connect(opened, address, self._key, server)
 
     @property
     def ticket_secret(self) -> bytes:
-        """What lease tickets are made with at the ventilator: it follows from its key; b"" without one."""
+        """Return what lease tickets are made with at the ventilator: it follows from its key; b"" without one."""
         return ticket_secret(self._key.secret if self._key else "")
 
     def hears(self, frame: zmq.Frame, at: str) -> bool:
-        """Whether a message to a socket is to be read: not of one who was refused too often of late."""
+        """Return whether to read a message to a socket: not from one who was refused too often recently."""
         connection = _connection(frame)
         hears = connection < 0 or self._doors[at].hears(connection, time.monotonic())
         for each in () if hears else ("bad_messages", "unread"):
@@ -134,16 +134,16 @@ class Gate:
         return hears
 
     def refuse(self, frame: zmq.Frame, at: str, sender: str, error: WireError) -> None:
-        """A message to a socket cannot be taken: it is counted, logged with who sent it, and held against them."""
+        """Refuse a message to a socket: count it, log it with its sender, and hold it against the sender."""
         host = peer_host(frame)
         self._vitals.bad_message(f"{sender}{f' at {host}' if host else ''}", error)
         amount = REFUSAL if isinstance(error, RefusedError) else JUNK
         self._doors[at].refuse(_connection(frame), amount, time.monotonic())
 
     def check(self, frame: zmq.Frame, at: str, *roles: Role) -> str:
-        """The host whose key a message came with; "" if the socket is not encrypted.
+        """Return the host whose key a message came with; "" if the socket is not encrypted.
 
-        Raises WireError for a message that is not of a sender of one of these roles.
+        Raises WireError for a message whose sender has none of these roles.
         """
         if not self.key_at(at):
             return ""
@@ -156,17 +156,17 @@ class Gate:
         return holder.host
 
     def check_host(self, key: str, host: str) -> None:
-        """Raises WireError if a worker on `host` has a key of its own, and speaks with that of another host, `key`."""
+        """Raise WireError if a worker on `host` has a key of its own, and speaks with that of another host, `key`."""
         if key not in ("", host) and Holder("worker", host) in self._allowed.values():
             raise WireError(f"the {Holder('worker', key)} may not speak for {host}, which has one of its own")
 
     def reload(self) -> None:
-        """Reads the list of those who are allowed again. Raises ConfigError, and then keeps the list that it had."""
+        """Read the list of those who are allowed again. Raises ConfigError, and then keeps the old list."""
         if self._joined:
             self._allowed = read_allowed(self._security.allowed)
 
     def _answer(self) -> None:
-        """ZeroMQ asks whether a peer may join (RFC 27); from here the reason is known, from its monitor not."""
+        """Answer ZeroMQ's question whether a peer may join (RFC 27); the reason is known here, not at its monitor."""
         version, request, domain, address, _, mechanism, *credentials = self._zap.recv_multipart()
         at, _, host = domain.decode().partition(" ")
         key = z85.encode(credentials[0]).decode() if mechanism == b"CURVE" else ""
@@ -186,7 +186,7 @@ class Gate:
 
 
 def _connection(frame: zmq.Frame) -> int:
-    """The descriptor of the connection that a message came over."""
+    """Return the descriptor of the connection that a message came over."""
     try:
         return int(frame.get(zmq.SRCFD))
     except zmq.ZMQError:

@@ -16,23 +16,23 @@ _LONGEST = 200  # characters of a name; systemd takes 255
 
 
 def keep(label: str, found: socket.socket) -> None:
-    """Has systemd keep a socket, under a name made of `label`, until it is let go or the unit is stopped."""
+    """Let systemd keep a socket, under a name made of `label`, until it is let go or the unit is stopped."""
     Notifier().tell(f"FDSTORE=1\nFDPOLL=0\nFDNAME={_name(label)}", descriptors=(found.fileno(),))
 
 
 def kept(label: str) -> socket.socket | None:
-    """The socket of this label that was kept since the life before; None if there is none. It is given out once."""
+    """Return the socket of this label that systemd kept from the life before, once; None if there is none."""
     descriptor = _given().pop(_name(label), None)
     return None if descriptor is None else socket.socket(fileno=descriptor)
 
 
 def let_go(label: str) -> None:
-    """Has systemd keep the socket of this label no longer."""
+    """Let systemd keep the socket of this label no longer."""
     Notifier().tell(f"FDSTOREREMOVE=1\nFDNAME={_name(label)}")
 
 
 def let_others_go() -> None:
-    """The same of all that were kept and that nobody asked for."""
+    """Do the same for all that were kept and that nobody asked for."""
     given = _given()
     while given:
         name, descriptor = given.popitem()
@@ -42,7 +42,7 @@ def let_others_go() -> None:
 
 @cache
 def _given() -> dict[str, int]:
-    """The descriptors that this process was given, by name, less those that were given out."""
+    """Return the descriptors that this process was given, by name, without those that were given out."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return {}
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
@@ -53,5 +53,5 @@ def _given() -> dict[str, int]:
 
 
 def _name(label: str) -> str:
-    """A label as systemd takes it: a colon would part two names."""
+    """Return a label as systemd takes it: a colon would part two names."""
     return re.sub(r"[^A-Za-z0-9.-]", "_", label)[:_LONGEST]

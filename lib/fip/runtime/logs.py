@@ -1,4 +1,4 @@
-"""Where daemons log: one line a message, for the journal or a terminal."""
+"""The logs of daemons: one line a message, for the journal or a terminal."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ MESSAGES = 100, 1.0  # about single messages: so many at once, and then so many 
 
 
 def log_to_stderr(name: str) -> None:
-    """The journal is told the priority of a message, people its time and which process it is from."""
+    """Log to stderr: for the journal with the priority of a message, for people with its time and its process."""
     form = f"%(asctime)s {name}[{os.getpid()}] %(levelname)s %(message)s"
     if "JOURNAL_STREAM" in os.environ:
         form = "%(priority)s%(message)s"
@@ -28,7 +28,7 @@ def log_to_stderr(name: str) -> None:
 
 
 def set_level(level: str) -> None:
-    """From now on messages below "debug", "info", "warning" or "error" are dropped."""
+    """Drop messages below "debug", "info", "warning" or "error" from now on."""
     logging.getLogger().setLevel(level.upper())
 
 
@@ -41,7 +41,7 @@ class PeerWarnings:
         self._unsaid = 0
 
     def warning(self, text: str, error: Exception | None = None) -> None:
-        """Says it, unless it was said just now; what is wrong with one message alone while there are not too many."""
+        """Log it, unless it was logged just now; if it is about one message alone, log it unless there are too many."""
         now = time.monotonic()
         if error and not isinstance(error, RefusedError):
             self._about_one(text, error, now)
@@ -65,10 +65,10 @@ class PeerWarnings:
 
 
 class _Printable(logging.Formatter):
-    """What is logged of data, files and peers cannot act on the terminal that shows the log."""
+    """Makes what is logged of data, files and peers harmless to the terminal that shows the log."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record as text."""
+        """Return a record as printable text."""
         return printable_lines(super().format(record))
 
 

@@ -1,4 +1,4 @@
-"""What a daemon tells the systemd that started it (sd_notify(3)); where none did, nothing is told."""
+"""What a daemon sends to the systemd that started it (sd_notify(3)); nothing, if none did."""
 
 import os
 import socket
@@ -9,22 +9,22 @@ HEARD_WITHIN = 10.0  # s for systemd to take what is said only once
 
 
 class Notifier:
-    """The line to systemd. What is said again soon, liveness and the line, is dropped where systemd is busy."""
+    """The line to systemd. What is sent again soon, liveness and the status line, is dropped if systemd is busy."""
 
     def __init__(self) -> None:
         address = os.environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self.heard = bool(address)  # whether there is a systemd to tell
+        self.heard = bool(address)  # whether there is a systemd
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._line = ""
 
     def line(self, line: str) -> None:
-        """What it does, for `systemctl status`; told where it differs from the last."""
+        """Send what the daemon does, for `systemctl status`, if it differs from the last."""
         if line != self._line:
             self._line = line if self.tell(f"STATUS={line}", within=0.0) else ""
 
     def tell(self, message: str, within: float = HEARD_WITHIN, descriptors: Sequence[int] = ()) -> bool:
-        """Says something in the words of sd_notify(3); whether there is no systemd, or it took the message.
+        """Send something in the words of sd_notify(3); return whether there is no systemd, or it took the message.
 
         `descriptors` go with it.
         """

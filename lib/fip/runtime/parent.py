@@ -10,7 +10,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def start_python(program: str, *, session: bool = False) -> tuple[int, socket.socket]:
-    """Start Python with `program`, in which {descriptor} is its end of a pair of sockets; its process id, and our end.
+    """Start Python with `program`, in which {descriptor} is its end of a socket pair; return its process id, and our
+    end.
 
     With `session` it has one of its own, and no Ctrl-C of the terminal reaches it. Raises OSError.
     """
@@ -24,14 +25,14 @@ def start_python(program: str, *, session: bool = False) -> tuple[int, socket.so
 
 
 def end_with_parent(how: signal.Signals) -> None:
-    """This process is sent a signal when the thread that started it is gone: prctl(2), PR_SET_PDEATHSIG."""
+    """Let the kernel signal this process when the thread that started it is gone: prctl(2), PR_SET_PDEATHSIG."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, how)
 
 
 def belong_to(parent: int) -> None:
-    """This process is killed when `parent`, which started it, is gone; at once if that is so already.
+    """Let the kernel kill this process when `parent`, which started it, is gone; at once if that is so already.
 
-    To be called first of all: what is imported meanwhile takes seconds.
+    Call this first of all: other imports take seconds, in which the parent may end.
     """
     end_with_parent(signal.SIGKILL)
     if os.getppid() != parent:

@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_NAME = 15
-_ARGUMENTS = slice(45, 47)  # of the fields of /proc/self/stat after the name: where they begin and end in memory
+_ARGUMENTS = slice(45, 47)  # of the fields of /proc/self/stat after the name: their begin and end in memory
 
 
 def call_itself(words: Sequence[str]) -> None:
-    """Has `ps` and `top` show these words in place of the command line of the process that was forked."""
+    """Show these words in `ps` and `top` in place of the command line of the process that was forked."""
     ctypes.CDLL(None).prctl(_PR_SET_NAME, words[0].encode())
     with suppress(OSError):
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

@@ -13,10 +13,10 @@ from fip.wire.status import Gpu, Resources
 
 
 def resources(disk: Path | None, device: str) -> Resources:
-    """What this process uses now; `disk` is where it writes, `device` what it computes on: cpu, or cuda:N."""
+    """Return what this process uses now; `disk` is a path that it writes to, `device` is cpu, or cuda:N."""
     seconds: float | None = None
     memory: int | None = None
-    with suppress(OSError, psutil.Error):  # as where no file can be opened
+    with suppress(OSError, psutil.Error):  # for example if no file can be opened
         process = psutil.Process()
         with process.oneshot():
             times, memory = process.cpu_times(), process.memory_info().rss
@@ -26,7 +26,7 @@ def resources(disk: Path | None, device: str) -> Resources:
 
 
 def _disk(path: Path) -> tuple[int | None, int | None]:
-    """Free and all bytes of the file system that a directory, which may not be made yet, is on."""
+    """Return free and all bytes of the file system of a directory, which may not be made yet."""
     for each in (path, *path.parents):
         with suppress(OSError):
             found = os.statvfs(each)
@@ -43,7 +43,7 @@ def _gpu(device: str) -> Gpu | None:
     except pynvml.NVMLError:
         return None
     busy: float | None = None
-    with suppress(pynvml.NVMLError):  # a part of a GPU (MIG) does not tell
+    with suppress(pynvml.NVMLError):  # a part of a GPU (MIG) does not say
         busy = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100
     return Gpu(str(name), busy, int(memory.used), int(memory.total))
 

@@ -40,14 +40,14 @@ log = logging.getLogger("fip")
 
 _READ, _WRITE = int(zmq.POLLIN), int(zmq.POLLOUT)  # numbers: pyzmq's own enumeration is slow to take apart
 EXIT_CONFIG = 78  # EX_CONFIG: systemd does not start the daemon again
-MOST_SOCKETS = 16384  # of a process; a lane takes three, with what tells of its connections
+MOST_SOCKETS = 16384  # of a process; a lane takes three, with what reports its connections
 LONGEST_WAIT = 60.0  # s, of one turn: what is due in a thousand years is no reason to poll for so long
-TELL_EVERY = 1.0  # s, what systemd is told; its patience, WatchdogSec= in the units, is many times that
+TELL_EVERY = 1.0  # s between two messages to systemd; its patience, WatchdogSec= in the units, is many times that
 PARENT_VARIABLE = "FIP_PARENT"
 
 
 class Daemon(Protocol):
-    """What the loop runs."""
+    """A daemon as the loop runs it."""
 
     reloads: Collection[str]
     """The settings (dotted keys) that `reload` takes."""
@@ -56,28 +56,28 @@ class Daemon(Protocol):
     """The settings, or tables of them, that it reads at its start; what `reload` takes is left out of them."""
 
     def start(self) -> None:
-        """Opens sockets and registers handlers."""
+        """Open sockets and register handlers."""
 
     def drain(self) -> None:
-        """The first SIGTERM or SIGINT: take nothing new, end what is in work."""
+        """Take nothing new, and end what is in work: the first SIGTERM or SIGINT came."""
 
     @property
     def finished(self) -> bool:
-        """Whether the loop may end; asked after each turn."""
+        """Return whether the loop may end; asked after each turn."""
 
     def close(self) -> None:
-        """Closes sockets and files."""
+        """Close all sockets and files of the daemon."""
 
     def reload(self, config: Config) -> None:
-        """Takes the settings that may change while it runs. Raises ConfigError, and then changes nothing."""
+        """Take the settings that may change while it runs. Raises ConfigError, and then changes nothing."""
 
     @property
     def line(self) -> str:
-        """What it does or waits for, as one line for an operator."""
+        """Return what the daemon does or waits for, as one line for an operator."""
 
     @property
     def hangs(self) -> bool:
-        """Whether work outside the loop takes longer than any should: systemd then kills the daemon and starts it."""
+        """Return whether work outside the loop takes longer than any should: then systemd restarts the daemon."""
         return False
 
 
@@ -107,35 +107,35 @@ class Loop:
         self.on(self._many.fileno(), self._run_many)
 
     def on(self, what: zmq.Socket[bytes] | int, handler: Callable[[], None], event: int = _READ) -> None:
-        """Calls `handler` whenever the socket (or file descriptor) can be read, or written: POLLOUT."""
+        """Call `handler` whenever the socket (or file descriptor) can be read, or written: POLLOUT."""
         self._handlers[what, int(event)] = handler
         self._watch(what)
 
     def off(self, what: zmq.Socket[bytes] | int, event: int = _READ) -> None:
-        """Ends what `on` began; of a socket that is not watched it changes nothing."""
+        """End what `on` began; for a socket that is not watched, change nothing."""
         self._handlers.pop((what, int(event)), None)
         self._watch(what)
 
     def on_any(self, what: zmq.Socket[bytes], handler: Callable[[], None]) -> None:
-        """As `on`, for a socket of which there are very many, and that is used by its handler alone: silent ones cost
-        nothing. The handler may be called without need."""
+        """Do as `on`, for one of very many sockets, which its handler alone uses: silent ones cost nothing. The handler
+        may be called without need."""
         descriptor = int(what.getsockopt(zmq.FD))
         self._any[descriptor] = what, handler
         self._many.register(descriptor, select.EPOLLIN)
-        self.soon(partial(self._serve, descriptor))  # its descriptor tells of changes alone
+        self.soon(partial(self._serve, descriptor))  # its descriptor reports changes alone
 
     def off_any(self, what: zmq.Socket[bytes]) -> None:
-        """Ends what `on_any` began, before the socket is closed."""
+        """End what `on_any` began, before the socket is closed."""
         descriptor = int(what.getsockopt(zmq.FD))
         self._many.unregister(descriptor)
         del self._any[descriptor]
 
     def at(self, when: float, call: Callable[[], None]) -> None:
-        """Calls once, at a monotonic time."""
+        """Call once, at a monotonic time."""
         heapq.heappush(self._timers, (when, next(self._sequence), call))
 
     def every(self, seconds: float, call: Callable[[], None]) -> None:
-        """Calls now and then every so many seconds."""
+        """Call now and then every so many seconds."""
 
         def again() -> None:
             self.at(time.monotonic() + seconds, again)
@@ -144,13 +144,13 @@ class Loop:
         again()
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Calls in the loop's thread; safe from any thread and from a signal handler."""
+        """Call in the loop's thread; safe from any thread and from a signal handler."""
         self._calls.append(call)
         with suppress(OSError):  # it is awake already, or over
             self._waker.send(b"\0")
 
     def run(self, daemon: Daemon) -> None:
-        """Runs until the daemon has finished."""
+        """Run until the daemon has finished."""
         daemon.start()
         while not daemon.finished:
             self._turn()
@@ -158,7 +158,7 @@ class Loop:
         self.close()
 
     def close(self) -> None:
-        """Closes all sockets."""
+        """Close all sockets of the loop."""
         self.context.destroy()
         self._many.close()
         self._waker.close()
@@ -177,9 +177,9 @@ class Loop:
             heapq.heappop(self._timers)[2]()
 
     def take(self, handler: Callable[[], None]) -> None:
-        """Calls the handler of a socket; what it cannot take costs its sender that message, and others nothing.
+        """Call the handler of a socket; what it cannot take costs its sender that message, and others nothing.
 
-        Of a socket that is not ZeroMQ's, and so is only a descriptor to the loop, `on` is given this.
+        For a socket that is not ZeroMQ's, and so is only a descriptor to the loop, give this to `on`.
         """
         try:
             handler()
@@ -213,13 +213,13 @@ class Loop:
 
 
 class Charged:
-    """Counts the errors that were charged to messages, and logs each kind once, with where it came from."""
+    """Counts the errors that were charged to messages, and logs each kind once, with its place in the code."""
 
     def __init__(self) -> None:
         self._kinds: set[tuple[type, str, int]] = set()
 
     def __call__(self, error: Exception) -> None:
-        """A message could not be handled, for a reason that nobody has thought of."""
+        """Count a message that could not be handled, for a reason that nobody has thought of."""
         at = traceback.extract_tb(error.__traceback__)[-1]
         kind = type(error), at.filename, at.lineno or 0
         if kind not in self._kinds:
@@ -240,12 +240,12 @@ class Background:
         function: Callable[[Unpack[Given]], Result],
         *args: *Given,
     ) -> None:
-        """Calls `function` in the thread, then `then` with its finished future in the loop."""
+        """Call `function` in the thread, then `then` with its finished future in the loop."""
         future = self._executor.submit(function, *args)
         future.add_done_callback(lambda done: self._loop.soon(lambda: then(done)))
 
     def close(self) -> None:
-        """Waits for the call in work and drops the others."""
+        """Wait for the call in work, and drop the others."""
         self._executor.shutdown(cancel_futures=True)
 
 
@@ -254,7 +254,7 @@ def run_daemon(
     make: Callable[[argparse.Namespace, Loaded, Loop], Daemon],
     overrides: Callable[[argparse.Namespace], dict[str, Any]] = lambda arguments: {},
 ) -> None:
-    """The whole life of a daemon's process. Exits with 0, 1 (an error while running) or 78 (configuration)."""
+    """Run a daemon's process for its whole life. Exits with 0, 1 (an error while running) or 78 (configuration)."""
     parser.add_argument("--config", type=Path, help="configuration file (default: the defaults)")
     parser.add_argument("--version", action="version", version=f"fip {__version__}")
     arguments = parser.parse_args()
@@ -280,7 +280,7 @@ def run_daemon(
 
 
 class _Life:
-    """A daemon's dealings with whoever started it: signals that come in, and what systemd is told."""
+    """A daemon's dealings with whoever started it: signals that come in, and messages to systemd."""
 
     def __init__(self, loop: Loop, daemon: Daemon, config: Config, read: Callable[[], Config]) -> None:
         self._loop, self._daemon, self._read = loop, daemon, read
@@ -297,7 +297,7 @@ class _Life:
         self._loop.every(TELL_EVERY, self._tell)
 
     def _tell(self) -> None:
-        """That the loop turns and, as far as the daemon knows, its long work too; and what it does."""
+        """Send that the loop turns and, as far as the daemon knows, its long work too; and what it does."""
         if self._notifier.heard:
             self._notifier.line(self._daemon.line)
         if not self._daemon.hangs:  # one that is silent for as long as its unit's WatchdogSec= is killed
@@ -321,7 +321,7 @@ class _Life:
         self._tell()
 
     def _reload(self) -> None:
-        """Reads the configuration again, takes what may change, and says what needs a restart."""
+        """Read the configuration again, take what may change, and say what needs a restart."""
         if self._draining:
             return
         self._notifier.tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
@@ -344,7 +344,7 @@ class _Life:
 
 
 def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collection[str] = ()) -> dict[str, str]:
-    """The settings that differ, of `keys`, which are dotted or name a table as a whole: of each how, by its key."""
+    """Return the settings of `keys` that differ, and how, by key; a key is dotted, or names a table as a whole."""
     before, after = (dict(flatten(config.model_dump(mode="json"))) for config in (old, new))
     return {
         key: f"{key} = {after.get(key)!r} (was {before.get(key)!r})"
@@ -356,7 +356,7 @@ def changes(old: Config, new: Config, keys: Collection[str], apart_from: Collect
 
 
 def _end_with_parent() -> None:
-    """A daemon that `fip run` started is sent SIGTERM when `fip run` is gone."""
+    """Let the kernel send this daemon SIGTERM when the `fip run` that started it is gone."""
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None:
         return

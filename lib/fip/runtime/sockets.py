@@ -31,7 +31,7 @@ TOLD_QUEUE = 8  # messages to a peer that does not read them; each is of all tha
 
 
 def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
-    """A ROUTER or DEALER for control, a PUB or SUB for status."""
+    """Make a ROUTER or DEALER for control, a PUB or SUB for status."""
     opened = _open(context, kind, CONTROL_QUEUE, CONTROL_LINGER, MAXIMUM_HEADER)
     if kind == zmq.ROUTER:
         opened.setsockopt(zmq.SNDHWM, TOLD_QUEUE)
@@ -48,7 +48,7 @@ def control_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.So
 def data_socket(
     context: zmq.Context[zmq.Socket[bytes]], kind: int, queue: int = 1, linger: int = 0
 ) -> zmq.Socket[bytes]:
-    """A PUSH or PULL for slices or images."""
+    """Make a PUSH or PULL for slices or images."""
     opened = _open(context, kind, queue, linger, MAXIMUM_FRAME)
     if kind == zmq.PUSH:
         opened.setsockopt(zmq.IMMEDIATE, 1)
@@ -56,11 +56,11 @@ def data_socket(
 
 
 def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> str:
-    """Binds and returns the address as peers are told it; `key` is the configuration's.
+    """Bind, and return the address as peers see it; `key` is the setting's name in the configuration.
 
     A host's name is bound on all interfaces: it is how others reach this host, and here often a loopback address. The
-    file of one of ipc is for its user and group. Raises ConfigError where the address is open to whoever reaches it and
-    not `guarded`, or cannot be bound.
+    file of one of ipc is for its user and group. Raises ConfigError if the address is open to whoever reaches it and
+    not `guarded`, or if it cannot be bound.
     """
     if not guarded and exposed(address):
         reach = "all users of this host" if is_local(address) else "other hosts"
@@ -82,7 +82,7 @@ def bind(opened: zmq.Socket[bytes], address: str, key: str, guarded: bool) -> st
 
 
 def _holder(address: str) -> int | None:
-    """The process that listens at an address of ipc, which ZeroMQ would push aside; None where nothing does."""
+    """Return the process that listens at an address of ipc, which ZeroMQ would push aside; None if none does."""
     if not address.startswith("ipc://"):
         return None
     with posix.socket(posix.AF_UNIX, posix.SOCK_STREAM) as probe:
@@ -94,12 +94,12 @@ def _holder(address: str) -> int | None:
 
 
 def process_at(connection: posix.socket) -> int:
-    """The process at the other end of a connection within this host (SO_PEERCRED, unix(7))."""
+    """Return the process at the other end of a connection within this host (SO_PEERCRED, unix(7))."""
     return _credentials(connection)[0]
 
 
 def user_at(connection: posix.socket) -> int:
-    """The user of that process, when it connected or began to listen."""
+    """Return the user of that process at the time when it connected or began to listen."""
     return _credentials(connection)[1]
 
 
@@ -111,9 +111,8 @@ def _credentials(connection: posix.socket) -> tuple[int, int]:
 
 
 def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, server: str) -> None:
-    """Connects; where that is `exposed`, and with a key, encrypted, and to none but the holder of the key `server`.
-
-    Raises WireError for what is no address, or no key: both may come from a peer.
+    """Connect. If the address is `exposed` and a key is given, encrypt, and accept only the holder of the key `server`.
+    Raises WireError if the address is no address, or a key no key: both may come from a peer.
     """
     try:
         if key and server and exposed(address):
@@ -125,9 +124,9 @@ def connect(opened: zmq.Socket[bytes], address: str, key: PrivateKey | None, ser
 
 
 def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
-    """The message that has come to a socket of ours that others join, as frames; none where it has not.
+    """Return the message that has come to a socket of ours that others join, as frames; none if none has come.
 
-    Such a socket is readable, too, when of an encrypted peer only the name has come that ZeroMQ puts before its first
+    Such a socket is also readable when an encrypted peer has sent only the name that ZeroMQ puts before its first
     message.
     """
     try:
@@ -137,7 +136,7 @@ def receive(opened: zmq.Socket[bytes]) -> list[zmq.Frame]:
 
 
 def reaches(router: zmq.Socket[bytes], route: bytes, probe: bytes) -> bool:
-    """Whether a peer of a ROUTER is still connected to it; if so, it is sent `probe`, or told much already.
+    """Return whether a peer of a ROUTER is still connected; send it `probe`, unless much waits for it already.
 
     The connection of a process that is gone goes with it, unless its host is gone, too, or cut off.
     """
@@ -156,22 +155,22 @@ def reaches(router: zmq.Socket[bytes], route: bytes, probe: bytes) -> bool:
 
 
 def waits(opened: zmq.Socket[bytes]) -> bool:
-    """Whether another message has come."""
+    """Return whether another message has come."""
     return bool(int(opened.getsockopt(zmq.EVENTS)) & int(zmq.POLLIN))
 
 
 def takes(opened: zmq.Socket[bytes]) -> bool:
-    """Whether a message can be sent now."""
+    """Return whether a message can be sent now."""
     return bool(int(opened.getsockopt(zmq.EVENTS)) & int(zmq.POLLOUT))
 
 
 def exposed(address: str) -> bool:
-    """Whether keys guard this address; the rights of its file guard one of ipc, which is not encrypted."""
+    """Return whether keys guard this address; the rights of its file guard one of ipc, which is not encrypted."""
     return not address.startswith("ipc://")
 
 
 def why_closed(address: str) -> str:
-    """Why this process may not join a socket of ipc that may be there; "" if it may."""
+    """Return why this process may not join a socket of ipc that may be there; "" if it may."""
     place = Path(address.removeprefix("ipc://"))
     if exposed(address):
         return ""
@@ -194,7 +193,7 @@ def _is_there(path: Path) -> bool:
 
 
 def lane_addresses(lanes: str, number: int) -> list[str]:
-    """Where the lane of a worker may be bound.
+    """Return the addresses at which the lane of a worker may be bound.
 
     `lanes` is a range of ports, as tcp://127.0.0.1:5600-5699, or the beginning of paths, as ipc:///run/fip/lane-,
     to which `number` is added.
@@ -206,7 +205,7 @@ def lane_addresses(lanes: str, number: int) -> list[str]:
 
 
 def reachable(address: str, dialled: str) -> str:
-    """An address that a peer told, seen from here: without a host it is on the host of `dialled`."""
+    """Return an address that a peer sent, seen from here: without a host it is on the host of `dialled`."""
     if not address.startswith("tcp://:"):
         return address
     host = dialled.removeprefix("tcp://").rpartition(":")[0] if dialled.startswith("tcp://") else "127.0.0.1"
@@ -214,12 +213,12 @@ def reachable(address: str, dialled: str) -> str:
 
 
 def seen_from_workers(address: str, peer: str) -> str:
-    """A sink's address as its workers are told it; `peer` is the host that the ventilator sees the sink at, or ""."""
+    """Return a sink's address as its workers see it; `peer` is the host that the ventilator sees the sink at, or ""."""
     return address if peer in ("", *LOOPBACK, "::1") else reachable(address, f"tcp://{peer}:0")
 
 
 def peer_host(frame: zmq.Frame) -> str:
-    """The host that a frame came from, as ZeroMQ saw it; "" over ipc, where it tells localhost:USER:GROUP:PROCESS."""
+    """Return the host that a frame came from, as ZeroMQ saw it; "" over ipc (there: localhost:USER:GROUP:PROCESS)."""
     try:
         address = str(frame.get("Peer-Address"))
     except zmq.ZMQError:
@@ -228,7 +227,7 @@ def peer_host(frame: zmq.Frame) -> str:
 
 
 def host_name() -> str:
-    """This host's short name, as labels on the wire allow it."""
+    """Return this host's short name, as labels on the wire allow it."""
     return label(posix.gethostname().split(".")[0])
 
 

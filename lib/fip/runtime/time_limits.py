@@ -7,16 +7,16 @@ from statistics import quantiles
 IMAGE_WITHIN = 30.0  # s, at the least, before a worker that is on one slice is taken to hang
 FIRST_IMAGE_WITHIN = 300.0  # s, for the first slice of a worker, which may plan or compile
 LATE = 5.0  # times the 99th percentile of what was seen is late
-SEEN = 200  # durations of which the percentiles are taken
+SEEN = 200  # durations that the percentiles are taken from
 
 
 def image_within(seen: Iterable[float]) -> float:
-    """Seconds on one slice after which a worker is taken to hang, from how long others took."""
+    """Return seconds on one slice after which a worker is taken to hang, from how long others took."""
     return max(IMAGE_WITHIN, LATE * _percentile(deque(seen)))
 
 
 class Durations:
-    """The last `SEEN` durations."""
+    """The last `SEEN` durations, and their percentile."""
 
     def __init__(self) -> None:
         self.seen: deque[float] = deque(maxlen=SEEN)
@@ -24,18 +24,18 @@ class Durations:
         self._new = 0  # durations that came since it was taken
 
     def add(self, seconds: float) -> None:
-        """One more duration."""
+        """Add one more duration, in s."""
         self.seen.append(seconds)
         self._new += 1
 
     @property
     def percentile(self) -> float:
-        """The 99th percentile, taken again where a tenth of them is new: it is asked for with every slice."""
+        """Return the 99th percentile. Every slice needs it, so it is taken again only if a tenth of them is new."""
         if 10 * self._new >= len(self.seen):
             self._percentile, self._new = _percentile(self.seen), 0
         return self._percentile
 
 
 def _percentile(durations: deque[float]) -> float:
-    """The 99th percentile of what was seen; 0 where that is too little."""
+    """Return the 99th percentile of the durations; 0 if they are too few."""
     return quantiles(durations, n=100)[-1] if len(durations) >= 10 else 0.0

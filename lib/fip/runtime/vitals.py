@@ -1,7 +1,7 @@
-"""What a daemon counts and times of its own work, to be told in its `Status`. Each daemon has one `Vitals`.
+"""What a daemon counts and times of its own work, for its `Status`. Each daemon has one `Vitals`.
 
 Everything here is bounded, and cheap enough to be called for every slice: quantiles, memory and the like are taken
-twice a second, however often the status is told.
+twice a second, however often the status is sent.
 """
 
 import logging
@@ -28,8 +28,8 @@ from fip.wire.status import Latency, Logged, Resources, SocketEvent, Status
 Key = TypeVar("Key", bound=Hashable)
 log = logging.getLogger("fip")
 
-WINDOW = 512  # durations of which the quantiles are taken
-REMEMBERED = 8  # errors, and socket events, that a status tells
+WINDOW = 512  # durations that the quantiles are taken from
+REMEMBERED = 8  # errors, and socket events, in a status
 LONGEST_TEXT = 200  # characters of an error
 
 
@@ -46,7 +46,7 @@ class Vitals:
         disk: Path | None = None,
         device: str = "",
     ) -> None:
-        """Every counter is there from the start, at 0; `disk`: where the daemon writes, `device`: what it images on."""
+        """Every counter begins at 0. `disk` is a path that the daemon writes to, `device` what it images on."""
         self.counters = Counter(dict.fromkeys((*counters, "refused", "warnings", "errors"), 0))
         self.stopwatch = Stopwatch()
         self.warnings = PeerWarnings()
@@ -66,21 +66,21 @@ class Vitals:
         self._log_charged, loop.charge = loop.charge, self.charge
 
     def charge(self, error: Exception) -> None:
-        """A message could not be handled, for a reason that nobody has thought of: it is counted as a bad one."""
+        """Count a message that could not be handled, for a reason that nobody has thought of, as a bad one."""
         self.counters["bad_messages"] += 1
         self._log_charged(error)
 
     def bad_message(self, sender: str, error: WireError) -> None:
-        """A message cannot be taken: it is counted, logged and dropped."""
+        """Count, log and drop a message that cannot be taken."""
         self.counters["bad_messages"] += 1
         self.warnings.warning(f"from {sender}: ", error)
 
     def took(self, stage: str, seconds: float) -> None:
-        """A stage was done once, and took so long."""
+        """Note that a stage was done once, and took so long."""
         self._windows[stage].add(seconds)
 
     def watch(self, name: str, watched: zmq.Socket[bytes], door: Door | None = None) -> None:
-        """Tells from now on of the connections of a socket, by this name, until it is closed; `door`: as `watch`."""
+        """Report the connections of a socket from now on, by this name, until it is closed; `door` as in `watch`."""
 
         def tell(event: str, peer: str, reason: str) -> None:
             self._connected[name] += 1 if event == "connected" else -1
@@ -89,11 +89,11 @@ class Vitals:
         watch(self._loop, watched, tell, door)
 
     def connected(self, name: str) -> bool:
-        """Whether a socket that is watched has a connection."""
+        """Return whether a socket that is watched has a connection."""
         return self._connected[name] > 0
 
     def connection(self, socket: str, event: str, peer: str, reason: str = "") -> None:
-        """Something became of a connection; with a reason, it was refused."""
+        """Note what became of a connection; with a reason, it was refused."""
         key = (socket, event, peer, reason)
         self.counters["refused"] += bool(reason)
         if reason and key not in self._events:  # who is refused tries again and again
@@ -101,7 +101,7 @@ class Vitals:
         self._events.add(key)
 
     def status(self, state: str, queues: Mapping[str, int]) -> Status:
-        """What the daemon tells of itself now."""
+        """Return what the daemon says about itself now."""
         now = time.monotonic()
         if now - self._measured >= STATE_INTERVAL:
             self._measured = now
@@ -118,7 +118,7 @@ class Vitals:
 
     @property
     def rate(self) -> float:
-        """Images/s of late."""
+        """Return the recent rate, images/s."""
         if len(self._images) < 2:
             return 0.0
         (before, then), (after, now) = self._images[0], self._images[-1]
@@ -134,13 +134,13 @@ class Stopwatch:
         self._since = time.monotonic()
 
     def enter(self, state: str) -> None:
-        """From now on the time counts for "idle", "busy" or "blocked"."""
+        """Count the time for "idle", "busy" or "blocked" from now on."""
         now = time.monotonic()
         self._seconds[self._state] += now - self._since
         self._state, self._since = state, now
 
     def seconds(self) -> dict[str, float]:
-        """Seconds in each state up to now."""
+        """Return seconds in each state up to now."""
         self.enter(self._state)
         return dict(self._seconds)
 
@@ -153,20 +153,20 @@ class Window:
         self._last: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, seconds: float) -> None:
-        """One more duration."""
+        """Add one more duration, in s."""
         self._count += 1
         self._total += seconds
         self._last.append(seconds)
 
     def latency(self) -> Latency:
-        """What is told of them; a quantile q is the smallest duration that at least a share q does not exceed."""
+        """Return them for a status. A quantile q is the smallest duration that at least a share q does not exceed."""
         ordered = sorted(self._last) or [0.0]
         p50, p95, p99 = (ordered[ceil(quantile * len(ordered)) - 1] for quantile in (0.5, 0.95, 0.99))
         return Latency(self._count, self._total, p50, p95, p99)
 
 
 class Recent(Generic[Key]):
-    """The last few different things that happened: what happens again is counted, and is the newest again."""
+    """The last few different things that happened. What happens again is counted, and is the newest again."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -176,14 +176,14 @@ class Recent(Generic[Key]):
         return key in self._known
 
     def add(self, key: Key) -> None:
-        """Something happened now: it is the newest, and counted."""
+        """Add something that happened now: it is the newest, and counted."""
         _, times = self._known.pop(key, (0.0, 0))
         self._known[key] = time.time(), times + 1
         if len(self._known) > self._most:
             self._known.popitem(last=False)
 
     def items(self) -> list[tuple[Key, float, int]]:
-        """(what, last time as s UTC, Unix, how often), the newest last."""
+        """Return (what, last time as s UTC, Unix, how often), the newest last."""
         return [(key, at, times) for key, (at, times) in self._known.items()]
 
 
@@ -201,7 +201,7 @@ class _Errors(logging.Handler):
         self._recent.add((level, record.getMessage()[:LONGEST_TEXT]))
 
     def logged(self) -> tuple[Logged, ...]:
-        """What was kept, the newest last."""
+        """Return what was kept, the newest last."""
         self.acquire()
         try:
             return tuple(Logged(at, *key, times) for key, at, times in self._recent.items())

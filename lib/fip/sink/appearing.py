@@ -32,7 +32,7 @@ class _Image:
     held: frozenset[Kind]  # the files that are there already
 
     def new(self) -> dict[str, bytes | memoryview]:
-        """The contents that are to be written here, by the names that they have until then."""
+        """Return the contents to write here, by the names that they have until they are whole."""
         files = (file for file in self.image.files if file.kind not in self.held)
         return {TEMPORARY.format(self.names[file.kind]): file.content for file in files}
 
@@ -45,7 +45,7 @@ class Appearing:
         self._folder, self._opened, self._check = folder, opened, check
 
     def appear(self, images: Sequence[tuple[ImageFile, Names]]) -> list[ImageFile | StoreError]:
-        """Makes the files of images appear: of each the image with the files that are there now, or why they are not.
+        """Make the files of images appear; return for each the image with the files that are there now, or an error.
 
         Their contents are on disk then; their names are when the directory is synced. NoRoomError of one that cannot be
         stored now, and another StoreError if a file of its name is there that is another.
@@ -59,7 +59,7 @@ class Appearing:
         return [self._linked(each, errors) if isinstance(each, _Image) else each for each in going]
 
     def _prepared(self, image: ImageFile, names: Names, taken: set[str]) -> _Image | StoreError:
-        """With what is there of it already, unless a name is `taken` by another of the group."""
+        """Return the image with what is there of it already, unless a name is `taken` by another of the group."""
         try:
             self._check()
             if doubled := taken.intersection(names.values()):
@@ -71,7 +71,7 @@ class Appearing:
         return found
 
     def _linked(self, going: _Image, errors: Mapping[str, OSError]) -> ImageFile | StoreError:
-        """Gives its files their names; the image last: who sees it has all."""
+        """Give its files their names, the image last: whoever sees the image has all files."""
         name = ""
         try:
             for file in reversed(going.image.parts):
@@ -87,7 +87,7 @@ class Appearing:
         return going.image
 
     def _name(self, file: FitsFile | WrittenFile, name: str, held: bool, errors: Mapping[str, OSError]) -> None:
-        """Gives a file its name; one that is held has it. Raises OSError."""
+        """Give a file its name; keep a file that is held and has it already. Raises OSError."""
         temporary = TEMPORARY.format(name)
         if held:
             self._folder.sync_file(name)
@@ -100,7 +100,7 @@ class Appearing:
             self._folder.unlink(temporary)
 
     def _as_held(self, image: ImageFile, names: Names) -> _Image:
-        """The image with the files that are there already."""
+        """Return the image with the files that are there already."""
         files = {file.kind: self._held(names[file.kind], file, image) for file in image.parts}
         held = {kind: file for kind, file in files.items() if file}
         if dirty := held.get("dirty"):
@@ -112,7 +112,7 @@ class Appearing:
         return _Image(replace(image, files=here, written=written) if held else image, names, frozenset(held))
 
     def _held(self, name: str, file: FitsFile | WrittenFile, image: ImageFile) -> FitsFile | None:
-        """A file of this name as it is there, if it is ours; None where there is none. Else StoreError."""
+        """Return the file of this name as it is there, if it is ours; None if there is none. Else StoreError."""
         try:
             content = self._folder.read(name)
         except FileNotFoundError:

@@ -1,7 +1,8 @@
 """Hands files to the workers of this host, over a Unix socket, so that they write large images themselves.
 
-A worker has files for a few images, and there are so many in all: who asks for more waits for its answer, which is the
-back pressure. A file that nobody hands on is closed after a while, and soon if its worker is gone.
+A worker has files for a few images, and the number of files in all is limited. A worker that asks for more waits for
+its answer: that is the back pressure. A file that nobody hands on is closed after a while, and soon if its worker is
+gone.
 """
 
 import logging
@@ -32,12 +33,12 @@ KEPT = 120.0  # s that an image may take to be written and handed on, while the 
 KEPT_OF_THE_GONE = 15.0  # s that what a worker has handed on may be on its way when the worker is gone
 
 Place = Callable[[Wanted], tuple[Opened, bool]]
-"""Where the files that are wanted are opened, and whether nobody follows. Raises WireError if they are not to be."""
+"""Returns what opens the wanted files, and whether nobody follows. Raises WireError if a worker may not have them."""
 
 
 @dataclass
 class _Peer:
-    """A worker's connection."""
+    """The connection of one worker, and what it waits for."""
 
     connection: socket.socket
     wants: Wanted | None = None  # what it was not answered yet
@@ -54,15 +55,15 @@ class _Image:
 
     @property
     def is_out(self) -> bool:
-        """Whether it is still to come."""
+        """Return whether it is still to come."""
         return any(token in self.at for token in self.tokens)
 
 
 class Handing:
-    """The sink's end."""
+    """The sink's end of the socket at which workers get files."""
 
     def __init__(self, loop: Loop, vitals: Vitals, settings: Sink, boot: str, place: Place) -> None:
-        """Listens; if that cannot be, images come with their bytes, and the log says so."""
+        """Listen; if that is not possible, images come with their bytes, and the log says so."""
         self._loop, self._vitals, self._place = loop, vitals, place
         self._peers: dict[int, _Peer] = {}  # by descriptor; those that wait in the order in which they asked
         self._images: list[_Image] = []
@@ -80,7 +81,7 @@ class Handing:
         self._listen()
 
     def go_on(self) -> None:
-        """Answers who waits, as far as there is room now."""
+        """Answer workers that wait, as far as there is room now."""
         self._images = [each for each in self._images if each.is_out]
         for peer in [each for each in self._peers.values() if each.wants]:
             own = sum(each.peer is peer for each in self._images)
@@ -89,7 +90,7 @@ class Handing:
                 self._answer(peer, wanted)
 
     def passed(self, seconds: float) -> None:
-        """So much time has passed in which images could be stored: what nobody has handed on for too long is closed."""
+        """Let so much time pass in which images could be stored: close what nobody has handed on for too long."""
         for each in self._images:
             each.left -= seconds
             if each.left <= 0:
@@ -97,7 +98,7 @@ class Handing:
         self.go_on()
 
     def close(self) -> None:
-        """Hands out nothing more."""
+        """Hand out no more files, and close the socket."""
         for peer in list(self._peers.values()):
             self._left(peer)
         if self._socket and self._at:
@@ -126,7 +127,7 @@ class Handing:
         self._watch(connection, partial(self._on_question, peer))
 
     def _on_question(self, peer: _Peer) -> None:
-        """A worker asks, or is gone; one that asks again before it was answered, or says something else, is cut off."""
+        """Take a question, or a worker's end; cut off one that asks again before its answer, or says something else."""
         try:
             message = peer.connection.recv(LONGEST_MESSAGE)
         except BlockingIOError:
@@ -166,7 +167,7 @@ class Handing:
             at.given_away(tokens)
 
     def _left(self, peer: _Peer) -> None:
-        """A worker is gone; what it has handed on may still be on its way."""
+        """Forget a worker that is gone; what it has handed on may still be on its way."""
         if self._peers.pop(peer.connection.fileno(), None):
             self._unwatch(peer.connection)
         for each in self._images:
@@ -182,7 +183,7 @@ class Handing:
 
 
 def _beside(images: str) -> Path | None:
-    """Where the socket is, for a sink with this address for images; None if there is no place for it.
+    """Return the path of the socket, for a sink with this address for images; None if there is no place for it.
 
     Beside a socket of ipc, or in the folder that systemd has made for the sink's sockets (RuntimeDirectory=).
     """

@@ -33,13 +33,13 @@ class Holds:
         self._due: dict[tuple[RunId, int], float] = {}  # since when images are due that are held
 
     def hear(self, followed: Iterable[Followed]) -> list[Followed]:
-        """Takes how far followers are; returns what of it is new."""
+        """Take how far followers are; return what of it is new."""
         new = [each for each in followed if self._followed.get((each.name, each.run)) != each]
         self._followed |= {(each.name, each.run): each for each in new}
         return new
 
     def leaving(self, due: Sequence[Aged], free: Callable[[], float]) -> list[Aged]:
-        """Those of the images that are due that go now; `free` says what share of the disk is free."""
+        """Return which of the images that are due go now; `free` says what share of the disk is free."""
         if not self._bounds or not due:
             return list(due)
         now = self._clock()
@@ -49,7 +49,7 @@ class Holds:
         return [each for each in due if not self._holds(each, now - self._due[each.run, each.index])]
 
     def unseen(self, images: Iterable[Aged]) -> int:
-        """How many of these images one of the followers has not seen."""
+        """Return how many of these images one of the followers has not seen."""
         return sum(any(each.index >= self._far(name, each)[0] for name in self._names(each.run)) for each in images)
 
     def _holds(self, image: Aged, since: float) -> bool:
@@ -59,7 +59,7 @@ class Holds:
         return {*self._bounds, *(name for name, its_run in self._followed if its_run == run)}
 
     def _far(self, name: str, image: Aged) -> tuple[int, int]:
-        """In the series of an image, the first slice that a follower has not seen, and the first that it needs."""
+        """Return, for an image's series, the first slice that a follower has not seen, and the first that it needs."""
         known = self._followed.get((name, image.run))
         if known and contains(self._backlog(image.run), image.index):
             return known.backlog or (0, 0)

@@ -18,7 +18,7 @@ class InMemory:
         self._bytes = 0
 
     def add(self, name: str, size: int) -> None:
-        """A file of so many bytes was written: older ones need not stay in memory."""
+        """Note that a file of so many bytes was written: older ones need not stay in memory."""
         self._files.append((name, size))
         self._bytes += size
         while len(self._files) > FEWEST and self._bytes > KEPT:

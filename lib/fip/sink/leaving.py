@@ -19,11 +19,11 @@ class Leaving:
 
     @property
     def names(self) -> Set[str]:
-        """Which they are."""
+        """Return the names of those that leave."""
         return self._until.keys()
 
     def all_but(self, used: Collection[str]) -> None:
-        """These are used, and all others leave."""
+        """Let all directories leave except these, which are used."""
         new = self._stores.keys() - set(used) - self._until.keys()
         self._until = {name: until for name, until in self._until.items() if name not in used}
         self._until |= dict.fromkeys(new, time.monotonic() + LEAVE_WITHIN)
@@ -31,7 +31,7 @@ class Leaving:
             self.go_on()
 
     def go_on(self) -> None:
-        """Closes what leaves; what cannot be concluded now (a busy ledger) is tried again for a while."""
+        """Close what leaves; if it cannot be concluded now (a busy ledger), try again for a while."""
         for name, until in list(self._until.items()):
             store = self._stores[name]
             try:
@@ -41,6 +41,6 @@ class Leaving:
                     self._warn(f"{error}; trying again")
                     continue
             except StoreError:
-                pass  # `close` tells of it
+                pass  # `close` reports it
             self._stores.pop(name).close(tries=1)
             del self._until[name]

@@ -1,4 +1,4 @@
-"""Where the ledger of a directory is, if it is not in the directory itself."""
+"""The place of a directory's ledger, if it is not in the directory itself."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from fip.archive.folder import Folder, make_folder
 
 
 def place_ledger(folder: Folder, ledgers: Path | None) -> None:
-    """Makes a link in a directory to its ledger in the folder `ledgers`, which is made where it is missing.
+    """Make a link in a directory to its ledger in the folder `ledgers`; make that folder if it is missing.
 
-    A directory that has a ledger already keeps it where it is. Raises OSError.
+    A directory that has a ledger already keeps it in its place. Raises OSError.
     """
     if ledgers is None or LEDGER in folder.names():
         return

@@ -12,10 +12,10 @@ from fip.data.settings import Asked
 def mixture(
     directory: Path, ledger: Ledger, name: str, ids: Collection[RunId], others: Mapping[str, Collection[RunId]]
 ) -> str:
-    """Why a run cannot go into a directory whose column was chosen automatically; "" if it can.
+    """Return why a run cannot go into a directory whose column was chosen automatically; "" if it can.
 
-    `ids` are those of the run, `others` those that it would have with other columns, by these: images of two
-    columns would be one series.
+    `ids` are those of the run; `others` are, by column, those that it would have with other columns. Images of two
+    columns must not become one series.
     """
     if any(ledger.stored(run) for run in ids):
         return ""
@@ -31,7 +31,7 @@ def mixture(
 def otherwise_corrected(
     directory: Path, ledger: Ledger, path: str, asked: Asked, hints: str, ids: Collection[RunId]
 ) -> str:
-    """Why a run cannot go into a directory whose corrections are read from files that changed; "" if it can.
+    """Return why a run cannot go into a directory whose corrections are read from files that changed; "" if it can.
 
     `path` is of its MeasurementSet, whose files look like `hints`: of these the directory has images, and not under
     one of the run's `ids`.

@@ -1,4 +1,4 @@
-"""A run that images are stored of."""
+"""A run under way, and its images in the sink."""
 
 import logging
 import time
@@ -29,18 +29,18 @@ class OpenRun:
 
     plan: RunPlan
     store: Store | None  # None if the run is refused, or goes on under another id
-    said: RunStored  # what the ventilator is told of it
+    said: RunStored  # what the ventilator hears of it
     comparing: Comparing | None = None  # what is stored, with the data as they are now, before the run goes on
     followers: set[str] = field(default_factory=set)  # those that the ledger knows of
     _shares: deque[tuple[float, float]] = field(default_factory=deque)  # when each was stored, and how much was there
     _sum: float = 0.0  # of these shares: with a hundred images a second there are thousands
 
     def knows(self, index: int) -> bool:
-        """Whether it has this slice, as far as the ventilator has said."""
+        """Return whether it has this slice, as far as the ventilator has said."""
         return 0 <= index < self.plan.total
 
     def was_stored(self, image: ImageFile) -> None:
-        """An image of it was stored."""
+        """Note that an image of the run was stored."""
         complete, (share, _) = self.said.complete, image.numbers.get(COMPLETE, (None, ""))
         if share is not None:
             share = min(1.0, max(0.0, share))
@@ -53,7 +53,7 @@ class OpenRun:
         )  # fmt: skip
 
     def now_said(self, now: float) -> RunStored:
-        """What the ventilator is told at a time, monotonic s; of the last minute nothing if none was stored in it."""
+        """Return what the ventilator hears at a time, monotonic s; of the last minute nothing if it stored no image."""
         while self._shares and self._shares[0][0] < now - LAST_MINUTE:
             self._sum -= self._shares.popleft()[1]
         number = len(self._shares)
@@ -61,20 +61,20 @@ class OpenRun:
         return replace(self.said, lately=min(1.0, max(0.0, self._sum / number)) if number else None)
 
     def unknown(self, failures: Iterable[Failure]) -> list[Failure]:
-        """Of failures of its slices the last of each that is neither stored nor known to have failed."""
+        """Return, of failures, the last of each slice that is neither stored nor known to have failed."""
         known = self.said.stored, self.said.failed
         new = {each.index: each for each in failures if each.index < self.plan.total}
         return [each for index, each in new.items() if not any(contains(part, index) for part in known)]
 
     def have_failed(self, failures: Iterable[Failure]) -> None:
-        """These slices will not come, as the ledger has it."""
+        """Note that these slices will not come, as the ledger has it."""
         failed = self.said.failed
         for failure in failures:
             failed = add(failed, failure.index)
         self.said = replace(self.said, failed=failed)
 
     def begin_comparing(self, store: Store) -> None:
-        """If the files of the data were written since, what is stored is compared with them before the run goes on."""
+        """Compare what is stored with the data before the run goes on, if the files of the data were written since."""
         plan, known = self.plan, store.ledger.data
         if known.hints(plan.run) != plan.hints:
             log.info("%s: its files were written since: what is stored is compared with the data", plan.name)
@@ -83,7 +83,7 @@ class OpenRun:
             self.go_on_comparing(store)
 
     def go_on_comparing(self, store: Store) -> None:
-        """Asks for the next slices; once there is none left, the run goes on, or is refused. Raises NoRoomError."""
+        """Ask for the next slices; once none is left, let the run go on, or refuse it. Raises NoRoomError."""
         if self.comparing is None:
             return
         if self.comparing.left:
@@ -100,7 +100,7 @@ class OpenRun:
 
 
 def held(ledger: Ledger, plan: RunPlan) -> RunStored:
-    """What a ledger has of a run; what failed before is tried again."""
+    """Return what a ledger has of a run; slices that failed before are tried again."""
     run, newest = plan.run, ledger.newest(plan.run)
     return RunStored(
         run, ledger.stored(run), (), "", plan.final, backlog=ledger.backlogs.of(run), complete=ledger.complete(run),

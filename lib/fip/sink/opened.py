@@ -34,7 +34,7 @@ class Opened:
 
     @cached_property
     def refusal(self) -> str:
-        """Why files of this directory cannot be given to workers; "" if they can. Tried once, with a file."""
+        """Return why files of this directory cannot be given to workers; "" if they can. Try once, with a file."""
         if shared := network_type(self._folder.path):
             return f"it is on a network file system ({shared})"
         try:
@@ -51,7 +51,7 @@ class Opened:
             file.close()
 
     def open(self, run: RunId, index: int, count: int) -> dict[str, int]:
-        """New files for a slice: the descriptors that write, by tokens; they are still open here. Raises OSError."""
+        """Open new files for a slice; return the descriptors that write, by tokens, still open here. Raises OSError."""
         tokens: dict[str, int] = {}
         try:
             for _ in range(count):
@@ -65,15 +65,15 @@ class Opened:
         return tokens
 
     def given_away(self, tokens: Iterable[str]) -> None:
-        """A worker has what writes these files."""
+        """Note that a worker has what writes these files."""
         for token in tokens:
             self._open[token].file.given_away()
 
     def check(self, image: ImageFile) -> None:
-        """WireError if a file that a worker says it has written is not the image that it says.
+        """Raise WireError if a file that a worker says it has written is not the image that it says.
 
-        Its size and its header are read; the digest is believed, as the pixels are, and `fip verify --digests` compares
-        it. What could still be changed, as somebody has it open for writing, is not taken.
+        Its size and its header are read. The digest is believed, as the pixels are: `fip verify --digests` compares it.
+        A file that could still be changed, as somebody has it open for writing, is not taken.
         """
         for written in image.written:
             if fault := self._fault(written, image):
@@ -97,7 +97,7 @@ class Opened:
         return "" if told and told.matches(meant) else "its header is not that of this image"
 
     def _identity(self, file: NewFile) -> Identity | None:
-        """Whose image it is, by its header, of which as much is read as is needed."""
+        """Return whose image it is, by its header; read as much of the header as is needed."""
         for most in (HEADER_READ, LONGEST_HEADER):
             try:
                 return identity_of(cards_of(file.read(most)))
@@ -106,11 +106,11 @@ class Opened:
         return None
 
     def finish(self, token: str, name: str) -> None:
-        """A file gets its name; its content is on disk then. Raises OSError, FileExistsError if the name is taken."""
+        """Give a file its name; its content is on disk then. Raises OSError, FileExistsError if the name is taken."""
         self._folder.finish(self._open[token].file, name)
 
     def drop(self, tokens: Iterable[str]) -> None:
-        """These are needed no more; those that have no name go."""
+        """Drop files that are needed no more; remove those that have no name."""
         for token in tokens:
             if found := self._open.pop(token, None):
                 found.file.close()
@@ -119,5 +119,5 @@ class Opened:
         return token in self._open
 
     def close(self) -> None:
-        """Closes all."""
+        """Close all files that are open."""
         self.drop(list(self._open))

@@ -26,7 +26,7 @@ class Pins:
     """The pins of one directory, as its detector has written them down."""
 
     def __init__(self, directory: Path, keep: Retention) -> None:
-        """`keep`: of the directory."""
+        """`keep` is how much the directory keeps."""
         self._directory, self._keep = directory, keep
         self._most = SHARE * (keep.seconds or keep.size or 0)
         self._pins: tuple[Pin, ...] = ()
@@ -36,11 +36,10 @@ class Pins:
         self.images, self.bytes = 0, 0  # that are kept, as of the last look
 
     def kept(self, stored: Callable[[Pin], Iterable[Pinned]], free: Callable[[], float]) -> frozenset[SliceId]:
-        """The images that do not go; `stored` tells those of a pin, `free` what share of the disk is free.
+        """Return the images that do not go. `stored` gives those of a pin, `free` the share of the disk that is free.
 
-        Those of the first pins find room; of one that finds some, the images about the middle of
-        the event. While the disk is nearly
-        full, none is kept beyond a ring of some time.
+        The first pins find room. If a pin finds room for some of its images only, those about the middle of the event
+        stay. While the disk is nearly full, no image is kept beyond a ring of some time.
         """
         self._look()
         kept: dict[SliceId, int] = {}
@@ -60,7 +59,7 @@ class Pins:
         return frozenset(kept)
 
     def _look(self) -> None:
-        """Reads the list if it was written since; if it is not to be read, what was read before holds."""
+        """Read the list if it was written since; if it cannot be read, keep what was read before."""
         path = self._directory / FOUND / PINS
         try:
             status = path.stat(follow_symlinks=False)
@@ -80,7 +79,7 @@ class Pins:
         self._stamp = stamp
 
     def _disk_is_full(self, free: Callable[[], float]) -> bool:
-        """Whether what is beyond the ring has to go."""
+        """Return whether what is beyond the ring has to go."""
         full = bool(self._pins) and self._keep.seconds is not None and free() < FREE_AT_LEAST
         if full and not self._full:
             log.warning("%s: the disk is nearly full: images of events are kept no longer than others", self._directory)
@@ -88,7 +87,7 @@ class Pins:
         return full
 
     def _say(self, short: list[str]) -> None:
-        """Says, once, of which events not all images are kept."""
+        """Log, once for each event, that not all images of it are kept."""
         new = [event for event in short if event not in self._short]
         if new and not self._full:
             by_time = self._keep.seconds is not None

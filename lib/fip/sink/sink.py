@@ -59,7 +59,7 @@ COUNTERS = (
 
 
 class Sink(Daemon):
-    """Images in, files out."""
+    """The daemon that takes images and stores them as files."""
 
     reloads = ("sink.log_level",)
     restarts = ("sink", "security", "ventilator.control", "follower", "detector.hold")
@@ -88,7 +88,7 @@ class Sink(Daemon):
         set_level(loaded.config.sink.log_level)
 
     def start(self) -> None:
-        """Binds for images, and points itself at the ventilator."""
+        """Bind for images, and connect to the ventilator."""
         self._images = data_socket(self._loop.context, zmq.PULL)
         bound = self._gate.bind(self._images, self._config.sink.images, "sink.images")
         self._address = self._config.sink.address or bound
@@ -100,16 +100,16 @@ class Sink(Daemon):
         log.info("storing in %s what comes to %s", self._config.sink.directory, self._config.sink.images)
 
     def drain(self) -> None:
-        """Stores what has arrived, then ends."""
+        """Store what has arrived, then end."""
         self._draining = True
 
     @property
     def finished(self) -> bool:
-        """Whether it drains, and nothing is waiting that could be stored."""
+        """Return whether it drains, and nothing is waiting that could be stored."""
         return self._draining and bool(self._storing.stalled or not self._images.poll(0))
 
     def close(self) -> None:
-        """Leaves its directories in order."""
+        """Leave all directories in order."""
         self._link.close()
         self._handing.close()
         for store in self._stores.values():
@@ -117,12 +117,12 @@ class Sink(Daemon):
 
     @property
     def line(self) -> str:
-        """What it does, for an operator."""
+        """Return what the sink does, for an operator."""
         heard = time.monotonic() - self._link.heard < HEARD_WITHIN
         return sink_line(self._state(), self._config.ventilator.control, heard, self._vitals.rate)
 
     def reload(self, config: Config) -> None:
-        """Takes the log level, and the list of those who are let in."""
+        """Take the log level, and the list of those who are let in."""
         self._gate.reload()
         set_level(config.sink.log_level)
 
@@ -134,7 +134,7 @@ class Sink(Daemon):
                 self._link.changed(waited_for=True)
 
     def _obey(self, orders: SinkOrders) -> None:
-        """Opens runs that are new, records slices that will not come, closes directories that are used no more."""
+        """Open runs that are new, record slices that will not come, close directories that are used no more."""
         self._tickets, self._followed = orders.tickets, orders.followed
         plans = {plan.run: plan for plan in orders.runs}
         before, self._unopened = self._unopened, ""
@@ -152,7 +152,7 @@ class Sink(Daemon):
         self._leaving.all_but({plan.directory for plan in plans.values()})
 
     def _take_on(self, plan: RunPlan) -> None:
-        """Opens a run that is new, or takes what is new of one. Raises NoRoomError."""
+        """Open a run that is new, or take what is new of one. Raises NoRoomError."""
         known = self._runs.get(plan.run)
         if known is None:
             self._runs[plan.run] = self._open(plan)
@@ -163,7 +163,7 @@ class Sink(Daemon):
                 known.plan, known.said = plan, replace(known.said, final=plan.final, backlog=backlog)
 
     def _record(self, failures: Sequence[Failure]) -> None:
-        """Enters slices that will not come, those of a run together."""
+        """Enter slices that will not come, those of a run together."""
         for name, run in self._runs.items():
             new = run.unknown(each for each in failures if each.run == name)
             if run.store and new:
@@ -172,7 +172,7 @@ class Sink(Daemon):
 
     @contextmanager
     def _charged_to(self, run: OpenRun) -> Iterator[None]:
-        """Within it a ledger that turns out to be damaged ends the run, and nothing else."""
+        """Within this context, a ledger that turns out to be damaged ends the run, and nothing else."""
         try:
             yield
         except DamagedLedgerError as error:
@@ -206,7 +206,7 @@ class Sink(Daemon):
         return run
 
     def _compare(self, read: Sequence[ReadAgain]) -> None:
-        """Takes what stored slices are now."""
+        """Take what stored slices are now."""
         for each in read:
             run = self._runs.get(each.run)
             if run and run.store and run.comparing:
@@ -217,7 +217,7 @@ class Sink(Daemon):
                     run.go_on_comparing(run.store)
 
     def _hear_new(self) -> None:
-        """Enters followers that are new in the ledgers, so that their folders are known. Raises NoRoomError."""
+        """Enter followers that are new in the ledgers, so that their folders are known. Raises NoRoomError."""
         for name, run in self._runs.items():
             new = [each for each in self._followed if each.run == name and each.name not in run.followers]
             if run.store and new:
@@ -226,7 +226,7 @@ class Sink(Daemon):
                     run.followers |= {each.name for each in new}
 
     def _store_of(self, plan: RunPlan) -> Store:
-        """The directory of a run, opened if it is not yet."""
+        """Return the directory of a run; open it if it is not open yet."""
         sink = self._config.sink
         if plan.directory not in self._stores:
             directory = sink.directory / plan.directory
@@ -235,7 +235,7 @@ class Sink(Daemon):
         return self._stores[plan.directory]
 
     def _on_image(self) -> None:
-        """Stores what has come by now, up to so much, together."""
+        """Store what has come by now, up to so much, together."""
         self._vitals.stopwatch.enter("busy")
         group = self._storing.group()
         while not group.full and (frames := receive(self._images)):
@@ -247,7 +247,7 @@ class Sink(Daemon):
         self._vitals.stopwatch.enter("blocked" if self._storing.stalled else "idle")
 
     def _hear_images(self, frames: Sequence[zmq.Frame], group: Group) -> None:
-        """Takes the images of a message into a group; what is wrong with one costs that one."""
+        """Take the images of a message into a group; what is wrong with one costs that one."""
         try:
             key = self._gate.check(frames[0], "sink.images", "worker")
             parts = apart([frame.buffer for frame in frames])
@@ -261,7 +261,7 @@ class Sink(Daemon):
                 self._gate.refuse(frames[0], "sink.images", "a worker", error)
 
     def _hear_image(self, image: ImageFile, key: str, group: Group, alone: bool) -> None:
-        """Takes an image into a group if it is wanted. WireError as `_is_wanted`."""
+        """Take an image into a group if it is wanted. WireError as `_is_wanted`."""
         wanted = False
         try:
             if image.written and not alone:
@@ -275,11 +275,11 @@ class Sink(Daemon):
 
     @property
     def _all_stored(self) -> bool:
-        """Whether nothing more is known that would come."""
+        """Return whether nothing more is known that would come."""
         return all(count(run.said.stored) + count(run.said.failed) >= run.plan.total for run in self._runs.values())
 
     def _is_wanted(self, image: ImageFile, key: str, group: Group) -> bool:
-        """Whether an image is to be stored: the first copy, of an open run; others are counted.
+        """Return whether an image is to be stored: the first copy, of an open run; others are counted.
 
         `key` is the host whose key it came with. Raises WireError for one without a ticket for its slice.
         """
@@ -295,10 +295,10 @@ class Sink(Daemon):
         return True
 
     def _leased(self, name: RunId, index: int, ticket: bytes, worker: str, key: str) -> OpenRun | None:
-        """The run of a slice that a worker shows the ticket for; None if it is not known of. WireError without one."""
+        """Return the run of a slice whose ticket a worker shows; None if it is unknown. WireError without a ticket."""
         run = self._runs.get(name)
         if run is None or not run.knows(index):
-            self._link.hear_all()  # the orders that tell of its slice came before it, and may still wait
+            self._link.hear_all()  # the orders that name its slice came before it, and may still wait
             run = self._runs.get(name)
         if run is None or run.store is None or not run.knows(index):
             return None
@@ -307,9 +307,9 @@ class Sink(Daemon):
         return run
 
     def _place_for(self, wanted: Wanted) -> tuple[Opened, bool]:
-        """Where a worker may write the image of its slice, and whether nobody follows. WireError if it may not.
+        """Return what opens the file for a worker's image, and whether nobody follows. WireError if it may have none.
 
-        Followers read each image soon: then it is to stay in memory for them (docs/decisions/0050).
+        Followers read each image soon, so it stays in memory for them (docs/decisions/0050).
         """
         run = self._leased(wanted.run, wanted.index, wanted.ticket, wanted.worker, wanted.key)
         if self._draining or run is None or run.store is None or contains(run.said.stored, wanted.index):
@@ -317,23 +317,23 @@ class Sink(Daemon):
         return run.store.opened, not any(each.directory == run.plan.directory for each in self._followed)
 
     def _let_go(self, image: ImageFile) -> None:
-        """What was opened for an image that is stored, or will not be, is closed."""
+        """Close what was opened for an image that is stored, or will not be."""
         for store in self._stores.values() if image.written else ():
             store.opened.drop(file.token for file in image.written)
 
     def _tell(self) -> None:
-        """Something has changed that nobody waits for."""
+        """Send the new state soon, as nobody waits for it."""
         self._link.changed()
 
     def _listen(self, takes: bool) -> None:
-        """Whether images are taken from now on."""
+        """Take images from now on, or take none."""
         if takes:
             self._loop.on(self._images, self._on_image)
         else:
             self._loop.off(self._images)
 
     def _tidy(self) -> None:
-        """Removes the images that are not to be kept any longer, and closes the directories that are used no more."""
+        """Remove the images that are not to be kept any longer, and close the directories that are used no more."""
         if not self._storing.stalled:
             self._handing.passed(EXPIRE_EVERY)
         unkept = ""

@@ -5,7 +5,7 @@ from fip.wire.messages import SinkState
 
 
 def sink_line(state: SinkState, ventilator: str, heard: bool, rate: float) -> str:
-    """What it stores, or waits for; `heard`: whether the ventilator has spoken of late."""
+    """Return what the sink stores, or waits for; `heard` is whether the ventilator has spoken recently."""
     if state.brief.stalled:
         does = f"waits: {state.brief.stalled}"
     elif state.status.state == "draining":

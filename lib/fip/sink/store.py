@@ -53,13 +53,13 @@ class Store:
         connect: Connect = sqlite3.connect,
         clock: Clock | None = None,
     ) -> None:
-        """Makes and locks the directory and clears what an earlier sink left half-written.
+        """Make and lock the directory, and clear what an earlier sink left half-written.
 
-        Of its images so much is kept, by `expire`; its ledger is in the folder `ledgers`, or in the directory itself.
-        All its files go through what `open_folder` opens, and its ledger through `connect`; how old they
-        are is told by `clock`.
+        `keep` is how many of its images stay: `expire` removes the others. Its ledger is in the folder `ledgers`, or in
+        the directory itself. All its files go through what `open_folder` opens, and its ledger through `connect`;
+        `clock` says how old they are.
 
-        Raises UsageError where it cannot hold images, NoRoomError where it cannot now and may later.
+        Raises UsageError if the directory cannot hold images, NoRoomError if it cannot now but may later.
         """
         self.directory, self._ledgers = directory, ledgers.resolve() if ledgers else None
         with ExitStack() as undo:
@@ -100,9 +100,9 @@ class Store:
         self._concluded = False
 
     def conclude(self) -> None:
-        """Does what needs all images: what is beyond `keep` goes, their list is written, and the noise is judged.
+        """Do what needs all images: remove what is beyond `keep`, write the list of images, and judge the noise.
 
-        Raises NoRoomError where that cannot be done now; then it may be called again.
+        Raises NoRoomError if that cannot be done now; then it may be called again.
         """
         while self.expire():
             pass
@@ -112,7 +112,7 @@ class Store:
         self._concluded = True
 
     def close(self, tries: int = CLOSING_TRIES) -> None:
-        """Concludes, if that is not done yet, and gives the directory free.
+        """Conclude, if that is not done yet, and give the directory free.
 
         What cannot be done in so many tries, a fifth of a second apart, is logged, and is done when a run into the
         directory ends again. Who has a loop to run tries once.
@@ -132,7 +132,7 @@ class Store:
         self._folder.close()
 
     def refusal(self, asked: Asked) -> str:
-        """Why images of what is asked cannot go into this directory; "" if they can."""
+        """Return why images of what is asked cannot go into this directory; "" if they can."""
         written = self.ledger.asked()
         if written is None:
             return ""
@@ -144,7 +144,7 @@ class Store:
         )
 
     def open_run(self, plan: RunPlan) -> str:
-        """Prepares for the images of a run; returns why it cannot be taken, or ""."""
+        """Prepare for the images of a run; return why it cannot be taken, or ""."""
         ids = [each for each in (plan.run, plan.older) if each]
         refusal = (
             self.refusal(plan.asked)
@@ -157,14 +157,14 @@ class Store:
         return refusal
 
     def put(self, image: ImageFile) -> Path:
-        """Stores an image, as `put_all`; returns its path. Raises NoRoomError and StoreError."""
+        """Store an image, as `put_all`; return its path. Raises NoRoomError and StoreError."""
         (fault,) = self.put_all([image])
         if fault:
             raise fault
         return self.directory / file_name(self._names[image.run], image.label, image.integration, "dirty")
 
     def put_all(self, images: Sequence[ImageFile]) -> list[StoreError | None]:
-        """Stores images of open runs, each of another slice: of each why it is not stored, or None if it is.
+        """Store images of open runs, each of another slice; return for each why it is not stored, or None if it is.
 
         Then its files are on disk, whole, and in the ledger; all are in one transaction (docs/decisions/0209).
 
@@ -191,7 +191,7 @@ class Store:
         return {file.kind: file_name(name, image.label, image.integration, file.kind) for file in image.parts}
 
     def _enter(self, images: Sequence[tuple[ImageFile, dict[Kind, str]]]) -> None:
-        """Enters images whose files have appeared, once their names are on disk. NoRoomError, DamagedLedgerError."""
+        """Enter images whose files have appeared, once their names are on disk. NoRoomError, DamagedLedgerError."""
         if not images:
             return
         self._check_in_place()
@@ -206,7 +206,7 @@ class Store:
                 self._in_memory.add(names[file.kind], file.size)
 
     def expire(self) -> int:
-        """Removes the oldest images beyond what is to be kept, but for those of events; returns how many that are.
+        """Remove the oldest images beyond what is kept, except those of events; return how many were removed.
 
         The ledger still has them, as expired: they are not made again. Raises NoRoomError.
         """
@@ -231,16 +231,16 @@ class Store:
         return len(over)
 
     def hold(self, bounds: Mapping[str, float]) -> None:
-        """Keeps images for so long (s, by the follower's name) that followers have not seen. Raises StoreError."""
+        """Keep images for so long (s, by the follower's name) that followers have not seen. Raises StoreError."""
         self._holds = Holds(bounds, self._seconds, self.ledger.backlogs.of)
         self._holds.hear(self.ledger.followers.all())
 
     def hear(self, followed: Iterable[Followed]) -> None:
-        """Takes how far followers are, and enters it in the ledger. Raises StoreError."""
+        """Take how far followers are, and enter it in the ledger. Raises StoreError."""
         self.ledger.followers.enter(self._holds.hear(replace(each, directory="") for each in followed))
 
     def gone_unseen(self) -> int:
-        """How many images have expired, since this was asked last, that a follower had not seen; logged, too.
+        """Return, and log, how many images have expired since the last call that a follower had not seen.
 
         The follower learns it from the ledger when it comes to them.
         """
@@ -250,9 +250,9 @@ class Store:
         return unseen
 
     def _remove_expired(self) -> None:
-        """Removes the files that the ledger has as expired; those that a power cut gives back go at the next opening.
+        """Remove the files that the ledger has as expired; those that a power cut gives back go at the next opening.
 
-        NoRoomError where it cannot be done now; then it is tried again.
+        NoRoomError if it cannot be done now; then it is tried again.
         """
         try:
             while self._expired:
@@ -262,12 +262,12 @@ class Store:
             raise NoRoomError(f"{self.directory}: the oldest images cannot be removed: {error.strerror}") from None
 
     def _remove(self, name: str) -> None:
-        """Removes a file, if it is there."""
+        """Remove a file, if it is there."""
         with suppress(FileNotFoundError):
             self._folder.unlink(name)
 
     def _check_links(self) -> None:
-        """OSError where the file system makes no hard links, by which files appear whole."""
+        """Raise OSError if the file system makes no hard links: files appear whole by them."""
         first, second = TEMPORARY.format("first"), TEMPORARY.format("second")
         self._folder.write_new(first, b"")
         self._folder.link(first, second)
@@ -275,7 +275,7 @@ class Store:
             self._folder.unlink(name)
 
     def _check_in_place(self) -> None:
-        """NoRoomError where the directory that was locked is not where it was: nobody would find what is stored now."""
+        """Raise NoRoomError if the locked directory is not in its place: nobody would find what is stored now."""
         try:
             if self._folder.still_in_place():
                 return
@@ -284,7 +284,7 @@ class Store:
         raise NoRoomError(f"{self.directory} is another directory now: mount the one that it was, or restart FIP")
 
     def _write_list(self) -> None:
-        """Writes `images.txt`: the images that are not empty, in time order, one file name a line."""
+        """Write `images.txt`: the images that are not empty, in time order, one file name a line."""
         self._check_in_place()
         temporary = TEMPORARY.format(IMAGE_LIST)
         text = "".join(f"{name}\n" for name in self.ledger.images_in_time_order())
@@ -298,14 +298,14 @@ class Store:
             raise NoRoomError(f"{self.directory / IMAGE_LIST} cannot be written: {error.strerror}") from None
 
     def faults(self) -> list[Fault]:
-        """The files that are not as the ledger has them, as `fip.archive.verify` finds them. Raises StoreError."""
+        """Return the files that differ from the ledger, as `fip.archive.verify` finds them. Raises StoreError."""
         try:
             return faults(self._folder, self.ledger)
         except OSError as error:
             raise NoRoomError(f"{self.directory} cannot be read: {error.strerror}") from None
 
     def repair(self, found: Sequence[Fault]) -> None:
-        """Has the slices of these files made again. What is in their places is kept, as NAME.replaced."""
+        """Have the slices of these files made again. What is in their places is kept, as NAME.replaced."""
         self._check_in_place()
         try:
             for fault in found:
@@ -317,10 +317,10 @@ class Store:
         self.ledger.forget({SliceId(fault.run, fault.index) for fault in found if fault.index is not None})
 
     def clear(self) -> None:
-        """Removes exactly the files that the ledger lists, and empties the ledger (`--overwrite`).
+        """Remove exactly the files that the ledger lists, and empty the ledger (`--overwrite`).
 
-        Raises StoreError, with nothing removed, where the ledger names what is no file of the directory, and UsageError
-        where it is a link to one that is not in the folder of ledgers: it may be another directory's.
+        Raises StoreError, and removes nothing, if the ledger names something that is no file of the directory. Raises
+        UsageError if the ledger is a link to one outside the folder of ledgers: that may be another directory's.
         """
         self._check_in_place()
         self._remove_expired()  # images to come may have their names

@@ -18,7 +18,7 @@ log = logging.getLogger("fip.sink")
 
 TRY_AGAIN = 1.0  # s between attempts to store images for which there is no room
 MOST_IMAGES = 64  # of a group
-MOST_BYTES = 32_000_000  # of a group, but for its last image
+MOST_BYTES = 32_000_000  # of a group, without its last image
 WITHIN = 0.5  # s that a group may take, going by the last one: the sink has a state to say twice a second
 
 
@@ -32,15 +32,15 @@ class Group:
 
     @property
     def full(self) -> bool:
-        """Whether it takes no more."""
+        """Return whether it takes no more."""
         return len(self.images) >= self._most or self._bytes >= MOST_BYTES
 
     def __contains__(self, image: ImageFile) -> bool:
-        """Whether it has an image of the same slice."""
+        """Return whether it has an image of the same slice."""
         return SliceId(image.run, image.index) in self._keys
 
     def add(self, image: ImageFile) -> None:
-        """One more."""
+        """Add one more image to the group."""
         self.images.append(image)
         self._keys.add(SliceId(image.run, image.index))
         self._bytes += MOST_BYTES if image.written else image.size  # what a worker wrote is the last of its group
@@ -73,11 +73,11 @@ class Storing:
         """Why there is none; "" if there is."""
 
     def group(self) -> Group:
-        """An empty one, for as many images as can be stored before something is to be said."""
+        """Return an empty group, for as many images as can be stored before a message is due."""
         return Group(max(1, min(MOST_IMAGES, int(WITHIN / self._each))) if self._each else MOST_IMAGES)
 
     def put(self, images: Sequence[ImageFile]) -> None:
-        """Stores images of which none is stored; if there is no room, takes no others, says so, and tries again."""
+        """Store images that are not stored yet. If there is no room, take no others, say so, and try again."""
         begun, left, reason = time.monotonic(), list[ImageFile](), ""
         for name, some in _by_run(images).items():
             run = self._runs().get(name)
@@ -101,13 +101,13 @@ class Storing:
             self._loop.at(time.monotonic() + TRY_AGAIN, self._try_again)
 
     def fail(self, run: OpenRun, store: Store, *failures: Failure) -> None:
-        """Records slices of which no image is stored. Raises NoRoomError and DamagedLedgerError."""
+        """Record slices that have no stored image. Raises NoRoomError and DamagedLedgerError."""
         store.ledger.add_failures(failures)
         self._vitals.counters["failures"] += len(failures)
         run.have_failed(failures)
 
     def _store(self, run: OpenRun, store: Store, images: Sequence[ImageFile]) -> tuple[list[ImageFile], str]:
-        """Stores images of a run, or records that they cannot be; returns those for which there is no room, and why."""
+        """Store images of a run, or record that they cannot be; return those that have no room, and why."""
         begun, left, reason = time.monotonic(), list[ImageFile](), ""
         refused: list[tuple[ImageFile, StoreError]] = []
         for image, fault in zip(images, store.put_all(images), strict=True):
@@ -129,7 +129,7 @@ class Storing:
         return left, reason
 
     def _was_stored(self, run: OpenRun, store: Store, image: ImageFile, took: float) -> None:
-        """An image is on disk and in the ledger; its group `took` so long, in s."""
+        """Note that an image is on disk and in the ledger; its group `took` so long, in s."""
         self._vitals.took("store", took)
         self._vitals.took("fsync", store.synced)
         waited = image.seconds.get("wait", 0.0)
@@ -146,7 +146,7 @@ class Storing:
 
 
 def _by_run(images: Sequence[ImageFile]) -> dict[RunId, list[ImageFile]]:
-    """Images by the run that they are of, in their order."""
+    """Return images by their run, in their order."""
     found: dict[RunId, list[ImageFile]] = {}
     for image in images:
         found.setdefault(image.run, []).append(image)

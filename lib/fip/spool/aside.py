@@ -1,4 +1,4 @@
-"""Integrations that are set aside: a spool of their own, with links to the files of a ring that is to drop them."""
+"""Integrations that are set aside: a spool of their own, with links to files of a ring that will drop them."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ ROOM = 0.1
 
 @dataclass(frozen=True)
 class Aside:
-    """What of a time is set aside."""
+    """What was set aside of a time."""
 
     integrations: int
     gone: int  # that had left the ring before
@@ -29,9 +29,9 @@ class Aside:
 
 
 def set_aside(ring: Spool, output: Path, begin: float, end: float) -> Aside:
-    """Makes `output` a spool of the integrations whose middle is in `begin` to `end`, s UTC, Unix; it has ended.
+    """Make `output` a spool of the integrations whose middle is in `begin` to `end`, s UTC, Unix; it has ended.
 
-    One that is there already keeps what it has, and gets what came since; nothing is done if that is nothing. It is
+    If it is there already, it keeps what it has, and gets what came since; nothing is done if that is nothing. It is
     made beside, and is in its place once it is whole and on disk. InputError if the ring cannot be read, or the other
     one is of another set-up; NoRoomError if it cannot be written.
     """
@@ -55,7 +55,7 @@ def set_aside(ring: Spool, output: Path, begin: float, end: float) -> Aside:
 
 
 def _there(ring: Spool, output: Path) -> NDArray[np.void]:
-    """The records of what is aside already."""
+    """Return the records of what is aside already."""
     old = _old(output)
     if output.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -69,7 +69,7 @@ def _there(ring: Spool, output: Path) -> NDArray[np.void]:
 
 
 def _make(beside: Path, sources: dict[int, tuple[Path, np.void]], ring: Path) -> None:
-    """The new folder, numbered from 0; one that leaves the ring at this moment is not in it."""
+    """Make the new folder, numbered from 0, without an integration that leaves the ring at this moment."""
     shutil.rmtree(beside, ignore_errors=True)
     make_folder(beside)
     index = bytearray()
@@ -87,7 +87,7 @@ def _make(beside: Path, sources: dict[int, tuple[Path, np.void]], ring: Path) ->
 
 
 def _take(file: Path, into: Path) -> None:
-    """Links a file, or copies it if it is on another disk or not ours; it is on disk then. OSError."""
+    """Link a file, or copy it if it is on another disk or not ours; it is on disk then. OSError."""
     try:
         os.link(file, into)
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def _take(file: Path, into: Path) -> None:
 
 
 def _put(beside: Path, output: Path) -> None:
-    """In its place; what was there is gone once the new one is there."""
+    """Put the folder in its place; remove what was there once the new one is there."""
     old = _old(output)
     with suppress(FileNotFoundError):
         output.rename(old)

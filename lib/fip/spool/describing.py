@@ -11,7 +11,7 @@ from fip.spool.reading import Spool
 
 
 def describe(path: Path) -> str:
-    """Some lines of plain text. InputError if it is no spool."""
+    """Return some lines of plain text. InputError if it is no spool."""
     with closing(Spool(path)) as spool:
         setup, records, oldest = spool.setup, spool.records, spool.oldest()
     bands = ", ".join(f"{each.channels} from {each.first / 1e6:.6f} MHz" for each in setup.bands)

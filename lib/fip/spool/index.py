@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from fip.spool.layout import RECORD
 
-_CHECKED = RECORD.itemsize - 4  # bytes of which a record has the CRC-32
+_CHECKED = RECORD.itemsize - 4  # bytes of a record that its CRC-32 covers
 
 
 def record(
     number: int, dump: int, time: float, arrived: float, nbytes: int, received: float, field: int
 ) -> NDArray[np.void]:
-    """One, as an array [1] of RECORD."""
+    """Return one record, as an array [1] of RECORD."""
     made = np.zeros(1, RECORD)
     made[0] = number, dump, time, arrived, nbytes, received, field, b"", 0
     made["check"] = zlib.crc32(made.tobytes()[:_CHECKED])
@@ -21,7 +21,7 @@ def record(
 
 
 def records(octets: bytes, first: int) -> NDArray[np.void]:
-    """Those in `octets`, of which the first has this number, up to what is torn, or not there yet.
+    """Return the records in `octets`, up to what is torn, or not there yet; `first` is the number of the first.
 
     ValueError if whole ones come after one that is not: then it is damaged.
     """

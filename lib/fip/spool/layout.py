@@ -1,4 +1,4 @@
-"""Where things are in a spool: its files, and the sections of an integration's file."""
+"""The layout of a spool: its files, and the sections of an integration's file."""
 
 import math
 import os
@@ -42,22 +42,22 @@ class Section:
 
     @property
     def nbytes(self) -> int:
-        """Its size."""
+        """Return the section's size in bytes."""
         return self.dtype.itemsize * math.prod(self.shape)
 
 
 def is_spool(path: Path) -> bool:
-    """Whether a folder is one; False, too, if it may not be asked."""
+    """Return whether a folder is one; False, too, if it may not be asked."""
     return os.path.exists(path / SETUP_FILE)  # noqa: PTH110
 
 
 def integration_file(spool: Path, number: int) -> Path:
-    """The file of an integration; once it is there it does not change, and it is removed when it leaves the ring."""
+    """Return the file of an integration. It never changes, and is removed when it leaves the ring."""
     return spool / f"{number:010d}.int"
 
 
 def sections(setup: Setup) -> Mapping[str, Section]:
-    """The arrays of an integration's file, by name; of each band "BAND.visibility" and so on.
+    """Return the arrays of an integration's file, by name; of each band "BAND.visibility" and so on.
 
     visibility complex64 [channel, product], NaN if nothing came; flag uint8 of the same shape, 0 for good; weight uint8
     of the same shape, which counts times scale float32 [channel]; uvw float64 [baseline, 3] in m. What the stream does
@@ -78,11 +78,11 @@ def sections(setup: Setup) -> Mapping[str, Section]:
 
 
 def file_size(setup: Setup) -> int:
-    """Bytes of an integration's file."""
+    """Return bytes of an integration's file."""
     last = list(sections(setup).values())[-1]
     return last.offset + -(-last.nbytes // PAGE) * PAGE
 
 
 def baselines(setup: Setup) -> tuple[tuple[int, int], ...]:
-    """(antenna 1, antenna 2), each once, in the order in which products first name them."""
+    """Return (antenna 1, antenna 2), each once, in the order in which products first name them."""
     return tuple(dict.fromkeys((each.antenna1, each.antenna2) for each in setup.products))

@@ -24,7 +24,7 @@ class Spool:
     """See above. Used from one thread."""
 
     def __init__(self, path: Path) -> None:
-        """Opens it. InputError if it is none; UnreadableError if it cannot be read now."""
+        """Open a spool. InputError if it is none; UnreadableError if it cannot be read now."""
         self.path, self.setup = path, read_setup(path / SETUP_FILE)
         self.sections = sections(self.setup)
         self.ended = False  # whether its writer had said, before the index was looked at last, that no more comes
@@ -41,11 +41,11 @@ class Spool:
             raise
 
     def __len__(self) -> int:
-        """How many integrations were committed when it was looked at last, those that left the ring among them."""
+        """Return how many integrations were committed as of the last look, including those that left the ring."""
         return int(self.records.size)
 
     def refresh(self) -> None:
-        """Sees what was committed since: a look at two names if that is nothing.
+        """Look for what was committed since; if that is nothing, this costs a look at two names.
 
         UnreadableError if it cannot be read now; InputError if it is another one than it was.
         """
@@ -68,7 +68,7 @@ class Spool:
         self.ended = ended
 
     def integration(self, number: int) -> Mapping[str, NDArray[Any]]:
-        """The arrays of an integration, as `sections` has them, to read only; they stay as they are.
+        """Return the arrays of an integration, as `sections` has them, to read only; they stay as they are.
 
         LeftTheRingError if it has left the ring; UnreadableError or InputError if it cannot be read.
         """
@@ -79,7 +79,7 @@ class Spool:
         return self._mapped[number]
 
     def section(self, number: int, name: str) -> NDArray[Any]:
-        """One small array of an integration, without the others. Errors as those of `integration`."""
+        """Return one small array of an integration, without the others. Errors as those of `integration`."""
         section = self.sections[name]
         file = self._open(number)
         try:
@@ -89,13 +89,13 @@ class Spool:
         return np.frombuffer(octets, section.dtype).reshape(section.shape)
 
     def oldest(self) -> int:
-        """The number of the oldest integration that is still in the ring; that of the next one if none is."""
+        """Return the number of the oldest integration that is still in the ring; that of the next one if none is."""
         numbers = range(self._left, len(self))
         self._left += bisect_left(numbers, True, key=lambda each: integration_file(self.path, each).exists())
         return self._left
 
     def close(self) -> None:
-        """Releases its files."""
+        """Close the spool's files that are open."""
         self._mapped.clear()
         if self._index >= 0:
             os.close(self._index)

@@ -20,7 +20,7 @@ _Positive = Annotated[float, Interval(gt=0, le=1e15)]
 
 @dataclass(frozen=True)
 class Station:
-    """An antenna."""
+    """An antenna: its name, place and dish."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -42,7 +42,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Target:
-    """A field, and where its phase centre is."""
+    """A field and its phase centre."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -65,7 +65,7 @@ class Product(NamedTuple):
 
 @dataclass(frozen=True)
 class Setup:
-    """What all integrations share."""
+    """What all integrations of a stream share."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -84,7 +84,7 @@ class Setup:
     raw: bool = False  # whether nothing was calibrated: images without gains say so
 
     def __post_init__(self) -> None:
-        """ValueError if its parts do not fit each other."""
+        """Raise ValueError if its parts do not fit each other."""
         for at, band in enumerate(self.bands):
             last = band.first + band.step * (band.channels - 1)
             if last <= 0 or (band.step == 0 and band.channels > 1):
@@ -104,16 +104,16 @@ class Setup:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits that differ if anything of it does: a sender works them out as docs/streams.md says."""
+        """Return 16 hexadecimal digits that change with any part of it: docs/streams.md says how to work them out."""
         said = SETUP.dump_python(self, mode="json")
         if not self.raw:
-            del said["raw"]  # streams that tell nothing of it need not name it
+            del said["raw"]  # streams that say nothing of it need not name it
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def folder(self) -> str:
-        """The name of its spool: NAME-DIGEST.live."""
+        """Return the name of its spool: NAME-DIGEST.live."""
         return f"{self.name[:40]}-{self.digest[:8]}.live"
 
 
@@ -121,7 +121,7 @@ SETUP = TypeAdapter(Setup)
 
 
 def read_setup(path: Path) -> Setup:
-    """That of a JSON file. InputError if there is none that can be read, or it is none, with what is wrong first."""
+    """Return the set-up of a JSON file. InputError, with the first thing that is wrong, if it is none."""
     try:
         return SETUP.validate_json(path.read_bytes())
     except OSError as error:

@@ -40,7 +40,7 @@ _INTEGRATION = re.compile(r"[0-9]{10,20}\.int")
 
 @dataclass(frozen=True, eq=False)
 class Open:
-    """An integration that is put together: its memory, which is that of another one once it was committed or left."""
+    """An integration that is put together in memory; once it is committed or left, another one uses the memory."""
 
     dump: int
     time: float  # s UTC, Unix: its middle
@@ -49,7 +49,9 @@ class Open:
     memory: mmap.mmap  # all of the file
 
     def blank(self) -> None:
-        """As if nothing had come: visibilities and UVW are NaN; what comes without flags or weights is good, and 1."""
+        """Make it as if nothing had come: visibilities and UVW are NaN; what comes without flags or weights is good,
+        and 1.
+        """
         for name, array in self.arrays.items():
             array.fill(_NOTHING[name.rpartition(".")[2]])
 
@@ -58,10 +60,10 @@ _NOTHING = {"visibility": complex(np.nan, np.nan), "flag": 0, "weight": 1, "scal
 
 
 class SpoolWriter:
-    """The one writer of a spool. What it holds is that of its folder, whoever wrote that before."""
+    """The one writer of a spool. It goes on with what its folder holds, whoever wrote that before."""
 
     def __init__(self, directory: Path, setup: Setup, keep: int) -> None:
-        """Opens the spool of a set-up in a folder of spools, or begins it; at most `keep` bytes of integrations stay.
+        """Open the spool of a set-up in a folder of spools, or begin it; at most `keep` bytes of integrations stay.
 
         ConfigError if that is too little; InputError if another writer has it, or it is of another set-up; OSError.
         """
@@ -86,26 +88,26 @@ class SpoolWriter:
 
     @property
     def committed(self) -> int:
-        """How many integrations were committed, ever: the number of the next one."""
+        """Return how many integrations were committed, ever: the number of the next one."""
         return self._count
 
     @property
     def oldest(self) -> int:
-        """The number of the oldest whose file is there; that of the next one if there is none."""
+        """Return the number of the oldest whose file is there; that of the next one if there is none."""
         return self._kept[0] if self._kept else self._count
 
     @property
     def first(self) -> NDArray[np.void] | None:
-        """The RECORD of the first one, [1]; None before that."""
+        """Return the RECORD of the first one, [1]; None before that."""
         return self._first
 
     @property
     def last(self) -> NDArray[np.void] | None:
-        """The RECORD of the newest one, [1]; None before the first."""
+        """Return the RECORD of the newest one, [1]; None before the first."""
         return self._last
 
     def begin(self, dump: int, time: float, field: int, blank: bool = True) -> Open:
-        """Memory of a whole integration, to be filled; without `blank` it holds anything.
+        """Return memory of a whole integration, to be filled; without `blank` it holds anything.
 
         `dump` is its number in the stream, `time` its middle in s UTC (Unix), `field` one of the set-up's targets.
         """
@@ -122,15 +124,15 @@ class SpoolWriter:
         return made
 
     def leave(self, opened: Open) -> None:
-        """An integration is not committed; its memory is used again."""
+        """Use the memory of an integration again that is not committed."""
         self._free.append(opened.memory)
 
     def commit(self, opened: Open, received: float) -> int:
-        """Puts an integration into the ring; `received` is the share of its samples that came. Returns its number.
+        """Put an integration into the ring; `received` is the share of its samples that came. Return its number.
 
-        In order: ValueError for one that is not after the one before, by its dump and by half a cadence at the least.
-        NoRoomError if the disk does not take it: nothing of it is left, and the next one may be tried. Its memory is
-        used again in either case.
+        Integrations come in order: ValueError for one that is not after the one before, by its dump and by at least
+        half a cadence. NoRoomError if the disk does not take it: nothing of it is left, and the next one may be tried.
+        Its memory is used again in either case.
         """
         try:
             self.check_order(opened.dump, opened.time)
@@ -145,7 +147,7 @@ class SpoolWriter:
         return self._count - 1
 
     def check_order(self, dump: int, time: float) -> None:
-        """ValueError if an integration cannot follow the newest one."""
+        """Raise ValueError if an integration cannot follow the newest one."""
         if self._last is None:
             return
         last, then = int(self._last["dump"][0]), float(self._last["time"][0])
@@ -156,19 +158,19 @@ class SpoolWriter:
             )
 
     def end(self) -> None:
-        """No more comes: whoever follows is told, once all of it is on disk. A later commit takes that back."""
+        """Note that no more comes, once all is on disk: whoever follows sees that. A later commit takes it back."""
         os.fsync(self._index)
         (self.path / ENDED_FILE).touch()
         sync_folder(self.path)
 
     def close(self) -> None:
-        """Lets the spool go, to whoever writes it next."""
+        """Let the spool go, to whoever writes it next."""
         if self._index >= 0:
             os.close(self._index)
             self._index = -1
 
     def _begin_folder(self, directory: Path) -> None:
-        """Its folder, which has its set-up from the moment at which it is there."""
+        """Make its folder; it has its set-up as soon as it appears."""
         if not self.path.exists():
             make_folder(directory)
             beside = self.path.with_name(self.path.name + ".part")
@@ -187,7 +189,7 @@ class SpoolWriter:
             raise InputError(f"{self.path}: is the spool of another set-up than {self.setup.name}: move it away")
 
     def _take_over(self) -> None:
-        """What is there goes on; what the last writer left half done goes."""
+        """Go on with what is there; remove what the last writer left half done."""
         try:
             fcntl.flock(self._index, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -227,7 +229,7 @@ class SpoolWriter:
         self._first = made if self._first is None else self._first
 
     def _take_back(self, number: int) -> None:
-        """Nothing is left of an integration that could not be written."""
+        """Remove all of an integration that could not be written."""
         if self._kept and self._kept[-1] == number:
             self._kept.pop()
         with suppress(OSError):
@@ -237,7 +239,7 @@ class SpoolWriter:
 
 
 def _make_room(file: int, size: int) -> None:
-    """Takes a file's room at once, which costs half of what it does page by page. OSError if there is not so much."""
+    """Take a file's room at once, which costs half of what it does page by page. OSError if there is not so much."""
     try:
         os.posix_fallocate(file, 0, size)
     except OSError as error:
@@ -252,7 +254,7 @@ def _write_all(file: int, octets: Any) -> None:
 
 
 def _rename(beside: Path, path: Path) -> None:
-    """FileExistsError if the other folder is there, whatever the file system calls that."""
+    """Rename a folder. FileExistsError if the other folder is there, whatever the file system calls that."""
     try:
         beside.rename(path)
     except OSError:

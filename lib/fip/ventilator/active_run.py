@@ -1,4 +1,4 @@
-"""A run that is under way: where its slices are, how far it is, and what the sink holds of it. No sockets."""
+"""A run that is under way: the state of its slices, its progress, and what the sink holds of it. No sockets."""
 
 import time
 from bisect import bisect_left
@@ -21,7 +21,7 @@ MOST = 1 << 31  # slices: what a message can number
 FAILURES_TOLD = 32  # of all jobs, the last
 BEHIND = 2  # cadences for which a slice waits, though newer ones come: then its run has fallen behind
 PARTED_FOR = 10  # cadences from one time that something is set aside to the next, so that series are long
-LAST_MINUTE = 60.0  # s, over which it is told how long a backlog takes
+LAST_MINUTE = 60.0  # s, over which the time that a backlog takes is measured
 PARTED_AT_LEAST = 10.0  # s, the same at short cadences
 
 
@@ -48,8 +48,8 @@ class ActiveRun:
     times: list[float] = field(default_factory=list)  # s UTC, of the slices that are known of, if it `passes`
     kept: Ranges = ()  # slices that are in the ring of cut slices
     complete: Complete | None = None  # how much was there of the stored slices, as the sink says
-    lately: float | None = None  # the share of the last minute's, likewise
-    newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, likewise
+    lately: float | None = None  # the share of the last minute's, as the sink says
+    newest: float | None = None  # s UTC, Unix, the end of the data of the newest of them, as the sink says
     compare: Ranges = ()  # stored slices that the sink wants to be read again, before the run goes on
     _over: int = 0  # all slices before it are stored or failed
     _recorded: Ranges = ()  # the failed slices that the sink has entered
@@ -58,7 +58,7 @@ class ActiveRun:
     _stored_at: deque[float] = field(default_factory=deque)  # monotonic s, of the last minute
 
     def grow(self, slices: int, rows: int, ended: bool, now: float) -> bool:
-        """The MeasurementSet was looked into again, as one that has `ended` or not; returns whether there is news."""
+        """Take what a new look into the MeasurementSet found, which may have `ended`; return whether there is news."""
         self.looked = now
         if self.plan.final:
             return False
@@ -74,12 +74,12 @@ class ActiveRun:
         return True
 
     def observed(self, known: int, times: Sequence[float]) -> None:
-        """When the slices after those that were known are of, in s UTC since MJD 0."""
+        """Take the times of the slices after those that were known, in s UTC since MJD 0."""
         if self.passes:
             self.times[known:] = (each - UNIX_EPOCH for each in times)
 
     def sink_says(self, said: RunStored, max_attempts: int, now: float) -> list[int]:
-        """Takes what the sink holds of the run; returns the slices that are newly stored."""
+        """Take what the sink holds of the run; return the slices that are newly stored."""
         stored = below(said.stored, self.plan.total)  # a last ventilator may have known of more than this one does yet
         if not well_formed(stored, self.plan.total):
             return []
@@ -109,7 +109,7 @@ class ActiveRun:
         self.plan = replace(self.plan, backlog=backlog)
 
     def part(self, now: float) -> bool:
-        """If it has fallen behind, what waits is its backlog from now on, but for what has just come; whether it is.
+        """Make what waits the backlog if the run has fallen behind, except what has just come; return whether it has.
 
         It has if a slice still waits that came more than two cadences ago, and newer ones have come since: more wait
         than workers take in that time.
@@ -132,30 +132,30 @@ class ActiveRun:
         return True
 
     def is_due(self, index: int, now: float) -> bool:
-        """Whether a slice is to be imaged by now, if that is possible."""
+        """Return whether a slice is to be imaged by now, if that is possible."""
         due = self.pace.due(index)
         return due is None or due <= now
 
     def over(self, said: RunStored) -> bool:
-        """Whether every slice is stored, or recorded as failed."""
+        """Return whether every slice is stored, or recorded as failed."""
         return bool(said.final and self.leases and self.leases.done and not any(self.untold()))
 
     @property
     def given_up(self) -> str:
-        """Why nothing would come of it, once the sink has entered what failed; "" while something may.
+        """Return why nothing would come of the run, once the sink has entered what failed; "" while something may.
 
-        Of a MeasurementSet that is being written more may come: that is waited for.
+        More may come of a MeasurementSet that is being written, so the run goes on.
         """
         return self.leases.hopeless if self.leases and self.follow is None and not any(self.untold()) else ""
 
     def untold(self) -> Iterator[Failure]:
-        """Its slices that will not come and that the sink has not entered as such."""
+        """Yield the slices that will not come and that the sink has not entered as such."""
         for index in self.leases.failed if self.leases else ():
             if not contains(self._recorded, index):
                 yield self._failure(index)
 
     def last_failures(self) -> list[Failure]:
-        """Its last slices that will not come, the latest last."""
+        """Return the last slices that will not come, the latest last."""
         last = islice(reversed(self.leases.failed), FAILURES_TOLD) if self.leases else ()
         return [self._failure(index) for index in last][::-1]
 
@@ -164,7 +164,7 @@ class ActiveRun:
         return Failure(self.plan.run, index, self.leases.next_attempt(index) - 1, self.leases.failed[index])
 
     def status(self, now: float) -> RunStatus:
-        """How far the run is."""
+        """Return how far the run is."""
         while self._stored_at and self._stored_at[0] < now - LAST_MINUTE:
             self._stored_at.popleft()
         waits, unsafe = self._waiting, next(self.unsafe(), None)
@@ -197,8 +197,7 @@ class ActiveRun:
         )
 
     def unsafe(self) -> Iterator[int]:
-        """Its slices that are neither stored nor failed nor in the ring of cut slices, in order.
-
+        """Return the slices that are neither stored nor failed nor in the ring of cut slices, in order.
         If the sink has not said yet what it has, nothing is stored.
         """
         stored, failed = (self.leases.stored, self.leases.failed) if self.leases else ((), {})
@@ -208,9 +207,9 @@ class ActiveRun:
         return (index for begin, end in left for index in range(begin, end) if index not in failed)
 
     def age(self, now: float) -> float | None:
-        """Seconds from the end of the data of its newest image until now, a Unix time; None unless they are recent.
+        """Return seconds from the end of its newest image's data until now, a Unix time; None unless they are recent.
 
-        Below 0 a clock is wrong, of a recorder or here.
+        If it is below 0, a clock is wrong: a recorder's, or the one here.
         """
         if self.follow is None or self.plan.final or self.newest is None:
             return None
@@ -219,20 +218,20 @@ class ActiveRun:
 
     @property
     def _waiting(self) -> int:
-        """How many slices of its backlog are left."""
+        """Return how many slices of the backlog are left."""
         if not self.leases or not self.leases.backlog:
             return 0
         left = without(self.leases.backlog, self.leases.stored)
         return count(left) - sum(contains(left, index) for index in self.leases.failed)
 
     def _worked_off(self, waiting: int, now: float) -> float | None:
-        """Seconds until nothing is left of its backlog, as it went in the last minute; None if that becomes more."""
+        """Return the seconds until the backlog is gone, at the rate of the last minute; None if it grows."""
         more = not self.plan.final or self.pace.arrived(now) < self.plan.total
         rate = self._rate(now, LAST_MINUTE) - (self.pace.rate / self.cadence if more and self.cadence else 0.0)
         return waiting / rate if waiting and rate > 0 else None
 
     def _rate(self, now: float, within: float) -> float:
-        """Images that were stored, a second, over the last so many seconds."""
+        """Return the rate at which images were stored over the last so many seconds, images/s."""
         lately = len(self._stored_at) - bisect_left(self._stored_at, now - within)
         span = now - self._stored_at[-lately] if lately > 1 else 0.0
         return lately / span if span else 0.0

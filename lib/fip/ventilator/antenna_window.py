@@ -1,4 +1,4 @@
-"""How the antennas did in the slices that were read of late. Pure but for the times that it is given."""
+"""How the antennas did in the slices that were read recently. Pure, except that the caller gives the times."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ PIECE = 1.0  # s; what was read in one is one tally, and the oldest pieces are f
 
 
 class Antennas:
-    """Of the run that is read; bounded, however many slices come a second."""
+    """The antennas of the run that is read; bounded, however many slices come a second."""
 
     def __init__(self) -> None:
         self._run = ""
@@ -23,7 +23,7 @@ class Antennas:
         self._slices = Counter[str]()  # with samples, of each run
 
     def add(self, run: str, tally: AntennaTally, now: float) -> None:
-        """One more slice was read."""
+        """Add what one more slice says of the antennas."""
         if run != self._run or (self._pieces and self._pieces[-1][1][0].names != tally.names):
             self._run = run
             self._pieces.clear()
@@ -39,7 +39,7 @@ class Antennas:
         self._told = None
 
     def note(self, run: str, ill: Mapping[str, float]) -> None:
-        """The antennas to look at in one more slice of a run."""
+        """Note the antennas to look at in one more slice of a run."""
         self._slices[run] += 1
         known = self._ill.setdefault(run, {})
         for name, value in ill.items():
@@ -47,13 +47,13 @@ class Antennas:
             known[name] = count + 1, total + value
 
     def of_run(self, run: str) -> tuple[tuple[IllAntenna, ...], int]:
-        """The antennas to look at in a run that is over, and how many slices that goes by; they are forgotten."""
+        """Return the antennas to look at in a run that is over, and the number of slices behind that; forget them."""
         noted = self._ill.pop(run, {})
         ill = gathered((name, count, total / count) for name, (count, total) in noted.items())
         return ill, self._slices.pop(run, 0)
 
     def health(self) -> AntennaHealth | None:
-        """What is told; None where no slice was read yet."""
+        """Return how the antennas did in the window; None if no slice was read yet."""
         if self._told is None and self._pieces:
             self._told = health(self._run, together(tally for _, piece in self._pieces for tally in piece))
         return self._told

@@ -1,27 +1,27 @@
-"""The operators who asked the ventilator of late: each is told everything for a while, and then forgotten."""
+"""The operators who asked the ventilator recently: each gets every status for a while, and is then forgotten."""
 
 import time
 from collections.abc import Callable
 
 from fip.runtime.service import Loop
 
-HEARD = 2.0  # s for which an operator that asked is told everything
+HEARD = 2.0  # s for which an operator that asked gets every status
 ANSWER_AFTER = 0.1  # s from a question to the answer to all who asked meanwhile
 
 
 class Askers:
-    """Who asked, by their routes."""
+    """The operators who asked, by their routes."""
 
     def __init__(self, loop: Loop, status: Callable[[], bytes], send: Callable[[bytes, bytes], None]) -> None:
-        """`status` makes what they are told, `send` sends it on a route."""
+        """`status` makes the message for the operators, `send` sends it on a route."""
         self._loop, self._status, self._send = loop, status, send
         self._until: dict[bytes, float] = {}  # monotonic s
         self._answering = False
 
     def hear(self, route: bytes, waits: bool) -> None:
-        """Somebody asked; one who is told already gets no answer of its own, unless it waits for what it said.
+        """Take a question. An operator that gets every status already gets no own answer, unless it waits for one.
 
-        Who waits is answered at once: what it said was done, and nothing else yet.
+        An operator that waits gets its answer at once: its request is done, and nothing else yet.
         """
         known = route in self._until
         self._until[route] = time.monotonic() + HEARD
@@ -32,7 +32,7 @@ class Askers:
             self._loop.at(time.monotonic() + ANSWER_AFTER, self._answer)
 
     def tell(self, told: bytes) -> None:
-        """Tells all of them; those who asked too long ago are forgotten."""
+        """Send the status to all of them; forget those who asked too long ago."""
         now = time.monotonic()
         self._until = {route: until for route, until in self._until.items() if until > now}
         for route in self._until:

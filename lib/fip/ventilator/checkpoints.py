@@ -1,7 +1,7 @@
 """What a reading child knows of a recording that is being written, on disk now and then, so that a resume is fast.
 
-Nothing depends on these files. One that is of another version of FIP, or of other rows, is thrown away by the child
-that is given it; as it is unpickled there, one that another user could have written is not even opened.
+Nothing depends on these files. If a file is of another version of FIP, or of other rows, the child that gets it throws
+it away. Since the child unpickles it, a file that another user could have written is not even opened.
 """
 
 import os
@@ -21,7 +21,7 @@ _AT_ONCE = 1 << 24  # bytes
 
 
 class Checkpoints:
-    """The folder of these files."""
+    """The folder of the checkpoints."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -30,18 +30,18 @@ class Checkpoints:
         self._writing: threading.Thread | None = None
 
     def memory(self, name: str) -> Memory | None:
-        """A file for children, to be closed by the caller; None if there is none that may be believed."""
+        """Return a file for children, which the caller closes; None if there is none that may be believed."""
         return kept(self._folder, name)
 
     def due(self, name: str, slices: int) -> bool:
-        """Whether there is to be another, of one of which so many slices are known."""
+        """Return whether to write another checkpoint of this MeasurementSet, if so many of its slices are known."""
         now = time.monotonic()
         if now < self._next.setdefault(name, now + EVERY) or slices == self._has.get(name, 0):
             return False
         return self._writing is None or not self._writing.is_alive()
 
     def write(self, name: str, memory: Memory, slices: int) -> None:
-        """Has it written, beside all else: its disk may be slow. What cannot be written now is left for the next."""
+        """Write it in a thread: the disk may be slow. If it cannot be written now, the next one is."""
         size = os.fstat(memory.descriptor).st_size
         self._next[name], self._has[name] = time.monotonic() + max(EVERY, size / BYTES_A_SECOND), slices
         given = self._folder / f"{name}{SUFFIX}", os.dup(memory.descriptor), size
@@ -49,7 +49,7 @@ class Checkpoints:
         self._writing.start()
 
     def remove(self, name: str) -> None:
-        """It is needed no more."""
+        """Remove a checkpoint that is needed no more."""
         self._next.pop(name, None)
         self._has.pop(name, None)
         with suppress(OSError):
@@ -57,7 +57,7 @@ class Checkpoints:
 
 
 def kept(folder: Path, name: str) -> Memory | None:
-    """What is kept of this name in a folder; None if there is nothing, or another user could have written it."""
+    """Return what is kept of this name in a folder; None if there is nothing, or another user could have written it."""
     try:
         file = os.open(folder / f"{name}{SUFFIX}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -70,7 +70,7 @@ def kept(folder: Path, name: str) -> Memory | None:
 
 
 def _write(path: Path, source: int, size: int) -> None:
-    """Writes beside, and takes its place once it is on disk."""
+    """Write beside, and take its place once it is on disk."""
     beside = path.with_name(f"{path.name}.new")
     try:
         make_folder(path.parent)

@@ -36,7 +36,7 @@ class Copies:
     """All copies of the slices of one run that are neither stored nor failed."""
 
     def __init__(self, loads: Loads) -> None:
-        """`loads` is told what workers have."""
+        """`loads` counts what workers have."""
         self._loads = loads
         self.nbytes = 0
         """Of the slices that workers have, or that are on their way to them."""
@@ -45,41 +45,41 @@ class Copies:
         self._settled = defaultdict[int, set[tuple[str, int]]](set)  # index -> (worker, attempt) that failed
 
     def find(self, worker: str, index: int, attempt: int) -> Copy | None:
-        """One that has not ended."""
+        """Return a copy that has not ended; None if there is none."""
         return self._at[worker].get((index, attempt)) if worker in self._at else None
 
     def at(self, worker: str) -> list[Copy]:
-        """Those of a worker, also those that may come yet."""
+        """Return the copies of a worker, also those that may come yet."""
         return list(self._at[worker].values()) if worker in self._at else []
 
     def out(self, index: int) -> list[Copy]:
-        """Those of a slice that workers have, or that are on their way to them."""
+        """Return the copies of a slice that workers have, or that are on their way to them."""
         return [copy for copy in self._of[index].values() if not copy.lost] if index in self._of else []
 
     def may_be(self, worker: str, index: int, attempt: int) -> bool:
-        """Whether what a worker says of such a copy may be: not if it has said that it failed."""
+        """Return whether what a worker says of such a copy may be: not if it has said that it failed."""
         return index not in self._settled or (worker, attempt) not in self._settled[index]
 
     def add(self, copy: Copy) -> None:
-        """One is sent, or a worker says that it holds it."""
+        """Add a copy that is sent, or that a worker says it holds."""
         self._at[copy.worker][copy.index, copy.attempt] = copy
         self._of[copy.index][copy.worker, copy.attempt] = copy
         self._count(copy, 1)
 
     def lose(self, copy: Copy) -> None:
-        """It has not shown up in time: it is no longer waited for, and if it comes all the same, it counts."""
+        """Stop waiting for a copy that has not shown up in time; if it comes all the same, it counts."""
         self._count(copy, -1)
         copy.lost = True
 
     def hold(self, copy: Copy) -> None:
-        """Its worker says that it holds it."""
+        """Note that its worker says that it holds the copy."""
         copy.held = True
         if copy.lost:
             copy.lost = False
             self._count(copy, 1)
 
     def end(self, copy: Copy, failed: bool = False) -> None:
-        """It has come to its end; one that `failed` has for good, whatever is said of it again."""
+        """End a copy; one that `failed` has ended for good, whatever is said of it again."""
         if not copy.lost:
             self._count(copy, -1)
         _take_out(self._at, copy.worker, (copy.index, copy.attempt))
@@ -88,20 +88,20 @@ class Copies:
             self._settled[copy.index].add((copy.worker, copy.attempt))
 
     def end_slice(self, index: int) -> None:
-        """Its copies are not needed any more: it is stored, or failed."""
+        """End all copies of a slice: they are not needed any more, as it is stored, or failed."""
         for copy in list(self._of[index].values()) if index in self._of else ():
             self.end(copy)
         self._settled.pop(index, None)
 
     def end_worker(self, worker: str) -> list[Copy]:
-        """Ends what a worker has that is gone: those that were out."""
+        """End the copies of a worker that is gone; return those that were out."""
         had = self.at(worker)
         for copy in had:
             self.end(copy)
         return [copy for copy in had if not copy.lost]
 
     def end_all(self) -> None:
-        """The run is over."""
+        """End all copies: the run is over."""
         for index in list(self._of):
             self.end_slice(index)
 

@@ -16,12 +16,12 @@ Workers = Mapping[str, Sequence[Code]]
 
 
 def is_all_settled(asked: Asked) -> bool:
-    """Whether it is known of all code of users which it is."""
+    """Return whether it is known of all code of users which it is."""
     return all(is_settled(written) for _, written in codes(asked.imaging))
 
 
 def settled(asked: Asked, workers: Workers) -> Asked:
-    """The same, of which each NAME is settled that a worker has."""
+    """Return the same request, with each NAME settled that a worker has."""
 
     def settle(kind: CodeKind, written: str) -> str:
         found = (code for has in workers.values() for code in has if code.is_asked(kind, written))
@@ -31,12 +31,12 @@ def settled(asked: Asked, workers: Workers) -> Asked:
 
 
 def fits(asked: Asked, has: Sequence[Code]) -> bool:
-    """Whether a worker has all code of users that is asked for."""
+    """Return whether a worker has all code of users that is asked for."""
     return all(any(code.is_asked(kind, written) for code in has) for kind, written in codes(asked.imaging))
 
 
 def lack(asked: Asked, workers: Workers) -> str:
-    """What no worker has, in words; "" if one has all."""
+    """Return what no worker has, in words; "" if one has all."""
     if any(fits(asked, has) for has in workers.values()):
         return ""
     for kind, written in codes(asked.imaging):
@@ -47,7 +47,7 @@ def lack(asked: Asked, workers: Workers) -> str:
 
 
 def _others(kind: CodeKind, written: str, workers: Workers) -> str:
-    """Who has code of the name that is another."""
+    """Return, in words, who has other code of the same name."""
     for worker, has in workers.items():
         for code in has:
             if (code.kind, code.name) == (kind, name_of(written)):

@@ -1,7 +1,7 @@
 """The ventilator's jobs on disk: what was submitted is done, whatever is restarted. One small SQLite file.
 
-A disk that is full, read-only or gone for a while stops nothing: what became of the jobs is kept here until it can be
-written. A job is taken only when it is on disk.
+A disk that is full, read-only or gone for a while stops nothing: the states of jobs are kept in memory until they can
+be written. A job is taken only when it is on disk.
 """
 
 import errno
@@ -61,15 +61,15 @@ Entered = tuple[Submit, JobState, str, float, Record]
 
 
 class Queue:
-    """The file of jobs."""
+    """The file on disk that keeps all jobs."""
 
     def __init__(self, path: Path, connect: Callable[..., sqlite3.Connection] = sqlite3.connect) -> None:
-        """Opens the file, made where it is missing, or waits for that: `trouble` says why.
+        """Open the file, and make it if it is missing. If that cannot be done yet, try later: `trouble` says why.
 
-        Raises ConfigError where it cannot be used, or is another ventilator's.
+        Raises ConfigError if the file cannot be used, or is another ventilator's.
         """
         self.trouble = ""
-        """Why the file cannot be written now; "" where it can."""
+        """Why the file cannot be written now; "" if it can."""
         self._path, self._connect = path, connect
         self._lock: int | None = None
         self._database: sqlite3.Connection | None = None
@@ -78,7 +78,7 @@ class Queue:
         self._open()
 
     def add(self, submit: Submit) -> float:
-        """Enters a job, on disk when this returns; returns when that was, Unix time.
+        """Enter a job, on disk when this returns; return when that was, Unix time.
 
         The oldest that have ended are forgotten. NoRoomError if it cannot be written now; then the job is not entered.
         """
@@ -97,24 +97,24 @@ class Queue:
         return now
 
     def set(self, job: str, state: JobState, reason: str, record: Record = Record()) -> None:
-        """Enters what became of a job: on disk when this returns, or else as soon as it can be written."""
+        """Enter what became of a job: on disk when this returns, or else as soon as it can be written."""
         self._unsaved[job] = state, reason, _RECORD.dump_json(record).decode()
         self._write()
 
     def settle(self, submit: Submit) -> None:
-        """Enters what a job asks for once it is settled: on disk when this returns, or as soon as it can be written."""
+        """Enter what a job asks for once it is settled: on disk when this returns, or as soon as it can be written."""
         self._settled[submit.job] = _written(submit)
         self._write()
 
     def save(self) -> bool:
-        """Tries again what could not be done; whether the file has come to be open, so that its jobs are to be read."""
+        """Try again what could not be done; return whether the file is newly open: then its jobs are to be read."""
         opened = self._database is None and self._open()
         if self._unsaved or self._settled:
             self._write()
         return opened
 
     def jobs(self) -> list[Entered]:
-        """All jobs, the oldest first; a row that is none is told to the log, and left as it is."""
+        """Return all jobs, the oldest first. A row that is no job goes to the log, and is left as it is."""
         if self._database is None:
             return []
         query = (
@@ -148,14 +148,14 @@ class Queue:
             return found, state, reason, submitted, Record()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file and release its lock."""
         if self._database:
             self._database.close()
         if self._lock is not None:
             os.close(self._lock)
 
     def _open(self) -> bool:
-        """Opens the file: whether it is open. ConfigError where trying again would not help."""
+        """Open the file; return whether it is open. Raises ConfigError if trying again would not help."""
         try:
             make_folder(self._path.parent)
             self._take_lock()
@@ -177,7 +177,7 @@ class Queue:
         return True
 
     def _take_lock(self) -> None:
-        """Takes the lock beside the file, and says in it who has it. Raises OSError, and ConfigError for another's."""
+        """Take the lock beside the file, and say in it who has it. Raises OSError, and ConfigError for another's."""
         if self._lock is not None:
             return
         here = f"{host_name()}, process {os.getpid()}"
@@ -197,7 +197,7 @@ class Queue:
         self._lock = lock
 
     def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        """Writes statements, and with them what could not be written before, all or nothing; `trouble` says whether."""
+        """Write statements, and with them what could not be written before, all or nothing; `trouble` says whether."""
         if self._database is None:
             return
         updates: list[tuple[str, tuple[object, ...]]] = []
@@ -222,7 +222,7 @@ class Queue:
             self._tell("")
 
     def _tell(self, trouble: str) -> None:
-        """Says to the log what has changed."""
+        """Log what has changed in the trouble with the disk."""
         if trouble and not self.trouble:
             log.error("%s; it is tried again until it can", trouble)
         elif self.trouble and not trouble:
@@ -231,7 +231,7 @@ class Queue:
 
 
 def _passes(error: OSError | sqlite3.Error) -> bool:
-    """Whether it may be otherwise in a while."""
+    """Return whether it may be otherwise in a while."""
     if isinstance(error, OSError):
         return error.errno in _DISK_PASSING
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _PASSING
@@ -242,7 +242,7 @@ def _written(submit: Submit) -> str:
 
 
 def _submit(values: Any) -> Submit:
-    """A job as it was entered, also by FIP at 0c91216."""
+    """Return a job as it was entered, also by FIP at 0c91216."""
     if "selection" in values:
         values["asked"] = asked_at_0c91216(values.pop("selection"))
     return _SUBMIT.validate_python(values)

@@ -1,4 +1,4 @@
-"""What the ventilator knows of its work: jobs, the runs that they become, and where each slice is; no sockets."""
+"""What the ventilator knows of its work: jobs, their runs, and the state of each slice. No sockets."""
 
 import logging
 import time
@@ -32,10 +32,10 @@ from fip.wire.messages import (
 
 log = logging.getLogger("fip.ventilator")
 
-FAILURES_AT_ONCE = 100  # told to the sink in one message, in which each takes 2 kB at the most
-MOST_ACTIVE = 32  # runs under way: the sink is told of all of them in one message
+FAILURES_AT_ONCE = 100  # sent to the sink in one message; each takes at most 2 kB of it
+MOST_ACTIVE = 32  # runs under way: one message to the sink names all of them
 LONGEST_ASKED = 8000  # characters of what is asked, which that message has, too, for each run
-MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those that are, of which the status tells
+MOST_WAITING = 1000  # MeasurementSets of jobs that are not over; and of those that are over and in the status
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Job:
     pending: deque[Path] = field(default_factory=deque)  # the MeasurementSets that were not opened yet
     began: float | None = None  # Unix time, here and in the next
     ended: float | None = None
-    lost: int = 0  # looks at the MeasurementSet that is opened, one after the other, of which those that read died
+    lost: int = 0  # looks in a row at the MeasurementSet that is opened, in which the reading child died
     waits: str = ""  # why nothing is done for it now: code of users that no worker has
 
     def __post_init__(self) -> None:
@@ -61,11 +61,11 @@ class Job:
 
     @property
     def unfinished(self) -> bool:
-        """Whether there is still something to do for it."""
+        """Return whether there is still something to do for it."""
         return self.state in UNFINISHED
 
     def status(self) -> JobStatus:
-        """How far the job is."""
+        """Return how far the job is."""
         runs = tuple(self.runs.values())
         submit = self.submit
         return JobStatus(
@@ -89,11 +89,11 @@ class Jobs:
 
     @property
     def trouble(self) -> str:
-        """Why what became of the jobs cannot be written to disk now; "" where it is there."""
+        """Return why the jobs' states cannot be written to disk now; "" if they are on disk."""
         return self._queue.trouble
 
     def save(self) -> None:
-        """Tries again what the disk did not take; to be called now and then."""
+        """Try again what the disk did not take; call this now and then."""
         if self._queue.save():
             self._read()
 
@@ -104,7 +104,7 @@ class Jobs:
             self._jobs[submit.job] = job
 
     def submit(self, submit: Submit, refusal: str = "") -> bool:
-        """Queues a job, or enters it as failed for this reason; False where it is known.
+        """Queue a job, or enter it as failed for this reason. Return False if the job is known already.
 
         Raises NoRoomError if it cannot be written to disk now; then it is not queued.
         """
@@ -124,7 +124,7 @@ class Jobs:
         return True
 
     def cancel(self, name: str, now: float) -> bool:
-        """Ends a job, whose images that are stored stay; False where there is nothing to end."""
+        """End a job; its stored images stay. Return False if there is nothing to end."""
         job = self._jobs.get(name)
         if job is None or not job.unfinished:
             return False
@@ -135,26 +135,26 @@ class Jobs:
         return True
 
     def fail(self, job: Job, reason: str) -> None:
-        """The MeasurementSet that was being opened cannot be imaged; the job's others can."""
+        """Note that the MeasurementSet that was being opened cannot be imaged; the job's others can."""
         job.opening = None
         self._conclude(job, reason)
 
     def later(self, job: Job, when: float) -> None:
-        """The MeasurementSet that was being opened is not there yet; it is to be tried again."""
+        """Note that the MeasurementSet that was being opened is not there yet; it will be tried again."""
         if job.opening:
             job.pending.appendleft(job.opening)
         job.opening, job.not_before = None, when
 
     def hurry(self, path: Path) -> None:
-        """There is something at this path now: whoever waits for it need not wait longer."""
+        """Let whoever waits for this path wait no longer: there is something now."""
         for job in self._jobs.values():
             if job.pending and job.pending[0] == path:
                 job.not_before = 0.0
 
     def next_to_open(self, now: float, all_kinds: bool = True) -> tuple[Job, Path] | None:
-        """The next MeasurementSet, once all slices of the present ones that are known of are out.
+        """Return the next MeasurementSet, once all slices of the present ones that are known of are out.
 
-        Not of `all_kinds`: one that is being written.
+        If not `all_kinds`, only one that is being written.
         """
         going = [active for active in self.active.values() if not active.waits]
         held_up = any(active.leases is None or not active.leases.cut for active in going)
@@ -175,11 +175,11 @@ class Jobs:
 
     @property
     def opens(self) -> bool:
-        """Whether recordings are still to be opened."""
+        """Return whether recordings are still to be opened."""
         return any(job.pending or job.opening for job in self._jobs.values() if job.unfinished)
 
     def fit(self, workers: Workers) -> None:
-        """Settles the code of users that jobs ask for, once workers have it, and says which jobs wait for some."""
+        """Settle the code of users that jobs ask for, once workers have it, and say which jobs wait for some."""
         for name, job in self._jobs.items():
             asked = job.submit.asked
             if not job.unfinished or not any(codes(asked.imaging)):
@@ -200,12 +200,12 @@ class Jobs:
 
     @property
     def waits(self) -> str:
-        """Why a job waits, if one does for code of users that no worker has; else ""."""
+        """Return why a job waits, if one waits for code of users that no worker has; else ""."""
         waiting = (f"job {name} waits: {job.waits}" for name, job in self._jobs.items() if job.unfinished and job.waits)
         return next(waiting, "")
 
     def begin(self, job: Job, active: ActiveRun, now: float) -> None:
-        """A MeasurementSet of the job was opened: it is a run now."""
+        """Make a run of a MeasurementSet of the job that was opened."""
         job.opening = None
         active.waits = bool(job.waits)
         active.attempts_before, active.loads = self._attempts.get(active.plan.run, 0), self.loads
@@ -213,7 +213,7 @@ class Jobs:
         job.runs[active.plan.run] = active.status(now)
 
     def go_on_as(self, run: RunId, older: RunId) -> None:
-        """The sink's directory has this run under its older id: it is that run from now on."""
+        """Give a run its older id from now on: the sink's directory has it under that."""
         job, active = self.of(run), self.active.pop(run)
         active.plan = replace(active.plan, run=older, older=None)
         self.active[older] = active
@@ -221,21 +221,21 @@ class Jobs:
                     for name, status in job.runs.items()}  # fmt: skip
 
     def end(self, run: str, now: float, reason: str = "") -> None:
-        """A run is over; with a reason, its job will have failed."""
+        """End a run that is over; with a reason, its job will have failed."""
         job = self.of(run)
         self._close(job, run, now)
         self._conclude(job, reason)
 
     def named(self, name: str) -> Job:
-        """A job that is known."""
+        """Return a job that is known."""
         return self._jobs[name]
 
     def of(self, run: str) -> Job:
-        """The job of an active run."""
+        """Return the job of an active run."""
         return next(job for job in self._jobs.values() if run in job.runs and job.unfinished)
 
     def statuses(self, now: float) -> tuple[JobStatus, ...]:
-        """How far all jobs are, but for the oldest that are over where these are very many."""
+        """Return the progress of all jobs; if very many are over, without the oldest of those."""
         for run, active in self.active.items():
             self.of(run).runs[run] = active.status(now)
         ended = [job for job in self._jobs.values() if not job.unfinished]
@@ -246,24 +246,24 @@ class Jobs:
         return tuple(job.status() for name, job in self._jobs.items() if name not in forgotten)
 
     def change_pace(self, pace: float, now: float) -> None:
-        """Of all runs under way but those with a pace of their own, or that are being written."""
+        """Change the pace of all runs under way, except those with a pace of their own, or that are being written."""
         for run, active in self.active.items():
             submit = self.of(run).submit
             if submit.pace is None and submit.follow is None:
                 active.pace.change(pace, now)
 
     def recordings(self) -> Iterator[tuple[str, Path]]:
-        """Of all jobs that are known, where the images go, and the path of each recording."""
+        """Yield, for all known jobs, the folder of the images and the path of each recording."""
         for job in self._jobs.values():
             yield from ((job.submit.directory, Path(path)) for path in job.submit.paths)
 
     def untold_failures(self) -> tuple[Failure, ...]:
-        """Slices that will not come and that the sink has not entered: as many as a message takes, the others later."""
+        """Return slices that will not come and that the sink has not entered: at most as many as a message takes."""
         untold = chain.from_iterable(active.untold() for active in self.active.values())
         return tuple(islice(untold, FAILURES_AT_ONCE))
 
     def last_failures(self) -> tuple[Failure, ...]:
-        """The last slices that failed for good, those of runs that are over first."""
+        """Return the last slices that failed for good, those of runs that are over first."""
         last = [failure for active in self.active.values() for failure in active.last_failures()]
         return (*self._failures, *last)[-FAILURES_TOLD:]
 
@@ -271,11 +271,11 @@ class Jobs:
 
     @property
     def leases(self) -> dict[RunId, Leases]:
-        """Where each slice is, of the runs under way of which the sink has said what it holds."""
+        """Return the state of each slice, for each run under way if the sink has said what it holds of it."""
         return {run: active.leases for run, active in self.active.items() if active.leases}
 
     def upcoming(self, number: int, now: float) -> list[SliceId]:
-        """The next slices to send, at most `number`; if fewer are due, then those of the backlog, at most as many."""
+        """Return the next slices to send, at most `number`; if fewer are due, add at most as many of the backlog."""
         going = {run: leases for run, leases in self.leases.items() if not self.active[run].waits}
         keys = [SliceId(run, index) for run, leases in going.items() for index in leases.upcoming(number)]
         if sum(self.active[run].is_due(index, now) for run, index in keys) >= number:
@@ -285,27 +285,27 @@ class Jobs:
 
     @property
     def has_backlog(self) -> bool:
-        """Whether slices of a backlog are still to be sent."""
+        """Return whether slices of a backlog are still to be sent."""
         return any(leases.upcoming_backlog(1) for leases in self.leases.values())
 
     def in_backlog(self, key: SliceId) -> bool:
-        """Whether a slice is imaged when no others wait."""
+        """Return whether a slice is imaged when no others wait."""
         active = self.active.get(key.run)
         return bool(active and active.leases and active.leases.backlog and contains(active.leases.backlog, key.slice))
 
     def part(self, now: float) -> bool:
-        """Sets aside what waits of the runs that have fallen behind; whether there are any."""
+        """Set aside what waits of the runs that have fallen behind; return whether there are any."""
         parted = [active for active in self.active.values() if active.part(now)]
         for active in parted:
             log.warning("%s has fallen behind: what has come is imaged first from now on", active.plan.name)
         return bool(parted)
 
     def out(self) -> int:
-        """How many slices are leased or handed on."""
+        """Return how many slices are leased or handed on."""
         return sum(len(leases.leased) for leases in self.leases.values())
 
     def worker_says(self, brief: WorkerBrief, now: float) -> list[Failure]:
-        """Takes what a worker says of what is leased to it; returns the attempts that are newly failed."""
+        """Take what a worker says of what is leased to it; return the attempts that are newly failed."""
         failures = [  # first: a slice that failed is not held any more, and would be taken for one that was lost
             failure
             for failure in brief.failed
@@ -318,7 +318,7 @@ class Jobs:
         return failures
 
     def sink_says(self, said: RunStored, max_attempts: int, now: float) -> None:
-        """Takes what the sink holds of a run under way; if it begins, also what workers have said that they have of it,
+        """Take what the sink holds of a run under way; if it begins, also what workers have said that they have of it,
         before anything is sent."""
         active = self.active[said.run]
         begins = active.leases is None
@@ -328,9 +328,9 @@ class Jobs:
                 _hear_of_run(said.run, active.leases, brief, now)
 
     def worker_gone(self, brief: WorkerBrief, how: str) -> int:
-        """A worker "died", "hung" or has left (""); returns how many slices are todo again.
+        """Take back what a worker had that "died", "hung" or left (""); return how many slices are todo again.
 
-        What it said last may be of before it was sent what ended it: that is then the first that it was sent.
+        Its last state may be older than the slice that ended it: then that is the first slice that it was sent.
         """
         worker = brief.identity
         self._briefs.pop(worker, None)
@@ -344,7 +344,7 @@ class Jobs:
         )
 
     def hangs(self, state: WorkerState) -> bool:
-        """Whether a worker is on one slice for longer than any slice should take."""
+        """Return whether a worker is on one slice for longer than any slice should take."""
         working = state.brief.working
         if working is None or state.brief.working_for <= IMAGE_WITHIN:  # what the quantiles are not needed for
             return False
@@ -363,7 +363,7 @@ class Jobs:
         self._failures.extend(active.last_failures())
 
     def _conclude(self, job: Job, reason: str) -> None:
-        """Ends a job if nothing is left to do; a reason is added to why it will have failed."""
+        """End a job if nothing is left to do; a reason is added to why it will have failed."""
         job.reason = "; ".join(filter(None, (job.reason, reason)))
         if job.unfinished and not (job.pending or job.opening or any(run in self.active for run in job.runs)):
             self._set(job, "failed" if job.reason else "done", job.reason)
@@ -380,7 +380,7 @@ class Jobs:
 
 
 def _hear_of_run(run: RunId, leases: Leases, brief: WorkerBrief, now: float) -> None:
-    """What a worker says of one run."""
+    """Take what a worker says of one run."""
     holds = {(each.slice, each.number) for each in brief.holds if each.run == run}
     handed_on = {(each.slice, each.number) for each in brief.handed_on if each.run == run}
     failed = {(each.index, each.attempt) for each in brief.failed if each.run == run}

@@ -23,7 +23,7 @@ MOST_SPARE = 64  # that have joined and have nothing to do
 
 
 def joined(loop: Loop, path: Path, number: int, within: float, manifests: Manifests) -> Readers:
-    """So many readers, by the children that join at a path; each is waited for `within` so many seconds."""
+    """Return so many readers, by the children that join at a path; each is waited for `within` so many seconds."""
     joining = Joining(loop, path)
     readers = Readers([Reader(loop, within, joining.take) for _ in range(number)], manifests, joining)
     joining.on_joined = readers.wake
@@ -31,7 +31,7 @@ def joined(loop: Loop, path: Path, number: int, within: float, manifests: Manife
 
 
 class Joining:
-    """Where they join."""
+    """The socket at which they join."""
 
     def __init__(self, loop: Loop, path: Path) -> None:
         self._loop, self._path = loop, path
@@ -40,7 +40,7 @@ class Joining:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
 
     def listen(self) -> None:
-        """Makes the socket; one that a ventilator before left is in nobody's use."""
+        """Make the socket; remove one that a ventilator before left, as nobody uses it."""
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -52,7 +52,7 @@ class Joining:
         log.info("reading children join at %s", self._path)
 
     def take(self) -> JoinedChild | None:
-        """One that has nothing to do yet; None if there is none now."""
+        """Return a child that has nothing to do yet; None if there is none now."""
         if not self._spare:
             return None
         child = self._spare.pop(0)
@@ -60,7 +60,7 @@ class Joining:
         return child
 
     def close(self) -> None:
-        """None joins any more; those that have nothing to do end."""
+        """Let none join any more; those that have nothing to do end."""
         self._loop.off(self._socket.fileno())
         self._socket.close()
         with suppress(OSError):
@@ -84,7 +84,7 @@ class Joining:
             self.on_joined()
 
     def _gone(self, child: JoinedChild) -> None:
-        """One that was asked nothing says something: that is its end."""
+        """Take a child that says something without a question: that is its end."""
         self._loop.off(child.fileno())
         self._spare.remove(child)
         child.leave()

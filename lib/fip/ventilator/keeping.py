@@ -42,9 +42,9 @@ class Keeping:
         self._swept = -inf  # monotonic s
 
     def go_on(self, read: Mapping[SliceId, Cut], reading: Collection[SliceId], most: int, alone: bool) -> None:
-        """Puts there what can be now, at most so many at a time.
+        """Put into the ring what can be now, at most so many at a time.
 
-        What is `read` already is not cut again; what is being read is left alone. `alone` if there is no sink.
+        What is `read` already is not cut again; what is being read is left alone. `alone` is whether there is no sink.
         """
         now = time.monotonic()
         if now - self._swept >= STATE_INTERVAL:
@@ -84,7 +84,7 @@ class Keeping:
         if isinstance(error, LeftTheRingError):
             self._put_off[key] = inf
             self._left(key, str(error))
-        elif error and active:  # if it is needed, its failure is told when it is cut to be sent
+        elif error and active:  # if it is needed, its failure is reported when it is cut to be sent
             self._put_off[key] = time.monotonic() + PUT_OFF
         self._done()
 
@@ -95,7 +95,7 @@ class Keeping:
         self._done()
 
     def _sweep(self) -> None:
-        """Removes what is stored or failed, or of a run that is over."""
+        """Remove what is stored or failed, or of a run that is over."""
         self._seen |= self._jobs.active.keys()
         self._ring.needed = any(active.passes for active in self._jobs.active.values())
         for run in self._ring.runs:

@@ -29,7 +29,7 @@ log = logging.getLogger("fip.ventilator")
 
 
 class Lanes:
-    """The living workers."""
+    """The living workers and their lanes."""
 
     def __init__(self, loop: Loop, config: Ventilator, gate: Gate, loads: Loads) -> None:
         """`loads` has how many slices each worker has."""
@@ -44,14 +44,13 @@ class Lanes:
         self._places = Places(config.lanes)
 
     def reload(self, config: Ventilator) -> None:
-        """Takes another depth of lanes; what binds sockets does not change while they are bound."""
+        """Take another depth of lanes; what binds sockets does not change while they are bound."""
         self._config = config
         for name in self.peers:
             self._place(name)
 
     def hear(self, route: bytes, said: WorkerBrief | WorkerState, now: float, key: str = "") -> Peer | None:
-        """A worker said its state, or what changed of it; one that is new gets a lane when it says its whole state.
-
+        """Take a worker's state, or what changed of it; a new worker gets a lane when it sends its whole state.
         `key` is the host whose key it speaks with. None for a brief of a worker whose state is not known yet: it comes
         within half a second. Raises RefusedError for a second worker of the identity of one that lives, or if no lane
         is free; WireError for a state of a worker that joined with another host's key.
@@ -78,23 +77,23 @@ class Lanes:
         return peer
 
     def hangs(self, peer: Peer) -> None:
-        """A worker is found to hang on what it is on: it gets nothing while it is on that."""
+        """Note that a worker hangs on its slice: it gets nothing while it is on that."""
         peer.hung_on = peer.state.brief.working
         self._place(peer.state.brief.identity)
 
     def wanted(self, peer: Peer, sink: str, said: SinkBrief) -> Lane | None:
-        """What the worker must be told, of a sink that it reaches at the address `sink`; None where it knows."""
+        """Return what the worker must know of a sink, which it reaches at the address `sink`; None if it knows."""
         brief = peer.state.brief
         lane = Lane(peer.address, sink, self._gate.key_at("ventilator.lanes"), said.images_key, said.files)
         knows = brief.lane, brief.sink, brief.files
         return None if (lane.lane, lane.sink, lane.files.boot if lane.files else "") == knows else lane
 
     def silent(self, now: float) -> list[Peer]:
-        """The workers that were not heard for too long."""
+        """Return the workers that were not heard for too long."""
         return [peer for peer in self.peers.values() if now - peer.heard > self._config.dead_after]
 
     def dismiss(self, identity: str) -> None:
-        """Closes a worker's lane, with what is queued on it."""
+        """Close a worker's lane, with what is queued on it."""
         peer = self.peers.pop(identity)
         self._loop.off(peer.lane, zmq.POLLOUT)
         peer.lane.close(0)
@@ -104,13 +103,12 @@ class Lanes:
 
     @property
     def idle(self) -> bool:
-        """Whether a worker that could have slices has none."""
+        """Return whether a worker that could have slices has none."""
         return bool(self._free.get(0))
 
     def free(self, asked: Asked, when_open: Callable[[], None]) -> str | None:
-        """One of the least loaded workers that have credit, and the code of users that is asked; None if there is none.
-
-        A lane that its worker has not reached yet is left out, and `when_open` called when it has.
+        """Return one of the least loaded workers that have credit and the asked code of users; None if none has.
+        A lane that its worker has not reached yet is left out; `when_open` is called when it has.
         """
         shut, found = [], None
         for name in chain.from_iterable(self._free[load] for load in sorted(self._free)):
@@ -128,7 +126,7 @@ class Lanes:
         return found
 
     def _place(self, name: str) -> None:
-        """Has a worker among those that are free, by its load, if it is."""
+        """Put a worker among the free ones, by its load, if it is free."""
         peer, load = self.peers.get(name), self._loads.counts[name]
         free = peer and peer.ready and name not in self._shut
         if peer and free and load < depth(self._config.lane_depth, peer.state.status):
@@ -141,7 +139,7 @@ class Lanes:
             del self._free[self._load_of.pop(name)][name]
 
     def send(self, identity: str, frames: Sequence[Frame]) -> bool:
-        """Sends slices to a worker that is free; the arrays are not copied. False where it has just gone."""
+        """Send slices to a free worker, without a copy of the arrays. Return False if it has just gone."""
         try:
             self.peers[identity].lane.send_multipart(frames, flags=zmq.NOBLOCK, copy=False)
         except zmq.Again:
@@ -155,7 +153,7 @@ class Lanes:
         when_open()
 
     def _open(self, key: str) -> tuple[zmq.Socket[bytes], str]:
-        """A lane for a worker with the key of a host, and the address as the worker is told it. RefusedError."""
+        """Open a lane for a worker with the key of a host; return it and the worker's address of it. RefusedError."""
         self._opened += 1
         for address in self._places.free(self._opened, time.monotonic()):
             lane = data_socket(self._loop.context, zmq.PUSH, queue=MOST_AHEAD)

@@ -1,4 +1,4 @@
-"""Where every slice of a run is, as the ventilator knows it. Pure: the caller says what happened and what time it is.
+"""The state of every slice of a run, as the ventilator knows it. Pure: the caller says what happened and when.
 
 A slice is *todo*, *leased* to a worker, *handed on* (the worker has passed its image to the sink's socket), *stored*
 or *failed*. It is leased for as long as a copy of it is out, with whichever worker. What is leased or handed on goes
@@ -37,11 +37,11 @@ class Leases:
         self, total: int, max_attempts: int, stored: Ranges, final: bool = True, backlog: Ranges = (), before: int = 0,
         loads: Loads | None = None,
     ) -> None:  # fmt: skip
-        """`stored` is what the sink has of it when the run begins, `final` whether no more slices will come, `backlog`
-        are slices that are imaged when no others wait: those that had come when it had fallen behind.
+        """`stored` is what the sink has of the run when it begins, `final` whether no more slices will come. `backlog`
+        are slices that are imaged when no others wait: those that had come when the run had fallen behind.
 
-        `before` is the last attempt at any slice before the run began, of which workers may still speak; `loads`
-        is told what workers have of it.
+        `before` is the last attempt at any slice before the run began: workers may still speak of those. `loads`
+        counts what workers have of the run.
         """
         self.total, self.max_attempts, self.stored, self.final = total, max_attempts, stored, final
         self.failed: dict[int, str] = {}  # index -> reasons
@@ -54,7 +54,7 @@ class Leases:
         self._todo = Todo(backlog)
         self._second: set[int] = set()  # leased, to be sent to a second worker
         self._reasons: defaultdict[int, list[str]] = defaultdict(list)
-        self._gone: set[int] = set()  # slices of which nobody tried whether they can be imaged
+        self._gone: set[int] = set()  # slices that nobody tried to image
         self._deaths: Counter[int] = Counter()  # workers that ended while on the slice
         self._failing: set[str] = set()  # workers that failed at a slice
         self._fruitful = bool(stored)  # whether an image was ever stored
@@ -65,51 +65,52 @@ class Leases:
 
     @property
     def done(self) -> bool:
-        """Whether every slice is stored or failed, and no more will come."""
+        """Return whether every slice is stored or failed, and no more will come."""
         return self.final and count(self.stored) + len(self.failed) >= self.total
 
     def grow(self, total: int, final: bool) -> None:
-        """There are so many slices now, at least as many as before."""
+        """Take the number of slices now, at least as many as before."""
         self._todo.add(self.total, total, self.stored)
         self.total, self.final = max(self.total, total), final
 
     @property
     def backlog(self) -> Ranges:
-        """The slices that are imaged when no others wait."""
+        """Return the slices that are imaged when no others wait."""
         return self._todo.backlog
 
     @property
     def cut(self) -> bool:
-        """Whether nothing is left to send (it may come back)."""
+        """Return whether nothing is left to send (it may come back)."""
         return not self._todo
 
     @property
     def oldest_waiting(self) -> int | None:
-        """The earliest slice that is to be sent and is not of the backlog."""
+        """Return the earliest slice that is to be sent and is not of the backlog."""
         return self._todo.oldest
 
     @property
     def oldest_unstored(self) -> int | None:
-        """The earliest slice that is neither stored nor failed."""
+        """Return the earliest slice that is neither stored nor failed."""
         oldest = self._todo.oldest_of_all
         return min((*self.leased, *(() if oldest is None else (oldest,))), default=None)
 
     @property
     def image_within(self) -> float:
-        """Seconds on one slice after which a worker is taken to hang."""
+        """Return seconds on one slice after which a worker is taken to hang."""
         return max(IMAGE_WITHIN, LATE * self._imaging.percentile)
 
     @property
     def store_within(self) -> float:
-        """Seconds after which an image that was handed on and is not stored is taken to be lost."""
+        """Return seconds after which an image that was handed on and is not stored is taken to be lost."""
         return max(STORE_WITHIN, LATE * self._storing.percentile)
 
     @property
     def hopeless(self) -> str:
-        """Why nothing would come of the run; "" while something may.
+        """Return why nothing would come of the run; "" while something may.
 
-        No image was stored, nor is one on its way; its first slices failed for one reason, with all workers at it, or
-        it ended many workers."""
+        There is a reason if no image was stored or is on its way, and its first slices failed for one reason, with all
+        workers at it, or it ended many workers.
+        """
         if self._fruitful or any(lease.handed_on is not None for lease in self.leased.values()):
             return ""
         tried = (each for each in self.failed.items() if each[0] not in self._gone)
@@ -125,28 +126,28 @@ class Leases:
         return ""
 
     def upcoming(self, number: int) -> list[int]:
-        """The next slices to send, at most `number`: what came back, the earliest, then second copies."""
+        """Return the next slices to send, at most `number`: what came back, the earliest, then second copies."""
         return (self._todo.next(number) + sorted(self._second))[:number]
 
     def upcoming_backlog(self, number: int) -> list[int]:
-        """The next slices of the backlog to send, at most `number`: what came back, then the earliest."""
+        """Return the next slices of the backlog to send, at most `number`: what came back, then the earliest."""
         return self._todo.next_of_backlog(number)
 
     def set_aside(self, before: int) -> bool:
-        """Makes the slices below `before` that were never sent part of the backlog; whether there are any."""
+        """Make the slices below `before` that were never sent part of the backlog; return whether there are any."""
         return self._todo.set_aside(before)
 
     def waiting(self, index: int) -> bool:
-        """Whether the slice is to be sent."""
+        """Return whether the slice is to be sent."""
         out = index in self.leased or index in self.failed or contains(self.stored, index)
         return 0 <= index < self.total and (index in self._second or not out)
 
     def bytes_out(self) -> int:
-        """Bytes of the slices that workers have, or that are on their way to them."""
+        """Return bytes of the slices that workers have, or that are on their way to them."""
         return self._copies.nbytes
 
     def lease(self, index: int, worker: str, now: float, size: int = 0) -> int:
-        """Takes a slice of `size` bytes for `worker`; returns the number of this attempt, from 1."""
+        """Take a slice of `size` bytes for `worker`; return the number of this attempt, from 1."""
         self._take(index)
         attempt = self._last[index] = self.next_attempt(index)
         self._sent[index] += 1
@@ -155,12 +156,12 @@ class Leases:
         return attempt
 
     def next_attempt(self, index: int) -> int:
-        """The number of the next attempt at a slice, which no attempt had before."""
+        """Return the number of the next attempt at a slice, which no attempt had before."""
         return max(self._before, self._last.get(index, 0)) + 1
 
     @property
     def last_attempt(self) -> int:
-        """The highest number that an attempt at any slice had."""
+        """Return the highest number that an attempt at any slice had."""
         return max(self._before, max(self._last.values(), default=0))
 
     def worker_says(
@@ -172,9 +173,9 @@ class Leases:
         ages: Mapping[tuple[int, int], float] = NOTHING,
         failed: Collection[tuple[int, int]] = (),
     ) -> None:
-        """A worker's state: what it holds, and what it has handed on of late or could not image, as (index, attempt).
+        """Take a worker's state: what it holds, has handed on recently, or could not image, as (index, attempt).
 
-        `ages` is how long ago each came to it, s. What failed is said by `attempt_failed` before this.
+        `ages` is how long ago each came to it, s. The caller calls `attempt_failed` for what failed before this.
         """
         if worker not in self._heard:  # it may speak of what a ventilator before this one sent
             self._heard.add(worker)
@@ -201,7 +202,7 @@ class Leases:
                 self._hear_of(Copy(worker, index, attempt, now))
 
     def _hear_of(self, copy: Copy) -> None:
-        """A worker holds a copy that another ventilator sent it, or that was given up here."""
+        """Take a copy that a worker holds: another ventilator sent it, or it was given up here."""
         if 0 <= copy.index < self.total and copy.index not in self.failed and not contains(self.stored, copy.index):
             self._spoken_of(copy.index, copy.attempt)
             self._copies.add(copy)
@@ -218,7 +219,7 @@ class Leases:
             self.leased[copy.index] = copy
 
     def _handed_on(self, copy: Copy, now: float) -> None:
-        """The image of a copy is on its way to the sink: no other copy need be sent before that is taken to be lost."""
+        """Note that a copy's image is on its way to the sink: send no other copy until it is taken to be lost."""
         self._copies.end(copy)
         self._imaging.add(now - copy.sent)
         if copy.index not in self.leased:
@@ -230,15 +231,15 @@ class Leases:
         self._second.discard(copy.index)
 
     def arrived(self) -> list[float]:
-        """Seconds from sent to held of the slices that arrived at workers since this was last asked."""
+        """Return seconds from sent to held of the slices that arrived at workers since this was last asked."""
         arrived, self._arriving = self._arriving, []
         return arrived
 
     def attempt_failed(self, worker: str, index: int, attempt: int, reason: str) -> bool:
-        """An attempt of a worker ended without an image.
+        """Take an attempt of a worker that ended without an image; return whether it counts.
 
-        It counts once, also if the slice was sent to others since. Said once more, or of what this worker was not sent
-        and has never said that it holds, it changes nothing and returns False: states are repeated, and may be made up.
+        It counts once, also if the slice was sent to others since. If it is said again, or of a slice that this worker
+        was not sent and never said that it holds, it does not count: states are repeated, and may be made up.
         """
         copy = self._copies.find(worker, index, attempt)
         if copy is None:
@@ -249,35 +250,34 @@ class Leases:
         return True
 
     def blame(self, index: int, reason: str, times: int = 1) -> None:
-        """A slice could not be read or imaged; after `max_attempts` times it is failed, if nobody has it by then."""
+        """Note that a slice could not be read or imaged; fail it after `max_attempts` times, if nobody has it then."""
         self._reasons[index] += [reason] * times
         self._second.discard(index)  # if it was to be read for that
         if index not in self.leased and self.waiting(index):
             self._fail_if_hopeless(index)
 
     def cannot_be_cut(self, index: int, reason: str) -> None:
-        """What a slice is cut from is gone for good: it is failed, unless somebody has it, and his image comes.
-
-        That says nothing of the others.
+        """Fail a slice, as its data are gone for good, unless somebody has it and the image comes.
+        That says nothing about other slices.
         """
         self._gone.add(index)
         self.blame(index, reason, self.max_attempts)
 
     def is_out_for_long(self, index: int, now: float) -> bool:
-        """Whether a slice was sent longer ago than others were that are stored."""
+        """Return whether a slice was sent longer ago than others were that are stored."""
         lease = self.leased.get(index)
         usual = median(self._imaging.seen) if self._imaging.seen else 0.0
         return lease is not None and now - lease.sent > max(STORE_WITHIN, STRAGGLING * usual)
 
     def cannot_be_stored(self, index: int) -> None:
-        """The sink has recorded a slice as failed; why is in the ledger."""
+        """Fail a slice that the sink has recorded as failed; the reason is in the ledger."""
         if index in self.leased:
             self._fail(index, "the sink could not store it")
 
     def worker_gone(self, worker: str, working: int | None = None, how: str = "") -> int:
-        """A worker is dead, hangs or has left: what it had is todo again. Returns how many slices that are.
+        """Put back to todo what a worker had that is dead, hangs or has left. Return how many slices that are.
 
-        The slice that it was `working` on may be the cause: one that ends too many workers is failed.
+        The slice that it was `working` on may be the cause: a slice that ends too many workers is failed.
         """
         blamed = working if how and working is not None and self.was_sent(worker, working) else None
         before = len(self.leased)
@@ -292,21 +292,21 @@ class Leases:
         return lost
 
     def was_sent(self, worker: str, index: int) -> bool:
-        """Whether a worker has a slice that it has not handed on, whoever else has it."""
+        """Return whether a worker has a slice that it has not handed on, whoever else has it."""
         return any(copy.index == index and not copy.lost for copy in self._copies.at(worker))
 
     def first_of(self, worker: str) -> tuple[float, int] | None:
-        """The slice that a worker has not handed on and was sent first, with when that was (monotonic s); or None."""
+        """Return the slice that a worker has not handed on and was sent first, and when (monotonic s); or None."""
         return min(((copy.sent, copy.index) for copy in self._copies.at(worker) if not copy.lost), default=None)
 
     def close(self) -> None:
-        """The run is over: nobody has anything of it."""
+        """End all copies: the run is over."""
         self._copies.end_all()
 
     def sink_says(self, stored: Ranges, now: float) -> list[int]:
-        """The sink's state: what is on disk. Returns the slices that are newly stored.
+        """Take the sink's state: what is on disk. Return the slices that are newly stored.
 
-        One that it had and does not name is todo again: its state was late, or its disk is another one.
+        A slice that it had and does not name is todo again: its state was late, or its disk is another one.
         """
         for index in added(self.stored, stored):
             self._todo.add_again(index)
@@ -318,7 +318,7 @@ class Leases:
             self._copies.end_slice(index)
             if lease and lease.handed_on is not None:
                 self._storing.add(now - lease.handed_on)
-            elif lease:  # its worker has not told of it yet
+            elif lease:  # its worker has not said so yet
                 self._imaging.add(now - lease.sent)
             elif self.failed.pop(index, None) is None:
                 self._take(index)
@@ -326,19 +326,19 @@ class Leases:
         return new
 
     def sink_restarted(self, now: float) -> None:
-        """The sink forgot what it had not stored: what was handed on has a short while left to show up."""
+        """Give what was handed on a short while to show up: the sink forgot what it had not stored."""
         for lease in self.leased.values():
             lease.late_after = min(lease.late_after, now + GRACE)
 
     def overdue(self, now: float) -> int:
-        """Takes back what was handed on and not stored in time. Returns how many slices that are."""
+        """Take back what was handed on and not stored in time. Return how many slices that are."""
         late = [index for index, lease in self.leased.items() if lease.handed_on is not None and now > lease.late_after]
         for index in late:
             self._is_no_more(self.leased[index])
         return len(late)
 
     def straggler(self, now: float) -> bool:
-        """Once nothing else is left to send, has the oldest slice that takes long sent a second time."""
+        """Once nothing else is left to send, send the oldest slow slice again; return whether there is one."""
         if not self.cut or self._second or not self._imaging.seen:
             return False
         limit = max(1.0, STRAGGLING * median(self._imaging.seen))
@@ -348,18 +348,18 @@ class Leases:
         return oldest is not None
 
     def _may_be_sent_again(self, lease: Copy) -> bool:
-        """Whether another copy of a slice that is out would help."""
+        """Return whether another copy of a slice that is out would help."""
         alone = lease.handed_on is None and len(self._copies.out(lease.index)) < MOST_COPIES
         tried_out = len(self._reasons.get(lease.index, ())) >= self.max_attempts
         return alone and not tried_out and self._sent[lease.index] < MOST_SENT
 
     def _end(self, copy: Copy, failed: bool = False) -> None:
-        """A copy has come to nothing."""
+        """End a copy that has come to nothing."""
         self._copies.end(copy, failed)
         self._is_no_more(copy)
 
     def _is_no_more(self, copy: Copy) -> None:
-        """A copy is not out any more: its slice is leased to who has another, or is todo again."""
+        """Note that a copy is not out any more: lease its slice to a worker that has another, or put it to todo."""
         index = copy.index
         if self.leased.get(index) is not copy:
             return
@@ -375,19 +375,19 @@ class Leases:
             self._fail_if_hopeless(index)
 
     def _fail_if_hopeless(self, index: int) -> None:
-        """Fails a slice in todo at which attempts have failed often enough."""
+        """Fail a slice in todo at which attempts have failed often enough."""
         if len(reasons := self._reasons.get(index, [])) >= self.max_attempts:
             self._fail(index, "; ".join(dict.fromkeys(reasons)))
 
     def _take(self, index: int) -> None:
-        """Takes a slice out of what is to be sent."""
+        """Take a slice out of what is to be sent."""
         if index in self._second:
             self._second.discard(index)
         else:
             self._todo.take(index)
 
     def _fail(self, index: int, reason: str) -> None:
-        """A slice will not come, whoever has it."""
+        """Fail a slice: it will not come, whoever has it."""
         if self.leased.pop(index, None) is None:
             self._take(index)
         self._second.discard(index)
@@ -396,5 +396,5 @@ class Leases:
 
 
 def _kind(reason: str) -> str:
-    """A reason without the numbers in it, which differ from slice to slice."""
+    """Return a reason without the numbers in it, which differ from slice to slice."""
     return re.sub(r"[0-9]+", "#", reason)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class Loads:
-    """What it is by now; whoever keeps workers in an order hears of each change."""
+    """The load of each worker now; whoever keeps workers in an order hears of each change."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -14,7 +14,7 @@ class Loads:
         """Is called with the worker whose load has changed."""
 
     def add(self, worker: str, number: int) -> None:
-        """A worker has so many more, or fewer."""
+        """Add so many slices to a worker's, or take them away."""
         self.counts[worker] += number
         if not self.counts[worker]:
             del self.counts[worker]

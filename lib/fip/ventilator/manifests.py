@@ -24,12 +24,12 @@ _OURS = re.compile(rf"[0-9a-f]{{{_LONG}}}\.[a-z.]+")
 
 
 def manifest_name(directory: str, path: Path) -> str:
-    """The name of the file for a recording whose images go into this folder: the same when the job is resumed."""
+    """Return the file name for a recording whose images go into this folder: the same when the job is resumed."""
     return hashlib.sha256(f"{directory}\0{os.path.abspath(path)}".encode()).hexdigest()[:_LONG]  # noqa: PTH100 links stay
 
 
 class Manifests:
-    """The folder of these files."""
+    """The folder of the manifests."""
 
     def __init__(self, folder: Path) -> None:
         self.trouble = ""
@@ -38,7 +38,7 @@ class Manifests:
         self._open: dict[str, int] = {}  # descriptors to write, by name
 
     def memory(self, name: str) -> Memory:
-        """A file for children, to be closed by the caller; an empty one if there is none now: `add` then says so."""
+        """Return a file for children, which the caller closes; an empty one if there is none: `add` then says so."""
         try:
             self._written(name)
             return Memory(os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC))
@@ -47,7 +47,7 @@ class Manifests:
             return Memory(os.memfd_create("fip-manifest"))
 
     def add(self, name: str, lines: Sequence[str]) -> bool:
-        """Adds lines, on disk when this returns; False if they are not, and children are to be given the file anew."""
+        """Add lines; they are on disk when this returns. Return False if not: then children must get the file anew."""
         try:
             given, file = name in self._open, self._written(name)
             if not given:  # what the children have is another
@@ -71,7 +71,7 @@ class Manifests:
         return True
 
     def close(self, name: str) -> None:
-        """It is not written any more, or only after it was opened again."""
+        """Close a manifest: it is not written any more, or only after it was opened again."""
         file = self._open.pop(name, None)
         if file is None:
             return
@@ -81,7 +81,7 @@ class Manifests:
         os.close(file)
 
     def keep(self, names: Iterable[str]) -> None:
-        """Removes all others, and what is kept beside them: their jobs are forgotten."""
+        """Keep these; remove all others, and what is kept beside them: their jobs are forgotten."""
         kept = set(names)
         with suppress(OSError):
             for each in self.folder.iterdir():
@@ -92,7 +92,7 @@ class Manifests:
         return self.folder / f"{name}{SUFFIX}"
 
     def _written(self, name: str) -> int:
-        """Its descriptor to write; what was begun and not ended, as power failed, is cut off. OSError."""
+        """Return the file's descriptor to write; cut off a line that was not ended, as power failed. OSError."""
         if name not in self._open:
             make_folder(self.folder)
             file = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
@@ -113,12 +113,12 @@ class Manifests:
 
 
 def manifests_of(folder: Path | None, queue: Path) -> Manifests:
-    """Those of a ventilator, in this folder, or beside its queue."""
+    """Return the manifests of a ventilator, in this folder, or beside its queue."""
     return Manifests(folder or queue.parent / "arrivals")
 
 
 def _whole(file: int) -> int:
-    """Bytes of its whole lines."""
+    """Return the bytes of the whole lines of a file."""
     end = os.fstat(file).st_size
     while end:
         begin = max(0, end - 65536)

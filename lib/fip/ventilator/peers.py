@@ -1,4 +1,4 @@
-"""Whom the ventilator knows: workers and the sink as long as they live, and the last that went."""
+"""The daemons that the ventilator knows: workers and the sink while they live, and the last that went."""
 
 import logging
 import time
@@ -16,66 +16,66 @@ log = logging.getLogger("fip.ventilator")
 
 StartsAgain: TypeAlias = Callable[[bytes, str, str], bool]
 """Whether who speaks was started in the place of one that is gone: the route to that, its boot, and the boot now."""
-DEPARTED = 16  # daemons, of which is remembered that they went
+DEPARTED = 16  # daemons that are remembered after they went
 
 
 @dataclass
 class Peer:
     """A living worker and its lane."""
 
-    route: bytes  # where control messages for it go
+    route: bytes  # of control messages to it
     state: WorkerState
     heard: float  # monotonic s
     lane: zmq.Socket[bytes]
-    address: str  # of the lane, as the worker is told it
+    address: str  # of the lane, as the worker sees it
     key: str = ""  # the host whose key it joined with; "" without keys
     hung_on: Attempt | None = None  # what it was found to hang on; it gets nothing while it is on that
 
     @property
     def hangs(self) -> bool:
-        """Whether it is still on what it was found to hang on."""
+        """Return whether it is still on what it was found to hang on."""
         return self.hung_on is not None and self.state.brief.working == self.hung_on
 
     @property
     def ready(self) -> bool:
-        """Whether it reads from its lane, works, and means to stay."""
+        """Return whether it reads from its lane, works, and means to stay."""
         return self.state.brief.lane == self.address and not self.state.brief.leaving and not self.hangs
 
     @property
     def told(self) -> WorkerState:
-        """Its state without what only leases are made of."""
+        """Return the worker's state without what only leases are made of."""
         return replace(self.state, brief=replace(self.state.brief, handed_on=(), failed=()))
 
 
 @dataclass
 class SinkPeer:
-    """The living sink."""
+    """The living sink, as the ventilator sees it."""
 
     route: bytes
     state: SinkState
     heard: float  # monotonic s
-    address: str  # of its image socket, as workers are told it
+    address: str  # of its image socket, as workers see it
 
 
 class Departed:
-    """The last few daemons that went and are not back, of which the status tells."""
+    """The last few daemons that went and are not back: the status names them."""
 
     def __init__(self) -> None:
         self._went: dict[str, Departure] = {}
 
     def went(self, status: Status, how: str) -> None:
-        """One is no longer there: it "left" or "died"."""
+        """Note that a daemon is no longer there: it "left" or "died"."""
         self._went[status.identity] = Departure(status, time.time(), how)
         while len(self._went) > DEPARTED:
             del self._went[next(iter(self._went))]
 
     def is_back(self, identity: str) -> None:
-        """It is there again, or was always."""
+        """Forget that a daemon went: it is there again, or always was."""
         self._went.pop(identity, None)
 
     @property
     def told(self) -> tuple[Departure, ...]:
-        """Oldest first."""
+        """Return the departures, the oldest first."""
         return tuple(self._went.values())
 
 
@@ -92,7 +92,7 @@ class Followers:
         self._routes: dict[str, bytes] = {}
 
     def hear(self, route: bytes, state: FollowerState, now: float) -> None:
-        """Takes what one says."""
+        """Take the state that a follower sends."""
         name = state.status.identity
         if state.leaving:
             self._lose(name, "left")
@@ -101,22 +101,22 @@ class Followers:
         self._departed.is_back(name)
 
     def check(self, now: float, dead_after: float) -> None:
-        """Those that have not spoken for so many seconds count no more."""
+        """Forget followers that have not spoken for so many seconds."""
         for name in [name for name, heard in self.heard.items() if now - heard > dead_after]:
             log.warning("follower %s is silent", name)
             self._lose(name, "died")
 
     @property
     def states(self) -> tuple[FollowerState, ...]:
-        """What they said last, by name."""
+        """Return the last state of each follower, by name."""
         return tuple(self._states[name] for name in sorted(self._states))
 
     def followed(self, runs: Container[RunId]) -> tuple[Followed, ...]:
-        """How far they are in some runs."""
+        """Return how far followers are in some runs."""
         return tuple(each for state in self.states for each in state.runs if each.run in runs)
 
     def routes(self, name: str) -> tuple[bytes, ...]:
-        """To those of this name, on whatever host."""
+        """Return the routes to the followers of this name, on any host."""
         return tuple(self._routes[each] for each, state in self._states.items() if state.status.name == name)
 
     def _lose(self, name: str, how: str) -> None:

@@ -11,16 +11,16 @@ class Places:
     """The addresses that lanes may have. Which are taken is known, so a worker too many is refused without a search."""
 
     def __init__(self, lanes: str) -> None:
-        """`lanes`: as `lane_addresses` takes it."""
+        """`lanes` is as `lane_addresses` takes it."""
         self._lanes = lanes
         ports = dict.fromkeys(lane_addresses(lanes, 0))
         self._free = ports if len(ports) > 1 else None  # in the order of their use; None: as many as one likes
-        self._taken: dict[str, str] = {}  # as it is told -> address
+        self._taken: dict[str, str] = {}  # as workers see it -> address
         self._foreign: dict[str, float] = {}  # that another program has, and until when it is not tried again
         self.why = f"all of {lanes} are taken, give more ports"
 
     def free(self, number: int, now: float) -> Iterator[str]:
-        """The addresses to try for lane `number`, the next first."""
+        """Return the addresses to try for lane `number`, the next first."""
         if self._free is None:
             return iter(lane_addresses(self._lanes, number))
         for address in [each for each, until in self._foreign.items() if until <= now]:
@@ -29,20 +29,20 @@ class Places:
         return iter(tuple(self._free))
 
     def take(self, told: str, address: str) -> None:
-        """A lane has this address, which workers are told so."""
+        """Note that a lane has this address; `told` is the same address as workers see it."""
         if self._free is not None:
             del self._free[address]
             self._taken[told] = address
 
     def cannot_be_had(self, address: str, why: str, now: float) -> None:
-        """Another program has this address; it may not have it for ever."""
+        """Leave out this address for a while: another program has it now."""
         self.why = why
         if self._free is not None:
             del self._free[address]
             self._foreign[address] = now + TRY_AGAIN
 
     def give_back(self, told: str) -> None:
-        """A lane is closed; its address is used again after all others."""
+        """Take back the address of a closed lane; it is used again after all others."""
         address = self._taken.pop(told, None)
         if address is not None and self._free is not None:
             self._free[address] = None

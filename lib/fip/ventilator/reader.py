@@ -1,6 +1,7 @@
 """One reading child, as the ventilator sees it: calls go in, finished futures come back in the loop.
 
-The child keeps nothing that matters: one that died or stands still is replaced, and opens again what it is asked for.
+The child keeps nothing that matters: if it died or stands still, it is replaced, and the next one opens again what it
+needs.
 """
 
 import logging
@@ -46,7 +47,7 @@ class _Call:
 
     @property
     def path(self) -> Path:
-        """The MeasurementSet."""
+        """Return the path of the MeasurementSet."""
         found: Path = self.args[0]
         return found
 
@@ -69,24 +70,24 @@ class Reader:
         self._dying: list[Child] = []
 
     def start(self, at_once: bool = True) -> None:
-        """Starts the child, or takes the one that whoever started this process has for it; or does so when called."""
+        """Start the child, or take the one that whoever started this process has for it; or do so at the first call."""
         if at_once:
             self._running()
         self._loop.every(LOOK_EVERY, self._look)
 
     @property
     def running(self) -> bool:
-        """Whether there is a child."""
+        """Return whether there is a child."""
         return self._child is not None
 
     @property
     def load(self) -> int:
-        """How many calls have not been answered."""
+        """Return how many calls have not been answered."""
         return len(self._calls)
 
     @property
     def waits(self) -> str:
-        """What reading stands still at, and since when; "" where it goes on."""
+        """Return what reading waits for, and since when; "" if it goes on."""
         if self._calls and self._child is None:
             return f"reading {self._calls[0].path} waits for a reading child to join: is fip-reader@0 up?"
         patience = self._patience if self._asked else None
@@ -101,10 +102,10 @@ class Reader:
         *args: *Given,
         wanted: bool = True,
     ) -> None:
-        """Calls one of the child's functions for a job, then `then` with its finished future in the loop.
+        """Call one of the child's functions for a job, then `then` with its finished future in the loop.
 
-        At one that is not `wanted`, as that of a job that was cancelled, the child is not waited for much longer.
-        LostReaderError if the child dies of it, or stands still at it time and again.
+        If the call is not `wanted`, for example after its job was cancelled, the child gets little more time for it.
+        LostReaderError if the child dies of it, or stands still at it again and again.
         """
         self._calls.append(_Call(job, then, function, (path, *args), wanted=wanted))
         self._ask()
@@ -113,13 +114,13 @@ class Reader:
         self, job: str, then: Callable[[Future[Cut]], None],
         path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
-        """Has a slice cut, as `fip.source.requests.cut`."""
+        """Cut a slice in the child, as `fip.source.requests.cut`."""
         self.call(job, then, cut, path, asked, writing, run, index, held)
 
     def drop(self, job: str, path: Path | None = None) -> None:
-        """The job is cancelled, or its recording of this path has failed: nobody waits for what was asked of it.
+        """Fail the calls of a cancelled job, or of its recording of this path that has failed.
 
-        Its calls fail, at once but for those that the child has, which are wanted no more.
+        They fail at once, except those that the child has, which are wanted no more.
         """
         for call in self._calls:
             call.wanted = call.wanted and not (call.job == job and path in (None, call.path))
@@ -131,13 +132,13 @@ class Reader:
             _finish(call, None, _cancelled(call))
 
     def close(self) -> None:
-        """Ends the child, whatever it does."""
+        """End the child, whatever it does."""
         if self._child:
             self._child.end()
         self._child = None
 
     def wake(self) -> None:
-        """There may be a child now."""
+        """Try again: there may be a child now."""
         if self._calls and self._child is None:
             self._ask()
 
@@ -176,7 +177,7 @@ class Reader:
         self._answer(result, error)
 
     def _look(self) -> None:
-        """Tells that the child stands still, and ends its call if that does not change."""
+        """Report that the child stands still, and end its call if that does not change."""
         self._dying = [child for child in self._dying if not child.reaped()]
         patience = self._patience
         if not self._asked or patience is None:
@@ -188,7 +189,7 @@ class Reader:
             log.warning("%s", said(self._calls[0].path, patience.taken))
 
     def _stuck(self) -> None:
-        """The child is replaced; the call at which it stands still is made again, so many times."""
+        """Replace the child; make the call at which it stands still again, so many times."""
         call, taken = self._calls[0], self._patience.taken if self._patience else 0.0
         self._replace()
         call.tries += 1
@@ -201,7 +202,7 @@ class Reader:
             self._ask()
 
     def _died(self) -> None:
-        """The call that it was working on is to blame, if its next child dies, too; all are made again in another."""
+        """Make all calls again in another child; if that dies, too, the call that it was working on is to blame."""
         self._replace()
         if not self._calls:
             return
@@ -216,7 +217,7 @@ class Reader:
             self._ask()
 
     def _replace(self) -> None:
-        """Ends the child; one that a dead disk holds is not waited for. The next call starts another."""
+        """End the child, and do not wait for it if a dead disk holds it. The next call starts another."""
         if self._child:
             self._loop.off(self._child.fileno())
             self._child.kill()
@@ -231,7 +232,7 @@ class Reader:
 
 
 def _started() -> Child:
-    """A new one, or the one that whoever started this process has for it."""
+    """Return a new child, or the one that whoever started this process has for it."""
     given = os.environ.pop(CHILD_VARIABLE, "")
     return Child.given(given) if given else Child.start()
 

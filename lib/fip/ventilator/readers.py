@@ -24,20 +24,20 @@ log = logging.getLogger("fip.ventilator")
 
 
 class Place(Protocol):
-    """Where children join."""
+    """The place at which children join."""
 
     def listen(self) -> None:
-        """From now on."""
+        """Let children join from now on."""
 
     def close(self) -> None:
-        """No more."""
+        """Let no more children join."""
 
 
 class Readers:
     """The children, as the ventilator sees them."""
 
     def __init__(self, readers: Sequence[Reader], manifests: Manifests, place: Place | None = None) -> None:
-        """With a `place` children join there, and are not started."""
+        """With a `place`, children join there, and none is started."""
         self._readers, self._manifests, self._place = readers, manifests, place
         self._checkpoints = Checkpoints(manifests.folder)
         self._held: dict[Key, Held] = {}  # what is known of the recordings that are open
@@ -47,20 +47,20 @@ class Readers:
         return len(self._readers)
 
     def start(self) -> None:
-        """Starts the first; the others are started when there is something for them to do."""
+        """Start the first; the others are started when there is something for them to do."""
         if self._place:
             self._place.listen()
         for number, reader in enumerate(self._readers):
             reader.start(at_once=number == 0)
 
     def wake(self) -> None:
-        """There may be another child now."""
+        """Try again: there may be another child now."""
         for reader in self._readers:
             reader.wake()
 
     @property
     def waits(self) -> str:
-        """What reading stands still at, and since when; "" if it goes on."""
+        """Return what reading waits for, and since when; "" if it goes on."""
         return next(filter(None, (reader.waits for reader in self._readers)), "")
 
     def look(
@@ -74,9 +74,9 @@ class Readers:
         ended: bool = False,
         known: int = 0,
     ) -> None:
-        """Has a recording looked into for a job, as `fip.source.requests.look`, then calls `then` in the loop.
+        """Look into a recording for a job, as `fip.source.requests.look`, then call `then` in the loop.
 
-        If something arrived it is written down, and looked into once more: then it is of the recording.
+        If something arrived, write it down and look once more: then it is part of the recording.
         """
         key, hand_over = (path, asked, writing), len(self) > 1 and not known
         if writing and writing.manifest and self._checkpoints.due(writing.manifest, known):
@@ -104,22 +104,22 @@ class Readers:
         self, job: str, then: Callable[[Future[Cut]], None],
         path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int,
     ) -> None:  # fmt: skip
-        """Has a slice cut, as `fip.source.requests.cut`."""
+        """Cut a slice in a child, as `fip.source.requests.cut`."""
         self._free().cut(job, then, path, asked, writing, run, index, self._of((path, asked, writing)))
 
     def fingerprint(
         self, job: str, then: Callable[[Future[Fingerprint]], None],
         path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int,
     ) -> None:  # fmt: skip
-        """Has a slice read again, as `fip.source.requests.fingerprint`."""
+        """Read a slice again in a child, as `fip.source.requests.fingerprint`."""
         held = self._of((path, asked, writing))
         self._free().call(job, then, fingerprint, path, asked, writing, run, index, held)
 
     def forget(self, job: str, path: Path, asked: Asked, writing: Writing | None, wanted: bool = True) -> None:
-        """Has a recording closed by all.
+        """Close a recording in all children.
 
-        If that is not `wanted`, as after a failure, a child is not waited for much longer, and what was asked of it for
-        the job is dropped: several slices are read ahead, and each may be of a dead disk.
+        If that is not `wanted`, as after a failure, a child gets little more time for it, and what the job has asked of
+        the recording is dropped: several slices are read ahead, and each may be on a dead disk.
         """
         self._forget((path, asked, writing))
         if not wanted:
@@ -131,30 +131,30 @@ class Readers:
                 reader.call(job, lambda future: None, forget, path, asked, writing, wanted=wanted)
 
     def drop(self, job: str, path: Path | None = None) -> None:
-        """The job is cancelled, or its recording of this path has failed: its calls fail, as `Reader.drop`."""
+        """Fail the calls of a cancelled job, or of its recording of this path that has failed, as `Reader.drop`."""
         for reader in self._readers:
             reader.drop(job, path)
 
     def close(self) -> None:
-        """Ends the children, whatever they do."""
+        """End the children, whatever they do."""
         for reader in self._readers:
             reader.close()
         if self._place:
             self._place.close()
 
     def _free(self) -> Reader:
-        """The first of those that have the least to do."""
+        """Return the first of the children that have the least to do."""
         return min(self._readers, key=lambda reader: reader.load)
 
     def _of(self, key: Key) -> Held | None:
-        """What is held of a recording."""
+        """Return what is held of a recording."""
         name = key[2].manifest if key[2] else ""
         if name and key not in self._held:
             self._held[key] = Held(self._checkpoints.memory(name), self._manifests.memory(name))
         return self._held.get(key)
 
     def _hold(self, key: Key, future: Future[RunFacts]) -> None:
-        """Holds what a look has handed over."""
+        """Hold what a look has handed over."""
         if future.exception() is None and (handed := future.result().handed):
             before = self._held.pop(key, Held())
             if before.index:
@@ -165,7 +165,7 @@ class Readers:
                 self._checkpoints.write(key[2].manifest, handed, known)
 
     def _write_down(self, job: str, key: Key, arrivals: Arrivals | None) -> bool:
-        """Whether something arrived and is in the manifest now; if it cannot be written, children open that anew."""
+        """Return whether something arrived and is in the manifest; if that cannot be written, children reopen it."""
         if not (arrivals and arrivals.proposed and key[2]):
             return False
         if not self._manifests.add(key[2].manifest, arrivals.proposed):
@@ -185,6 +185,6 @@ class Readers:
 
 
 def arrivals_of(future: Future[RunFacts]) -> Arrivals | None:
-    """What a look tells of what arrived, also if there is nothing to image yet."""
+    """Return what a look found out about what arrived, also if there is nothing to image yet."""
     error = future.exception()
     return getattr(error, "arrivals", None) if error else future.result().arrivals

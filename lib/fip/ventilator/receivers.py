@@ -24,14 +24,14 @@ class _Receiver:
 
 
 class Receivers:
-    """Each by its boot: two on one host may go by one name. One spool is one receiver's."""
+    """The receivers by their boots: two on one host may have one name. One spool belongs to one receiver."""
 
     def __init__(self, departed: Departed, starts_again: StartsAgain) -> None:
         self._departed, self._starts_again = departed, starts_again
         self._known: dict[str, _Receiver] = {}
 
     def hear(self, route: bytes, said: ReceiverBrief | ReceiverState, now: float) -> str:
-        """Takes what one says; returns the path of the spool that has changed, "" if none has.
+        """Take a receiver's message; return the path of the spool that has changed, "" if none has.
 
         RefusedError of a second one on a spool.
         """
@@ -53,24 +53,24 @@ class Receivers:
         return "" if before and _of_the_spool(before) == _of_the_spool(brief) else brief.spool
 
     def check(self, now: float, dead_after: float) -> None:
-        """Those that have not spoken for so many seconds count no more."""
+        """Forget receivers that have not spoken for so many seconds."""
         for boot in [boot for boot, each in self._known.items() if now - each.heard > dead_after]:
             log.warning("the receiver on %s is silent", self._known[boot].state.brief.host)
             self._lose(boot, "died")
 
     @property
     def states(self) -> tuple[ReceiverState, ...]:
-        """What they said last, by spool."""
+        """Return the last state of each receiver, by spool."""
         known = sorted(self._known.values(), key=lambda each: (each.spool, each.state.brief.host))
         return tuple(each.state for each in known)
 
     @property
     def heard(self) -> dict[str, float]:
-        """When each was, monotonic s, by its boot."""
+        """Return when each was heard last, monotonic s, by its boot."""
         return {boot: each.heard for boot, each in self._known.items()}
 
     def _take_place(self, brief: ReceiverBrief, identity: str) -> None:
-        """Of one that is new: whoever went by its name, or had its spool, is forgotten if it is gone."""
+        """Give a new receiver its place: forget one of its name, or with its spool, if that is gone."""
         for boot, each in list(self._known.items()):
             same = bool(brief.spool) and each.spool == brief.spool
             if not same and each.state.status.identity != identity:
@@ -93,5 +93,5 @@ class Receivers:
 
 
 def _of_the_spool(brief: ReceiverBrief) -> tuple[str, int, bool]:
-    """What a run of it depends on."""
+    """Return what a run of the spool depends on."""
     return brief.spool, brief.committed, brief.ended

@@ -1,8 +1,8 @@
 """The ring of cut slices: files of slices that were cut and are not stored yet, of runs whose data do not stay.
 
 It is durable input, and never says what is stored: that the sink does. A slice is in it once its file is on disk under
-its name; the file goes when the slice is stored or failed, or its run is over. What it has no room for is not taken:
-the oldest, which may be gone from where they came, stay.
+its name; the file goes when the slice is stored or failed, or its run is over. If the ring has no room for a slice, it
+does not take it: the oldest stay, since their source may not have them any more.
 """
 
 import logging
@@ -37,7 +37,7 @@ MOST_READ = 20  # times that an entry is read which the disk does not give
 
 
 class OpenFolder(Protocol):
-    """Opens a directory; FileNotFoundError if it is not there and is not to be made."""
+    """Opens a directory; FileNotFoundError if it is not there and must not be made."""
 
     def __call__(self, path: Path, make: bool) -> Folder: ...
 
@@ -46,7 +46,7 @@ class Ring:
     """The files, and what is known of them. Files are written, read and removed in a thread, one after the other."""
 
     def __init__(self, loop: Loop, path: Path, most: int, open_folder: OpenFolder = Folder) -> None:
-        """At most `most` bytes, in the directory `path`, which is made when there is something to put into it."""
+        """`most` is the most bytes in the directory `path`, which is made when there is something to put into it."""
         self._path, self._most, self._open_folder = path, most, open_folder
         self._background = Background(loop, "fip-ring")
         self._folder: Folder | None = None
@@ -62,28 +62,28 @@ class Ring:
         self._find()
 
     def held(self, run: RunId) -> Ranges:
-        """The slices of a run that are in it."""
+        """Return the slices of a run that are in it."""
         return self._held.get(run, ())
 
     def holds(self, key: SliceId) -> bool:
-        """Whether a slice is in it."""
+        """Return whether a slice is in it."""
         return key in self._sizes
 
     @property
     def runs(self) -> tuple[RunId, ...]:
-        """Those of which it has slices."""
+        """Return the runs that have slices in the ring."""
         return tuple(self._held)
 
     @property
     def state(self) -> RingState | None:
-        """How full it is; None if nothing is or will be put into it."""
+        """Return how full it is; None if nothing is or will be put into it."""
         if not self._sizes and (self._most <= NONE or not self.needed):
             return None
         return RingState(len(self._sizes), self._size, self._most, self._room, self.trouble)
 
     @property
     def takes(self) -> bool:
-        """Whether there is room for another slice, as far as is known."""
+        """Return whether there is room for another slice, as far as is known."""
         if self._most <= NONE or time.monotonic() < self._not_before:
             return False
         if self._room or not self._sizes:
@@ -92,7 +92,7 @@ class Ring:
         return False
 
     def put(self, key: SliceId, cut: Cut, then: Callable[[], None]) -> None:
-        """Has a slice written, then calls `then` in the loop, whether it could be or not."""
+        """Write a slice in the thread, then call `then` in the loop, whether it could be written or not."""
 
         def written(future: Future[int]) -> None:
             try:
@@ -111,9 +111,9 @@ class Ring:
         self._background.call(written, self._write, key, cut)
 
     def take(self, key: SliceId, then: Callable[[Cut | None, bool], None]) -> None:
-        """Has a slice read, then calls `then` in the loop with it; it stays in the ring.
+        """Read a slice in the thread, then call `then` in the loop with it; it stays in the ring.
 
-        None if it cannot be read, with whether it may be later; if not, it is in the ring no more.
+        `then` gets None if it cannot be read, with whether it may be later; if not, it is in the ring no more.
         """
 
         def read(future: Future[Cut | None]) -> None:
@@ -135,7 +135,7 @@ class Ring:
         self._background.call(read, self._read, key)
 
     def drop(self, run: RunId, indices: Iterable[int]) -> None:
-        """Removes slices, if it has them."""
+        """Remove these slices, if the ring has them."""
         keys = [key for index in indices if (key := SliceId(run, index)) in self._sizes]
         if not keys:
             return
@@ -151,11 +151,11 @@ class Ring:
         self._background.call(lambda future: None, self._remove, keys)
 
     def drop_run(self, run: RunId) -> None:
-        """Removes all slices of a run."""
+        """Remove all slices of a run."""
         self.drop(run, [index for begin, end in self.held(run) for index in range(begin, end)])
 
     def close(self) -> None:
-        """Lets go of the directory, which goes if nothing is in it."""
+        """Close the directory; remove it if it is empty."""
         self._background.close()
         if self._folder:
             self._folder.close()
@@ -164,7 +164,7 @@ class Ring:
 
     @property
     def _room(self) -> int:
-        """How many more slices it takes, if they are like those that it has."""
+        """Return how many more slices fit, if they are like those that the ring has."""
         return max(0, self._most - self._size) * len(self._sizes) // self._size if self._size else 0
 
     def _enter(self, key: SliceId, size: int) -> None:
@@ -190,10 +190,10 @@ class Ring:
             said = "the ring of cut slices is full (%s, %d slices): what comes now waits in its spool alone"
             log.warning(said, format_bytes(self._size), len(self._sizes))
 
-    # With the disk; but for the first of them in the thread
+    # Work on the disk: all in the thread, except the first of these
 
     def _find(self) -> None:
-        """What a ventilator before has left: whether it is whole is seen when it is read."""
+        """Find what a ventilator before has left; a later read shows whether it is whole."""
         try:
             self._folder = self._open_folder(self._path, make=False)
             for name in sorted(self._folder.names()):
@@ -207,7 +207,7 @@ class Ring:
             self._cannot(error)
 
     def _write(self, key: SliceId, cut: Cut) -> int:
-        """Writes beside, and gives it its name once it is on disk; returns its size, 0 if it has no room. OSError."""
+        """Write a file beside, and give it its name once it is on disk; return its size, 0 without room. OSError."""
         content, name = encode_entry(key, cut), _name(key)
         if len(content) > self._most - self._size:
             return 0
@@ -225,7 +225,7 @@ class Ring:
         return len(content)
 
     def _read(self, key: SliceId) -> Cut | None:
-        """None if it is damaged, or of another slice. OSError."""
+        """Return the slice; None if its file is damaged, or of another slice. OSError."""
         if self._folder is None:
             return None
         return decode_entry(self._folder.read(_name(key)), key)

@@ -6,7 +6,7 @@
     header     msgpack, as `_Header`
     frames     as they go over the wire, one after the other
 
-What is damaged, cut short, of another run or slice, or of another version of FIP is no slice: then there is None.
+A file that is damaged, cut short, of another run or slice, or of another version of FIP is no slice: it gives None.
 """
 
 import struct
@@ -57,7 +57,7 @@ def _header() -> TypeAdapter[_Header]:
 
 
 def encode_entry(key: SliceId, cut: Cut) -> bytes:
-    """The content of its file."""
+    """Return the content of a slice's file."""
     views: list[Any] = [memoryview(frame).cast("B") if memoryview(frame).nbytes else b"" for frame in cut.frames]
     sums = tuple(np.ascontiguousarray(each, "<f8").tobytes() for each in cut.antennas[1:])
     header = _Header(
@@ -70,7 +70,7 @@ def encode_entry(key: SliceId, cut: Cut) -> bytes:
 
 
 def decode_entry(content: bytes, key: SliceId) -> Cut | None:
-    """The slice in this file, whose frames are views of it; None if it is not this slice, whole."""
+    """Return the slice in this file, whose frames are views of it; None if it is not this slice, whole."""
     view = memoryview(content)
     if content[: len(MAGIC)] != MAGIC or content[len(MAGIC) : _BEGIN] != _digest([view[_BEGIN:]]):
         return None
@@ -93,7 +93,7 @@ def decode_entry(content: bytes, key: SliceId) -> Cut | None:
 
 
 def _tally(said: _Header) -> AntennaTally:
-    """ValueError if its sums are not of its antennas."""
+    """Return the tally of antennas. ValueError if its sums are not of its antennas."""
     sums = [np.frombuffer(each, "<f8") for each in said.sums]
     if any(each.shape != (len(said.antennas),) for each in sums):
         raise ValueError("sums of other antennas")

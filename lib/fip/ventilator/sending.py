@@ -32,7 +32,7 @@ class _Going(NamedTuple):
 
     @property
     def weight(self) -> float:
-        """Its bytes; one with a past goes alone, as if it had no end: what it may do it does to no others."""
+        """Return the slice's bytes; infinite if it was sent before, so that it goes alone and harms no others."""
         return inf if self.again else self.nbytes
 
 
@@ -56,7 +56,7 @@ class Sending:
         """Whether a slice that is read waits for its time, and not for a worker."""
 
     def send(self, checked: bool) -> None:
-        """All that can be sent now; `checked` if the sink can tell by its key who brings an image."""
+        """Send all that can be sent now; `checked` if the sink knows by its key who brings an image."""
         now = time.monotonic()
         going: dict[str, list[_Going]] = {}  # by worker
         for key in self._supply.ready():
@@ -86,7 +86,7 @@ class Sending:
             self._send_to(worker, slices, now)
 
     def _send_to(self, worker: str, slices: Sequence[_Going], now: float) -> None:
-        """Sends a worker slices, in as few messages as may be; those that its lane does not take stay here."""
+        """Send slices to a worker, in as few messages as possible; those that its lane does not take stay here."""
         while slices:
             number = next_together(each.weight for each in slices)
             message, slices = slices[:number], slices[number:]
@@ -100,10 +100,10 @@ class Sending:
             self._vitals.counters["slices"] += len(message)
 
     def _ticket(self, key: SliceId, worker: str, checked: bool) -> bytes:
-        """With which a worker shows the sink that a slice is leased to it."""
+        """Return the ticket by which a worker shows the sink that a slice is leased to it."""
         return ticket(self._tickets, key.run, key.slice, worker, self._lanes.peers[worker].key if checked else "")
 
     def _on_due(self) -> None:
-        """The next slice is due."""
+        """Send again: the next slice is due."""
         self.waits = False
         self._pump()

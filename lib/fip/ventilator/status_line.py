@@ -4,7 +4,7 @@ from fip.wire.messages import PipelineStatus, RunStatus
 
 
 def ventilator_line(status: PipelineStatus) -> str:
-    """How far the jobs are, and who is missing."""
+    """Return how far the jobs are, and who is missing."""
     workers, sink = len(status.workers), status.sink
     waits = "" if sink else "waits for a sink"
     waits = waits or ("" if workers else "waits for workers")

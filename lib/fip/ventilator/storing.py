@@ -1,4 +1,4 @@
-"""The sink, as the ventilator knows it: whether it lives, what it has of each run, and what it is told."""
+"""The sink, as the ventilator knows it: whether it lives, what it has of each run, and what it is sent."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ log = logging.getLogger("fip.ventilator")
 
 
 class Storing:
-    """What becomes of images is the sink's to say: leases end by its word, and runs."""
+    """What the sink says becomes of images: leases and runs end by its word."""
 
     def __init__(
         self,
@@ -38,11 +38,11 @@ class Storing:
 
     @property
     def stalled(self) -> str:
-        """Why it cannot store now; "" if it can, or is not there."""
+        """Return why the sink cannot store now; "" if it can, or is not there."""
         return self.peer.state.brief.stalled if self.peer else ""
 
     def hear(self, route: bytes, said: SinkBrief | SinkState, host: str) -> None:
-        """Takes what one says, at this host. RefusedError of a second one."""
+        """Take what one says, at this host. RefusedError of a second one."""
         now = time.monotonic()
         brief = said.brief if isinstance(said, SinkState) else said
         if self.peer and self._starts_again(self.peer.route, self.peer.state.brief.boot, brief.boot):
@@ -70,14 +70,14 @@ class Storing:
             self.order()
 
     def check(self, now: float, dead_after: float) -> None:
-        """One that has not spoken for so many seconds is not there any more."""
+        """Forget a sink that has not spoken for so many seconds."""
         if self.peer and now - self.peer.heard > dead_after:
             log.warning("the sink is silent: no slices are sent until it is back")
             self._departed.went(self.peer.state.status, "died")
             self.peer = None
 
     def order(self) -> None:
-        """Tells it the runs under way, and the slices that will not come."""
+        """Send the sink the runs under way, and the slices that will not come."""
         if self.peer:
             plans = tuple(active.plan for active in self._jobs.active.values())
             again = tuple(ReadAgain(*key, found) for key, found in self._supply.read_again.items())
@@ -85,7 +85,7 @@ class Storing:
             self._tell(self.peer.route, SinkOrders(plans, failed, again, self._tickets, followed))
 
     def _hear_of_run(self, said: RunStored, now: float) -> None:
-        """What it has of a run."""
+        """Take what the sink has of a run."""
         active = self._jobs.active.get(said.run)
         if active is None:
             return

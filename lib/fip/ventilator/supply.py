@@ -38,7 +38,7 @@ log = logging.getLogger("fip.ventilator")
 LOOK_EVERY = 0.1  # s between two looks at what is being written: one with nothing new is cheap (docs/benchmarks.md)
 UNREADABLE_WITHIN = 60.0  # s for which what is being written may not be readable: its writer is at work now and then
 MOST_LOST = 5  # first looks at what is being written in which the children died, before that counts as damage
-TOLD_AFTER = 2.0  # s of it after which that is told
+TOLD_AFTER = 2.0  # s of it after which that is reported
 
 
 class Supply:
@@ -74,7 +74,7 @@ class Supply:
         self.antennas = Antennas()
 
     def ready(self) -> list[SliceId]:
-        """The slices that may be sent, in their order, the backlog last; what is no longer wanted is dropped."""
+        """Return the slices that may be sent, in their order, the backlog last; what is no longer wanted is dropped."""
         leases = self._jobs.leases
         for key in list(self.read):
             if key.run not in leases or not leases[key.run].waiting(key.slice) or self._jobs.active[key.run].waits:
@@ -82,7 +82,7 @@ class Supply:
         return sorted(self.read, key=lambda key: (self._jobs.in_backlog(key), key))
 
     def refill(self, config: Ventilator, sink: bool = True) -> None:
-        """Opens the next MeasurementSet, and reads ahead, so many slices and bytes as the configuration allows.
+        """Open the next MeasurementSet, and read ahead, so many slices and bytes as the configuration allows.
 
         Without a sink, what is put into the ring of cut slices, and what is needed for that.
         """
@@ -116,7 +116,7 @@ class Supply:
                     self._cut(key, partial(self._was_read, key))
 
     def _cut(self, key: SliceId, then: Callable[[Future[Cut]], None]) -> None:
-        """Has a slice of a run under way cut, and calls `then` with it."""
+        """Cut a slice of a run under way, and call `then` with it."""
         active = self._jobs.active[key.run]
         plan, path = active.plan, Path(active.plan.measurement_set)
 
@@ -130,7 +130,7 @@ class Supply:
         self._readers.cut(self._job_of(key.run), timed, path, plan.asked, active.writing, plan.run, key.slice)
 
     def compare(self) -> None:
-        """Reads again what the sink wants to compare, a few at a time."""
+        """Read again what the sink wants to compare, a few at a time."""
         wanted = {SliceId(run, index): active for run, active in self._jobs.active.items()
                   for begin, end in active.compare for index in range(begin, end)}  # fmt: skip
         self.read_again = {key: found for key, found in self.read_again.items() if key in wanted}
@@ -157,12 +157,12 @@ class Supply:
             self._changed()
 
     def look_again(self) -> None:
-        """How far the MeasurementSets are that are being written."""
+        """Look again how far the MeasurementSets are that are being written."""
         for run in [*self._jobs.active]:
             self._look(run)
 
     def look_at(self, path: str) -> None:
-        """There is more at a path, as its writer says: its runs are looked into, or once more after the look now."""
+        """Look into the runs of a path, or once more after the present look: its writer says that there is more."""
         for run in [run for run, active in self._jobs.active.items() if active.plan.measurement_set == path]:
             if run in self._looking:
                 self._once_more.add(run)
@@ -171,7 +171,7 @@ class Supply:
         self._jobs.hurry(Path(path))
 
     def _look(self, run: RunId) -> None:
-        """Has a run that is being written looked into, if that is not under way."""
+        """Look into a run that is being written, if no look is under way."""
         active = self._jobs.active.get(run)
         if not active or not (follow := active.follow) or active.plan.final or run in self._looking:
             return
@@ -184,7 +184,7 @@ class Supply:
         self._readers.look(self._job_of(run), then, path, asked, active.writing, complete, ended, known)
 
     def cancelled(self, name: str) -> None:
-        """Nothing more is read for a job; whether its children answer is seen before the next job needs them."""
+        """Read nothing more for a job; whether its children answer shows before the next job needs them."""
         log.info("job %s is cancelled", name)
         self._readers.drop(name)
         job = self._jobs.named(name)
@@ -193,12 +193,12 @@ class Supply:
             self._readers.forget(name, path, submit.asked, writing_of(submit, path), wanted=False)
 
     def close(self) -> None:
-        """Ends the children, whatever they do, and lets go of the ring."""
+        """End the children, whatever they do, and let go of the ring."""
         self._readers.close()
         self.ring.close()
 
     def end(self, active: ActiveRun, reason: str = "") -> None:
-        """A run is over; with a reason, not as it should be."""
+        """End a run that is over; with a reason, it did not end well."""
         plan = active.plan
         log.log(logging.ERROR if reason else logging.INFO, "%s: %s", plan.name, reason or "done")
         for what, names in told(*self.antennas.of_run(plan.run)).items():
@@ -211,7 +211,7 @@ class Supply:
         self._changed()
 
     def _job_of(self, run: RunId) -> str:
-        """The name of the job of a run that is under way."""
+        """Return the name of the job of a run that is under way."""
         return self._jobs.of(run).submit.job
 
     def _opened(self, job: Job, path: Path, pace: float, future: Future[RunFacts]) -> None:
@@ -235,7 +235,7 @@ class Supply:
         self._changed()
 
     def _outside(self, facts: RunFacts) -> UsageError | None:
-        """What is to be said of a run that reads files from elsewhere: a cal library names tables."""
+        """Return the error of a run that reads files elsewhere: a cal library names tables. None if it reads none."""
         reason = next(filter(None, (refusal(each, self._roots) for each in facts.files)), "")
         return UsageError(reason) if reason else None
 
@@ -247,7 +247,7 @@ class Supply:
             self._look(run)
 
     def _take_look(self, run: RunId, ended: bool, future: Future[RunFacts]) -> None:
-        """What a look has found."""
+        """Take what a look has found."""
         active, error, now = self._jobs.active.get(run), future.exception(), time.monotonic()
         if active is None:
             return
@@ -288,7 +288,7 @@ class Supply:
         self._on_ready()
 
     def _left(self, key: SliceId, reason: str) -> None:
-        """A slice cannot be cut any more: it fails at once, unless somebody has it."""
+        """Fail a slice that cannot be cut any more, at once, unless somebody has it."""
         active = self._jobs.active.get(key.run)
         if active and active.leases and key.slice not in active.leases.failed:
             self._tell_left(f"slice {key.slice} of {active.plan.name}: {reason}")
@@ -296,7 +296,7 @@ class Supply:
             self._vitals.counters["failures"] += 1
 
     def _tell_left(self, what: str) -> None:
-        """Told now and then: there may be thousands, which the ledger has."""
+        """Log this now and then: there may be thousands, and the ledger has all."""
         self._untold_left += 1
         if (now := time.monotonic()) - self._told_left >= TOLD_AFTER:
             others = f"; and {self._untold_left - 1} more since" if self._untold_left > 1 else ""
@@ -304,7 +304,7 @@ class Supply:
             self._told_left, self._untold_left = now, 0
 
     def _was_taken(self, key: SliceId, cut: Cut | None, later: bool) -> None:
-        """A slice was read from the ring, or is to be cut again."""
+        """Take a slice that was read from the ring, or have it cut again."""
         if cut is not None:
             self._has(key, cut)
         elif later or key.run not in self._jobs.active:  # the next tick tries it again
@@ -322,7 +322,7 @@ class Supply:
 
 
 def refused(submit: Submit, roots: Sequence[Path]) -> str:
-    """Why a job cannot be taken by a ventilator that takes from these folders, or from anywhere; "" if it can."""
+    """Return why a job cannot be taken by a ventilator that takes data from these folders (none: from all); or ""."""
     beam = submit.asked.imaging.primary_beam
     file = file_of(beam) if beam else None
     if file and not file[1]:
@@ -333,9 +333,9 @@ def refused(submit: Submit, roots: Sequence[Path]) -> str:
 
 
 def refusal(path: str, roots: Sequence[Path]) -> str:
-    """Why a path may not be submitted to a ventilator that takes from these folders, or from anywhere; "" if it may.
+    """Return why a path may not be submitted to a ventilator that takes data from these folders (none: all); or "".
 
-    One from anywhere is not looked at: its disk may be dead, and who asks is the loop.
+    If any path may be, it is not looked at: its disk may be dead, and the loop would wait for it.
     """
     if not roots:
         return ""
@@ -355,14 +355,14 @@ def _say_notes(facts: RunFacts) -> None:
 
 
 def _was_lost(error: BaseException | None) -> bool:
-    """Whether those that read died: of what is being written that is believed to pass, as they may have been killed."""
+    """Return whether the reading children died: while data are being written that may pass, as after a kill."""
     return isinstance(error, LostReaderError) and not isinstance(error, StoodStillError)
 
 
 def _worth_waiting(job: Job, error: BaseException | None) -> bool:
-    """Whether a MeasurementSet that is to be followed may still come to hold something.
+    """Return whether a MeasurementSet that is to be followed may still come to hold something.
 
-    Of what says itself when it ends, as a stream, silence tells nothing.
+    A stream says itself when it ends, so its silence means nothing.
     """
     follow = job.submit.follow
     if not isinstance(error, NotYetError) or follow is None:
@@ -371,7 +371,7 @@ def _worth_waiting(job: Job, error: BaseException | None) -> bool:
 
 
 def plan_of(path: Path, facts: RunFacts, asked: Asked, directory: str = "") -> RunPlan:
-    """The run of a MeasurementSet as the sink must know it; its images go into this folder of the sink's directory."""
+    """Return the run of a MeasurementSet as the sink must know it; its images go into this folder of the sink's."""
     return RunPlan(
         run=facts.run, name=facts.name, total=len(facts.times), measurement_set=str(path), asked=asked,
         directory=directory, final=facts.final, older=facts.older,
@@ -380,7 +380,7 @@ def plan_of(path: Path, facts: RunFacts, asked: Asked, directory: str = "") -> R
 
 
 def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float) -> ActiveRun:
-    """A run as it begins."""
+    """Return a run as it begins."""
     plan = plan_of(path, facts, submit.asked, submit.directory)
     if submit.follow is None:
         due = Pace(pace if submit.pace is None else submit.pace, list(facts.times))
@@ -395,6 +395,6 @@ def _active(submit: Submit, path: Path, facts: RunFacts, pace: float, now: float
 
 
 def writing_of(submit: Submit, path: Path) -> Writing | None:
-    """How one of the recordings of a job is read, if it is being written."""
+    """Return how one of the recordings of a job is read, if it is being written."""
     follow = submit.follow
     return Writing(follow.rules, manifest_name(submit.directory, path)) if follow else None

@@ -12,22 +12,22 @@ class Todo:
 
     def __init__(self, backlog: Ranges) -> None:
         self.backlog = backlog
-        self._fresh: deque[int] = deque()  # never sent, ascending, but for the backlog
+        self._fresh: deque[int] = deque()  # never sent, ascending, without the backlog
         self._aside: deque[int] = deque()  # the same of the backlog
-        self._again: list[int] = []  # to be sent once more, ascending, but for the backlog
+        self._again: list[int] = []  # to be sent once more, ascending, without the backlog
         self._aside_again: list[int] = []  # the same of the backlog
 
     def add(self, begin: int, end: int, stored: Ranges) -> None:
-        """Slices that nobody has had, but for those that are stored; they come after those that are known."""
+        """Add slices that nobody has had, without those that are stored; they come after those that are known."""
         for index in added(((begin, end),), stored):
             (self._aside if contains(self.backlog, index) else self._fresh).append(index)
 
     def add_again(self, index: int) -> None:
-        """One that has come back."""
+        """Add a slice that has come back."""
         insort(self._aside_again if contains(self.backlog, index) else self._again, index)
 
     def take(self, index: int) -> None:
-        """Takes one out; it is near the front of its queue."""
+        """Take a slice out; it is near the front of its queue."""
         aside = contains(self.backlog, index)
         again = self._aside_again if aside else self._again
         place = bisect_left(again, index)
@@ -40,35 +40,35 @@ class Todo:
         return bool(self._again or self._aside_again or self._fresh or self._aside)
 
     def next(self, number: int) -> list[int]:
-        """The next slices, at most `number`, but for the backlog."""
+        """Return the next slices, at most `number`, without the backlog."""
         again = self._again[:number]
         return again + list(islice(self._fresh, number - len(again)))
 
     def next_of_backlog(self, number: int) -> list[int]:
-        """The same of the backlog."""
+        """Return the next slices of the backlog, at most `number`."""
         again = self._aside_again[:number]
         return again + list(islice(self._aside, number - len(again)))
 
     @property
     def untried(self) -> bool:
-        """Whether slices of the backlog wait that were never sent."""
+        """Return whether slices of the backlog wait that were never sent."""
         return bool(self._aside)
 
     @property
     def oldest(self) -> int | None:
-        """The earliest, but for the backlog."""
+        """Return the earliest slice, without the backlog."""
         return min((*self._again[:1], *islice(self._fresh, 1)), default=None)
 
     @property
     def oldest_of_all(self) -> int | None:
-        """The earliest, of the backlog or not."""
+        """Return the earliest slice, of the backlog or not."""
         firsts = (*self._again[:1], *self._aside_again[:1], *islice(self._fresh, 1), *islice(self._aside, 1))
         return min(firsts, default=None)
 
     def set_aside(self, before: int) -> bool:
-        """Makes the slices below `before` that were never sent part of the backlog; whether there are any.
+        """Make the slices below `before` that were never sent part of the backlog; return whether there are any.
 
-        The backlog grows at its end alone, as who follows it has taken what is before. A slice below that, which was
+        The backlog grows at its end alone: who follows it has taken what is before. So a slice below its end, which was
         out when the last ventilator ended, is imaged with the others.
         """
         end = self.backlog[-1][1] if self.backlog else 0

@@ -54,7 +54,7 @@ log = logging.getLogger("fip.ventilator")
 
 COUNTERS = ("slices", "bytes_out", "again", "failures", "workers_lost", "bad_messages", "unread")
 RELOADS = ("log_level", "pace", "lane_depth", "read_ahead", "window", "behind")
-TRY_ALL = 20  # statuses, of which one tries whether all of it can be told again
+TRY_ALL = 20  # statuses: one in so many tries whether all of it fits into a message again
 HEARD_AT_ONCE = 100  # messages, before slices are sent
 
 
@@ -73,9 +73,9 @@ class Ventilator(Daemon):
         open_folder: OpenFolder = Folder,
         join: Path | None = None,
     ) -> None:
-        """`make_reader` makes one of those that open and cut MeasurementSets, which waits for that so many seconds;
-        `open_queue` opens the file of jobs, `open_folder` what cut slices are put into. With `join` none of them is
-        started: they join at that socket."""
+        """`make_reader` makes a reading child that may stand still for so many seconds; `open_queue` opens the file of
+        jobs, `open_folder` the folder of cut slices. With `join` no child is started: they join at that socket.
+        """
         self._loop = loop
         self._config = loaded.config.ventilator
         self._roots = loaded.config.source.roots
@@ -107,7 +107,7 @@ class Ventilator(Daemon):
         set_level(self._config.log_level)
 
     def start(self) -> None:
-        """Binds the one address that everybody is pointed at, and the one that tells the state."""
+        """Bind the one address that everybody is pointed at, and the one that sends the status."""
         self._control = control_socket(self._loop.context, zmq.ROUTER)
         self._gate.bind(self._control, self._config.control, "ventilator.control")
         self._status = control_socket(self._loop.context, zmq.PUB)
@@ -120,16 +120,16 @@ class Ventilator(Daemon):
         log.info("control at %s, status at %s", self._config.control, self._config.status)
 
     def drain(self) -> None:
-        """Cuts no more slices, and waits for those that are out."""
+        """Cut no more slices, and wait for those that are out."""
         self._draining = True
 
     @property
     def finished(self) -> bool:
-        """Whether it drains and nothing is out with anybody who could still deliver it."""
+        """Return whether it drains and nothing is out with anybody who could still deliver it."""
         return self._draining and not (self._jobs.out() and self._lanes.peers and self._storing.peer)
 
     def close(self) -> None:
-        """Lets the workers go; what is not stored is cut again by the next ventilator."""
+        """Let the workers go; the next ventilator cuts again what is not stored."""
         for peer in self._lanes.peers.values():
             self._tell(peer.route, Bye())
         self._publish()
@@ -137,11 +137,11 @@ class Ventilator(Daemon):
 
     @property
     def line(self) -> str:
-        """What it does, for an operator."""
+        """Return what the ventilator does, for an operator."""
         return ventilator_line(self._pipeline())
 
     def reload(self, config: Config) -> None:
-        """Takes the pace, also of runs under way, how much is sent and read ahead, log level and who is let in."""
+        """Take the pace, also of runs under way, how much is sent and read ahead, log level and who is let in."""
         self._gate.reload()
         taken = {key: getattr(config.ventilator, key) for key in RELOADS}
         self._config = self._config.model_copy(update=taken)
@@ -153,7 +153,7 @@ class Ventilator(Daemon):
     # What peers say
 
     def _on_control(self) -> None:
-        """Takes what has come, then does what can be done now."""
+        """Take what has come, then do what can be done now."""
         for _ in range(HEARD_AT_ONCE):
             message = receive(self._control)
             if message and self._gate.hears(message[0], "ventilator.control"):
@@ -219,7 +219,7 @@ class Ventilator(Daemon):
                 self._tell(route, lane)
 
     def _hear_of_slices(self, brief: WorkerBrief, now: float) -> None:
-        """What a worker has, and what became of what it had."""
+        """Take what a worker has, and what became of what it had."""
         failures = self._jobs.worker_says(brief, now)
         for leases in self._jobs.leases.values():
             for seconds in leases.arrived():
@@ -229,14 +229,14 @@ class Ventilator(Daemon):
             log.warning("slice %d of run %s on %s: %s", failure.index, failure.run, brief.identity, failure.reason)
 
     def _starts_again(self, route: bytes, known: str, boot: str) -> bool:
-        """Whether who speaks, of this boot, was started in the place of one of the known boot, whose process is gone.
+        """Return whether a peer of boot `boot` replaces one of the known boot, whose process is gone.
 
-        One that is connected lives.
+        A peer that is still connected lives.
         """
         return boot != known and not reaches(self._control, route, encode_control(Ask()))
 
     def _on_operator(self, route: bytes, message: Ask | Submit | Cancel | Vet) -> None:
-        """Does it, and tells the operator all from now on, for as long as it asks again."""
+        """Do what the operator wants, and send it every status from now on, as long as it asks again."""
         if isinstance(message, Submit):
             reason = refused(message, self._roots)
             try:
@@ -258,7 +258,7 @@ class Ventilator(Daemon):
     # What it does
 
     def _pump(self) -> None:
-        """Everything that can be done now: open the next MeasurementSet, read ahead, send."""
+        """Do all that can be done now: open the next MeasurementSet, read ahead, send."""
         if not self._draining:
             if sink := self._storing.peer:
                 self._sending.send(sink.state.brief.images_key != "")
@@ -267,14 +267,14 @@ class Ventilator(Daemon):
         self._vitals.stopwatch.enter("busy" if self._supply.reading else "blocked" if blocked else "idle")
 
     def _changed(self) -> None:
-        """There is something new to do, and to tell."""
+        """Do what is new to do, and send the new status."""
         self._part()
         self._storing.order()
-        self._pump()  # before it is told, which takes time
+        self._pump()  # before the status is sent, which takes time
         self._publish()
 
     def _tick(self) -> None:
-        """Twice a second: who is silent, what is overdue, orders to the sink, status to all who watch."""
+        """Find, twice a second, silent peers and overdue slices; order the sink; send the status to all who watch."""
         now = time.monotonic()
         for peer in self._lanes.silent(now):
             self._lose(peer, "is silent")
@@ -293,21 +293,21 @@ class Ventilator(Daemon):
         self._pump()
 
     def _forget_orders(self) -> None:
-        """The orders in which sets arrived go with their jobs; what lies in a folder that was named stays."""
+        """Remove the orders in which sets arrived with their jobs; those in a folder that was named stay."""
         if self._config.arrivals is None and not self._jobs.trouble:
             self._manifests.keep(manifest_name(*each) for each in self._jobs.recordings())
 
     def _fit(self) -> None:
-        """Which workers have what jobs ask for."""
+        """Find which workers have what jobs ask for."""
         self._jobs.fit({name: peer.state.codes for name, peer in self._lanes.peers.items()})
 
     def _part(self) -> None:
-        """If it is to image the newest first, what waits of runs that have fallen behind is set aside."""
+        """Set aside what waits of runs that have fallen behind, if the newest slices go first."""
         if self._config.behind == "newest":
             self._jobs.part(time.monotonic())
 
     def _lose(self, peer: Peer, how: str) -> None:
-        """A worker is gone; what it had not handed on goes to others."""
+        """Forget a worker that is gone; what it had not handed on goes to others."""
         brief = peer.state.brief
         log.warning("worker %s %s: its slices go to others", brief.identity, how)
         self._vitals.counters["workers_lost"] += 1
@@ -324,20 +324,20 @@ class Ventilator(Daemon):
         self._control.send_multipart([route, told], zmq.NOBLOCK)
 
     def _publish(self) -> None:
-        """To all who watch, and to the operators who asked of late."""
+        """Send the status to all who watch, and to the operators who asked recently."""
         self._told += 1
         told = self._encoded()
         self._status.send(told)
         self._askers.tell(told)
 
     def _encoded(self) -> bytes:
-        """The status as a message. Where all of it is too long, that is tried now and then alone."""
+        """Return the status as a message. If all of it is too long, try all of it only now and then."""
         least = self._shortened if self._told % TRY_ALL else 0
         encoded, self._shortened = encode_shortened(self._pipeline(), least)
         return encoded
 
     def _pipeline(self) -> PipelineStatus:
-        """All that is known now, for whoever watches."""
+        """Return all that is known now, for whoever watches."""
         now, peers, sink = time.monotonic(), self._lanes.peers, self._storing.peer
         queues = {"reading": len(self._supply.reading), "read": len(self._supply.read), "leased": self._jobs.out()}
         heard = {name: peer.heard for name, peer in peers.items()} | self._followers.heard | self._receivers.heard

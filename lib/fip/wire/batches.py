@@ -30,7 +30,7 @@ _COUNTS = TypeAdapter(Annotated[tuple[Annotated[int, Interval(ge=1, le=64)], ...
 
 
 def next_together(sizes: Iterable[float]) -> int:
-    """How many of those to come, of these sizes in bytes, are the next message: small ones together, others alone."""
+    """Return how many of the next messages, of these bytes, to send as one: small ones together, others alone."""
     number, total = 0, 0.0
     for size in sizes:
         total += size
@@ -43,12 +43,12 @@ def next_together(sizes: Iterable[float]) -> int:
 
 
 def most_together(size: int) -> int:
-    """How many of this size, in bytes, are one message; of an unknown size, 0, it is one."""
+    """Return how many of this size, in bytes, make one message; of an unknown size, 0, one does."""
     return next_together([size or inf] * MOST)
 
 
 def together(parts: Sequence[Sequence[Frame]]) -> list[Frame]:
-    """One message of one or several, each its frames."""
+    """Return one message of one or several, each given as its frames."""
     if len(parts) == 1:
         return list(parts[0])
     counts = tuple(map(len, parts))
@@ -56,7 +56,7 @@ def together(parts: Sequence[Sequence[Frame]]) -> list[Frame]:
 
 
 def apart(frames: Sequence[Frame]) -> list[Sequence[Frame]]:
-    """The frames of each in a message. Raises WireError if they are not as many as it says."""
+    """Return the frames of each in a message. Raises WireError if they are not as many as it says."""
     if not frames or bytes(frames[0][: len(_BEGINS)]) != _BEGINS:
         return [frames]
     counts = validated(_COUNTS, unpacked(frames, _KIND).get("frames"))

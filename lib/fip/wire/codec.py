@@ -31,7 +31,7 @@ PROTOCOL = 12
 MAXIMUM_HEADER = 1 << 20  # bytes
 MAXIMUM_FRAME = 1 << 33  # bytes, for the sockets to refuse before memory is taken
 
-LAST = 8  # jobs, runs and failures, of which a status tells that would be too long
+LAST = 8  # jobs, runs and failures that stay in a status that would be too long
 
 Frame = bytes | memoryview
 Message = TypeVar("Message")
@@ -49,7 +49,7 @@ _CONTROL = {kind.__name__: kind for kind in get_args(Control)}
 
 
 def encode_slice(values: Slice) -> list[Frame]:
-    """A slice as frames."""
+    """Return a slice as frames: a header, then its arrays."""
     arrays = {name: np.ascontiguousarray(getattr(values, name)) for name in _SLICE_ARRAYS}
     for name in _BLOCK_ARRAYS if values.blocks else ():
         arrays[name] = np.concatenate([getattr(block, name).ravel() for block in values.blocks])
@@ -64,19 +64,19 @@ def encode_slice(values: Slice) -> list[Frame]:
 
 
 def with_attempt(frames: Sequence[Frame], attempt: int) -> list[Frame]:
-    """A slice that is sent for another time: its frames with this number of the attempt."""
+    """Return a slice that is sent for another time: its frames with this number of the attempt."""
     header = unpacked(frames, "Slice")
     header["slice"]["attempt"] = attempt
     return [msgpack.packb(header), *frames[1:]]
 
 
 def with_ticket(frames: Sequence[Frame], ticket: bytes) -> list[Frame]:
-    """A slice that is leased: its frames as they were cut, and its ticket, if any."""
+    """Return a slice that is leased: its frames as they were cut, and its ticket, if any."""
     return [*frames, ticket] if ticket else list(frames)
 
 
 def decode_slice(frames: Sequence[Frame]) -> Slice:
-    """The slice in these frames; its arrays are views of them. Raises WireError."""
+    """Return the slice in these frames; its arrays are views of them. Raises WireError."""
     header = unpacked(frames, "Slice")
     meta = validated(_header_of(Slice, _NOT_IN_A_HEADER), header.get("slice"))
     same = header.get("run")
@@ -102,21 +102,21 @@ def decode_slice(frames: Sequence[Frame]) -> Slice:
 
 @lru_cache(maxsize=16)
 def _packed_once(*values: Any) -> bytes:
-    """What is the same in all slices of a run."""
+    """Return what is the same in all slices of a run."""
     return msgpack.packb(dict(zip(_SAME_IN_ALL, values, strict=True)), default=_fields)
 
 
 @lru_cache(maxsize=16)
 def _read_once(packed: bytes) -> dict[str, Any]:
-    """That again; WireError for what it cannot be."""
+    """Return what `_packed_once` made as it was; WireError if it cannot be that."""
     others = tuple(item.name for item in fields(Slice) if item.name not in _SAME_IN_ALL)
     found: dict[str, Any] = validated(_header_of(Slice, others), _map(packed))
     return found
 
 
 def encode_image(values: ImageFile) -> list[Frame]:
-    """Finished FITS files as frames, each with the digest that `decode_image` checks; those that its worker wrote into
-    what the sink had opened are in the header alone.
+    """Return finished FITS files as frames, each with the digest that `decode_image` checks; files that the worker
+    wrote into what the sink had opened are in the header alone.
     """
     header = {
         "image": _fields(values, without=("files",)),
@@ -126,13 +126,13 @@ def encode_image(values: ImageFile) -> list[Frame]:
 
 
 def check_image(values: ImageFile) -> None:
-    """Raises WireError, or what msgpack does, for an image whose header `decode_image` would not take."""
+    """Raise WireError, or what msgpack does, for an image whose header `decode_image` would not take."""
     header = unpacked(encode_image(values), "ImageFile")
     validated(_header_of(ImageFile, ("files",)), header.get("image"))
 
 
 def decode_image(frames: Sequence[Frame]) -> ImageFile:
-    """The FITS files in these frames, whole: digests, sizes and first cards are right. Raises WireError.
+    """Return the FITS files in these frames, whole: digests, sizes and first cards are right. Raises WireError.
 
     What an image says of files that its worker wrote is not looked at here: the sink has them.
     """
@@ -157,7 +157,7 @@ def decode_image(frames: Sequence[Frame]) -> ImageFile:
 
 
 def encode_control(message: Control) -> bytes:
-    """A control or status message as one frame. WireError for one that no socket would take."""
+    """Return a control or status message as one frame. WireError for one that no socket would take."""
     frame = _pack(type(message).__name__, {"message": message})
     if len(frame) > MAXIMUM_HEADER:
         raise WireError(
@@ -167,13 +167,13 @@ def encode_control(message: Control) -> bytes:
 
 
 def encode_status(status: PipelineStatus) -> bytes:
-    """A pipeline's status as one frame that `decode_control` takes: where all of it is too long, less of it."""
+    """Return a pipeline's status as one frame that `decode_control` takes; if all of it is too long, less of it."""
     return encode_shortened(status)[0]
 
 
 def encode_shortened(status: PipelineStatus, least: int = 0) -> tuple[bytes, int]:
-    """The same, and by how many steps it is shorter than all; by at least so many, where it is known that less would
-    not do: of a thousand workers each attempt takes as long as the one that fits."""
+    """Return the same, and by how many steps it is shorter than all. Take at least `least` steps, if it is known that
+    fewer would not do: with a thousand workers, each attempt takes as long as the one that fits."""
     for step in range(least, STEPS):
         with suppress(WireError):
             return encode_control(_less(status, step - 1) if step else status), step
@@ -181,11 +181,10 @@ def encode_shortened(status: PipelineStatus, least: int = 0) -> tuple[bytes, int
 
 
 def _less(status: PipelineStatus, step: int) -> PipelineStatus:
-    """A shorter status.
+    """Return a shorter status.
 
-    At first it is without the errors, connections and tasks of workers, without the runs of jobs that are over, and
-    without the antennas; then also without paths, and with no more of workers than that they are there; then without
-    workers, and with the last jobs alone.
+    First, leave out the errors, connections and tasks of workers, the runs of jobs that are over, and the antennas.
+    Then leave out paths too, and of workers all but their names. Then leave out workers, and all but the last jobs.
     """
     told = replace(
         status,
@@ -211,12 +210,12 @@ def _less(status: PipelineStatus, step: int) -> PipelineStatus:
 
 
 def _bare(status: Status) -> Status:
-    """Who it is, and no more."""
+    """Return the same status with only who it is."""
     return Status(status.role, status.host, status.name, status.pid, status.state, started=status.started)
 
 
 def decode_control(frame: Frame) -> Control:
-    """The control or status message in this frame. Raises WireError."""
+    """Return the control or status message in this frame. Raises WireError."""
     header = unpacked([frame])
     said = header.get("kind")
     kind = _CONTROL.get(said) if isinstance(said, str) else None
@@ -227,18 +226,18 @@ def decode_control(frame: Frame) -> Control:
 
 
 def pack(message: Any) -> bytes:
-    """A message that is neither a slice, an image nor control: one frame."""
+    """Return a message that is neither a slice, an image nor control: one frame."""
     return _pack(type(message).__name__, {"message": message})
 
 
 def unpack(frame: Frame, kind: type[Message]) -> Message:
-    """Such a message, which must be of this kind. Raises WireError."""
+    """Return the content of such a message, which must be of this kind. Raises WireError."""
     message: Message = validated(_adapter(kind), unpacked([frame], kind.__name__).get("message"))
     return message
 
 
 def size(frames: Sequence[Frame]) -> int:
-    """Bytes of a message."""
+    """Return the size of a message in bytes."""
     return sum(memoryview(frame).nbytes for frame in frames)
 
 
@@ -247,7 +246,7 @@ def _pack(kind: str, content: dict[str, Any]) -> bytes:
 
 
 def unpacked(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]:
-    """The header of a message, of this version, and of a kind if one is due. Raises WireError."""
+    """Return the header of a message, of this version, and of a kind if one is due. Raises WireError."""
     if not frames or len(frames[0]) > MAXIMUM_HEADER:
         raise WireError("message without a header, or with one of over a megabyte")
     header = _map(frames[0])
@@ -261,7 +260,7 @@ def unpacked(frames: Sequence[Frame], kind: str | None = None) -> dict[str, Any]
 
 
 def _map(packed: Frame) -> dict[str, Any]:
-    """A map of msgpack's. WireError."""
+    """Return a map that msgpack has packed. WireError."""
     try:
         found = msgpack.unpackb(packed, use_list=False)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
@@ -272,7 +271,7 @@ def _map(packed: Frame) -> dict[str, Any]:
 
 
 def _fields(values: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A dataclass as a map of its fields, for msgpack, which asks for those within them in turn."""
+    """Return a dataclass as a map of its fields, for msgpack, which asks for those within them in turn."""
     return {name: getattr(values, name) for name in _names(values.__class__, without)}
 
 
@@ -285,7 +284,7 @@ def _names(kind: Any, without: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _header_of(kind: type, exclude: tuple[str, ...]) -> TypeAdapter[Any]:
-    """What validates a map of the fields of `kind` that are not arrays."""
+    """Return what validates a map of the fields of `kind` that are not arrays."""
     hints: Any = {
         name: (hint, ...) for name, hint in get_type_hints(kind, include_extras=True).items() if name not in exclude
     }
@@ -294,7 +293,7 @@ def _header_of(kind: type, exclude: tuple[str, ...]) -> TypeAdapter[Any]:
 
 
 def validated(adapter: TypeAdapter[Any], content: Any) -> Any:
-    """What a part of a header says, as checked by `adapter`. Raises WireError."""
+    """Return what a part of a header says, as checked by `adapter`. Raises WireError."""
     try:
         values = adapter.validate_python(content)
     except ValidationError as error:
@@ -323,7 +322,7 @@ def _arrays(described: Any, frames: Sequence[Frame]) -> dict[str, NDArray[Any]]:
 
 
 def _blocks(shapes: _Shapes, planes: int, arrays: Sequence[NDArray[Any]]) -> tuple[Block, ...]:
-    """Blocks of these (output channel, rows, nodes), each a view of the next stretch of every array."""
+    """Return blocks of these (output channel, rows, nodes), each a view of the next stretch of every array."""
     blocks, begin = [], [0, 0, 0, 0]
     for channel, rows, nodes in shapes:
         cube = planes, rows, nodes

@@ -17,7 +17,7 @@ LONGEST_MESSAGE = 16384  # bytes
 
 @dataclass(frozen=True)
 class Files:
-    """Where workers on the sink's own host are given files to write large images into."""
+    """The place at which workers on the sink's own host get files to write large images into."""
 
     socket: PathName  # of a Unix socket
     boot: Line  # the sink's: another host may have a socket of this path, and be another's

@@ -36,8 +36,8 @@ from fip.wire.receiving import ReceiverBrief, ReceiverState
 from fip.wire.status import AntennaHealth, Status
 
 STATE_INTERVAL = 0.5  # s between two states of a peer
-LATELY = 10.0  # s, the window over which rates, shares of time and antennas are told
-BRIEF_INTERVAL = 0.1  # s from a change that nobody waits for to the brief that tells it
+LATELY = 10.0  # s, the window of rates, shares of time and antennas
+BRIEF_INTERVAL = 0.1  # s from a change that nobody waits for to the brief that has it
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 UNFINISHED: tuple[JobState, ...] = ("queued", "running")  # of a job that is not over
 
@@ -71,7 +71,7 @@ class WorkerBrief:
     host: Line
     name: Line
     boot: Line  # random, new at each start
-    lane: Line  # what it was told by the last `Lane`; "" before
+    lane: Line  # as in the last `Lane` that it got; "" before
     sink: Line
     holds: tuple[Attempt, ...]  # received, not yet handed on
     handed_on: tuple[Attempt, ...]  # the last few that the sink's socket took
@@ -93,17 +93,17 @@ class WorkerState:
     """Worker to ventilator, twice a second: all of it."""
 
     brief: WorkerBrief
-    status: Status  # what is told to whoever watches
+    status: Status  # for whoever watches
     tasks: tuple[Task, ...] = ()  # the last few that it handed on, oldest first
     codes: tuple[Code, ...] = ()  # the stages and kernels of users that it has
 
 
 @dataclass(frozen=True)
 class Lane:
-    """Ventilator to worker: where to read slices and where to send images.
+    """Ventilator to worker: from which address to read slices, and to which to send images.
 
     An address without a host ("tcp://:5600") is on the host at which the worker reached the ventilator. With each
-    goes the public key of who is there; "" where that socket is not encrypted.
+    goes the public key of its holder; "" if that socket is not encrypted.
     """
 
     lane: Line
@@ -130,7 +130,7 @@ class RunPlan:
     directory: Folder  # within the sink's directory
     final: bool = True  # whether no more slices will come; while a MeasurementSet is being written, they may
     older: RunId | None = None  # the id that it had at 0c91216: if the directory has it, it goes on under that
-    hints: Line = ""  # of the files that hold its data: where they differ, the data may
+    hints: Line = ""  # of the files that hold its data: if they differ, the data may
     others: dict[Line, tuple[RunId, ...]] = field(default_factory=dict)  # its ids, were another column imaged
     backlog: tuple[tuple[Number, Number], ...] = ()  # ranges of slices that are a series of their own: it fell behind
 
@@ -151,9 +151,9 @@ class Followed:
     name: Label  # of the follower
     directory: Folder  # of the images, as in `RunPlan`
     run: RunId
-    next: Number  # the first slice of which it has decided nothing yet
+    next: Number  # the first slice about which it has decided nothing yet
     needs: Number  # the first whose image it would see again if it began now
-    folder: PathName  # where what it finds is
+    folder: PathName  # of what it finds
     backlog: tuple[Number, Number] | None = None  # `next` and `needs` in the run's backlog; None before it meets that
 
 
@@ -169,7 +169,7 @@ class Answered:
 class FollowerState:
     """Follower to ventilator, twice a second: all of it."""
 
-    status: Status  # what is told to whoever watches
+    status: Status  # for whoever watches
     runs: tuple[Followed, ...]  # that it follows now
     stalled: Text = ""  # why it cannot go on now; "" if it can
     leaving: bool = False  # whether this is its last word
@@ -213,7 +213,7 @@ class SinkBrief:
     images: Address  # for workers, as in `Lane`
     images_key: Line  # as in `Lane`
     runs: tuple[RunStored, ...]  # those of the last orders
-    stalled: Text  # why it cannot store now, as a full disk; it goes on when it can; "" where it can
+    stalled: Text  # why it cannot store now, as a full disk; it goes on when it can; "" if it can
     files: Files | None = None  # as in `Lane`
 
 
@@ -222,7 +222,7 @@ class SinkState:
     """Sink to ventilator, twice a second: all of it."""
 
     brief: SinkBrief
-    status: Status  # what is told to whoever watches
+    status: Status  # for whoever watches
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ class Vet:
 
 @dataclass(frozen=True)
 class Ask:
-    """Operator to ventilator: tell me how far all is. A `Submit`, `Cancel` or `Vet` is answered in the same way."""
+    """Operator to ventilator: send me the status of all. The answer to a `Submit`, `Cancel` or `Vet` is the same."""
 
 
 @dataclass(frozen=True)
@@ -359,16 +359,16 @@ class PipelineStatus:
     hung: tuple[Line, ...] = ()  # HOST/NAME of the workers that hang
     departed: tuple[Departure, ...] = ()  # the last few that went and are not back, oldest first
     failures: tuple[Failure, ...] = ()  # the last few slices that failed for good, oldest first
-    antennas: AntennaHealth | None = None  # None where no slice was read yet
-    waits: Text = ""  # what reading stands still at, and since when, or why a job waits; "" where it goes on
-    unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" where it can
+    antennas: AntennaHealth | None = None  # None if no slice was read yet
+    waits: Text = ""  # what reading waits for, and since when, or why a job waits; "" if it goes on
+    unsaved: Text = ""  # why the queue of jobs cannot be written to disk now; "" if it can
     followers: tuple[FollowerState, ...] = ()  # by name
     receivers: tuple[ReceiverState, ...] = ()  # by spool
     ring: RingState | None = None  # None if no run needs one
 
     @property
     def statuses(self) -> tuple[Status, ...]:
-        """The last of each daemon that is there."""
+        """Return the last of each daemon that is there."""
         sink = (self.sink.status,) if self.sink else ()
         followers = (follower.status for follower in self.followers)
         receivers = (receiver.status for receiver in self.receivers)

@@ -19,8 +19,8 @@ class ReceiverBrief:
     committed: Count  # integrations, ever, of this spool: numbers below it are in the index
     oldest: Count  # the number of the oldest whose file is still there
     newest: Real | None  # s UTC, Unix: the middle of the newest; None before the first
-    received: Count  # integrations of which something came, in this spool
-    lost: Count  # of which nothing came, between the first and the last
+    received: Count  # integrations in this spool that came, at least in part
+    lost: Count  # integrations between the first and the last that did not come at all
     dropped: Count  # that could not be written in time, as on a slow disk
     late: Count  # packets that came after their integration was committed
     samples: Share | None  # of the samples of the last minute, those that came; None if there were none
@@ -36,5 +36,5 @@ class ReceiverState:
     """Receiver to ventilator, twice a second: all of it."""
 
     brief: ReceiverBrief
-    status: Status  # what is told to whoever watches
+    status: Status  # for whoever watches
     leaving: bool = False  # whether this is its last word

@@ -1,4 +1,4 @@
-"""What a daemon tells of itself to whoever watches."""
+"""What a daemon says about itself to whoever watches."""
 
 from dataclasses import dataclass, field
 
@@ -28,11 +28,11 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a daemon's process uses; None where that is unknown or does not apply."""
+    """What a daemon's process uses; None if that is unknown or does not apply."""
 
     cpu_seconds: Real | None = None  # user and system, since it started
     memory: Count | None = None  # bytes resident
-    disk_free: Count | None = None  # bytes, where the daemon writes
+    disk_free: Count | None = None  # bytes, of the disk that the daemon writes to
     disk_total: Count | None = None
     gpu: Gpu | None = None
 
@@ -44,7 +44,7 @@ class Logged:
     time: Real  # s UTC, Unix
     level: Line  # warning, error
     text: Text
-    times: Count = 1  # how often of late; `time` is the last
+    times: Count = 1  # how often recently; `time` is the last
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class SocketEvent:
     time: Real  # s UTC, Unix
     socket: Line  # control, lane, images
     event: Line  # connected, disconnected, handshake failed
-    peer: Line  # address of the other end; "" where unknown
+    peer: Line  # address of the other end; "" if unknown
     reason: Text  # why a handshake failed, else ""
-    times: Count = 1  # how often of late; `time` is the last
+    times: Count = 1  # how often recently; `time` is the last
 
 
 @dataclass(frozen=True)
 class Status:
-    """What a daemon tells of itself to whoever watches."""
+    """What a daemon says about itself to whoever watches."""
 
     role: Line  # ventilator, worker, sink, follower, receiver
     host: Line
@@ -87,10 +87,10 @@ class Status:
 
 @dataclass(frozen=True)
 class AntennaHealth:
-    """How the antennas of a run did in the slices that were read of late: `fip.imaging.antennas` finds it."""
+    """How the antennas of a run did in the slices that were read recently: `fip.imaging.antennas` finds it."""
 
     run: RunId
     share: float  # of the selected samples of all, how many are flagged or do not count for another reason, 0 to 1
     names: tuple[Text, ...]  # of those with selected samples; the number of one that has none
-    flagged: tuple[float, ...]  # [antenna] share of its own, but for those with antennas that have no good sample
+    flagged: tuple[float, ...]  # [antenna] share of its own, without those with antennas that have no good sample
     level: tuple[float | None, ...]  # [antenna] its amplitude over that of the median antenna; None without any

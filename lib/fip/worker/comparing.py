@@ -19,10 +19,10 @@ MOST_PLACED = 16  # the brightest, of whose offsets the median counts
 def compare(so_far: Imaged, kernel: Kernel) -> Imaged:
     """Measure what is left of each known source above 20 times the noise: numbers `residual.NAME`, `predicted.NAME`.
 
-    And how far the brightest are off, in beams: `model.offset`, and a card FIPMOFF. The residual is that of a parabola
-    fitted to 3 x 3 pixels of the first plane, at the source's place. A source is off by where the peak is if what was
-    subtracted is added again, as a Gaussian of the restoring beam; to first order in the offset, and for a residual D
-    and a flux S, that is -H^-1 grad D / S, H being the Gaussian's Hessian.
+    Measure also how far the brightest are off, in beams: `model.offset`, and a card FIPMOFF. The residual is that of a
+    parabola fitted to 3 x 3 pixels of the first plane, at the source's place. The offset of a source is the place of
+    the peak after what was subtracted is added again, as a Gaussian of the restoring beam. To first order in the
+    offset, and for a residual D and a flux S, it is -H^-1 grad D / S, with the Gaussian's Hessian H.
     """
     slice_, image = so_far.slice, so_far.images["dirty"]
     if not slice_.known or image.statistics is None:
@@ -59,7 +59,7 @@ _FIT = np.linalg.pinv(_terms(_AT[:, 0], _AT[:, 1]))  # [term, pixel] least squar
 
 
 def _parabola(plane: NDArray[np.floating], source: KnownSource) -> float | None:
-    """Jy/beam at a source's place; None beyond the pixels, or if any is NaN."""
+    """Return Jy/beam at a source's place; None beyond the pixels, or if any is NaN."""
     column, row = round(source.x), round(source.y)
     if not (0 < column < plane.shape[1] - 1 and 0 < row < plane.shape[0] - 1):
         return None
@@ -70,7 +70,7 @@ def _parabola(plane: NDArray[np.floating], source: KnownSource) -> float | None:
 
 
 def _offset(plane: NDArray[np.floating], source: KnownSource, beam: Beam, scale: float) -> float:
-    """How far from its place the peak of a source is, in beams of the mean width; looked for within its major axis."""
+    """Return how far the peak of a source is from its place, in mean beams; search within the beam's major axis."""
     reach = math.ceil(beam.major / scale) + 1
     top, left = (max(0, round(at) - reach) for at in (source.y, source.x))
     patch = plane[top : round(source.y) + reach + 1, left : round(source.x) + reach + 1]
@@ -85,7 +85,7 @@ def _offset(plane: NDArray[np.floating], source: KnownSource, beam: Beam, scale:
 
 
 def _gaussian(y: NDArray[np.float64], x: NDArray[np.float64], beam: Beam, scale: float) -> NDArray[np.float64]:
-    """The beam so many pixels to the north and to the west of its peak."""
+    """Return the beam so many pixels to the north and to the west of its peak."""
     along = y * math.cos(beam.angle) - x * math.sin(beam.angle)
     across = y * math.sin(beam.angle) + x * math.cos(beam.angle)
     squares = (along * scale / beam.major) ** 2 + (across * scale / beam.minor) ** 2
@@ -93,7 +93,10 @@ def _gaussian(y: NDArray[np.float64], x: NDArray[np.float64], beam: Beam, scale:
 
 
 def _peak(around: NDArray[np.floating]) -> tuple[float, float]:
-    """Where the parabola through 3 x 3 pixels has its peak, y and x from the middle; within a pixel, or there."""
+    """Return the place of the peak of the parabola through 3 x 3 pixels, y and x from the middle.
+
+    That is within a pixel of the middle; if there is no such peak, it is the middle.
+    """
     c = _FIT @ around
     curvature = np.array([[2 * c[5], c[4]], [c[4], 2 * c[3]]])
     if not np.isfinite(c).all() or not np.linalg.eigvalsh(curvature)[-1] < 0:

@@ -30,7 +30,7 @@ class Imager:
         self._kernel = lru_cache(maxsize=KERNELS_KEPT)(self._make_kernel)
 
     def __call__(self, values: Slice, device: str, worker: str, waited: float) -> ImageFile:
-        """The image of a slice, which lay here for `waited` s. UserCodeError, and UsageError as `make_kernel`."""
+        """Return the image of a slice that lay here for `waited` s. UserCodeError, and UsageError as `make_kernel`."""
         settings = values.settings
         own: list[Named] = [(PRIMARY_BEAM, _primary_beam)] if settings.primary_beam else []
         users: list[Named] = [(name_of(each), self._offers.find("stage", each)) for each in settings.stages]
@@ -46,16 +46,16 @@ class Imager:
 
 
 def _kernels_grid(values: Slice) -> Grid:
-    """The grid that a kernel is made for: of FIP's, and of all if it follows something, one for all directions.
+    """Return the grid to make a kernel for: for FIP's, and for all if the grid follows a body, one for all directions.
 
-    u, v and w are referred to the centre of the grid, wherever that is; a kernel of a user may want to know.
+    u, v and w are referred to the centre of the grid, wherever that is; a kernel of a user may need the centre.
     """
     anywhere = values.settings.kernel in KERNELS or isinstance(values.settings.phase_centre, Body)
     return replace(values.grid, longitude=0.0, latitude=0.0) if anywhere else values.grid
 
 
 def _check(made: ImageFile, users: Sequence[Named]) -> None:
-    """UserCodeError for what the sink would drop, and wait for time and again."""
+    """Raise UserCodeError for an image that the sink would drop, and wait for again and again."""
     try:
         check_image(made)
     except (WireError, TypeError, ValueError, OverflowError) as error:
@@ -80,7 +80,7 @@ class UserKernel(Kernel):
             raise UserCodeError(f"kernel {self._name}: {type(error).__name__}: {error}") from error
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See Kernel."""
+        """Image the blocks as `Kernel` says; an error of the kernel becomes UserCodeError."""
         try:
             self._kernel.image(blocks, out)
         except Exception as error:

@@ -43,7 +43,7 @@ def primary_beam(so_far: Imaged) -> Imaged:
 def _planes(
     effective: tuple[Band | None, ...], bands: tuple[Band, ...], weights: list[float]
 ) -> list[list[tuple[Band, float]]]:
-    """Of each plane the bands that it is made of, and their shares in it: the whole first, then the output channels."""
+    """Return for each plane its bands and their shares in it: first the whole, then the output channels."""
     there = [each or nominal for each, nominal in zip(effective, bands, strict=True)]
     total = sum(weights)
     shares = [weight / total if total else 1 / len(weights) for weight in weights]
@@ -53,13 +53,13 @@ def _planes(
 
 @lru_cache(maxsize=16)
 def _beam(written: str, diameter: float | None, reference: float, grid: Grid, band: Band) -> NDArray[np.float32]:
-    """The beam [y, x] of a grid; what is the same in many slices is kept."""
+    """Return the beam [y, x] of a grid; keep what is the same in many slices."""
     along, up = np.arange(grid.width), np.arange(grid.height)
     east, north = np.meshgrid((grid.width // 2 - along) * grid.scale, (up - grid.height // 2) * grid.scale)
     return over_band(beam_of(written, diameter, reference), east, north, band).astype(np.float32)
 
 
 def _named(written: str) -> str:
-    """As the header has it."""
+    """Return the beam's name as the header has it."""
     file = file_of(written)
     return f"{Path(file[0]).name[-45:]}@{file[1]}" if file else written

@@ -44,7 +44,7 @@ class _Size:
 
 
 def _found(dirty: Image, beam: Beam, rms: float, grid: Grid, weight: Image | None) -> dict[str, NDArray[np.float64]]:
-    """The columns of `_UNITS`, brightest first; `beam` is the primary beam at each, NaN where it is not known."""
+    """Return the columns of `_UNITS`, brightest first; `beam` is the primary beam at each source, NaN if not known."""
     import sep  # late, as astropy is: every worker that may be asked for sources imports this module
 
     from fip.fits.sky import wcs_of

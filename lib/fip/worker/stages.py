@@ -40,9 +40,9 @@ def dirty(so_far: Imaged, kernel: Kernel) -> Imaged:
 
 
 def psf(so_far: Imaged, kernel: Kernel) -> Imaged:
-    """The same with the weights in place of the visibilities, if it is asked for: the point spread function.
+    """Do the same with the weights in place of the visibilities, if it is asked for: the point spread function.
 
-    That of a bright slice is of twice the size, so that it reaches from any of its sources to any pixel.
+    That of a bright slice has twice the size, so that it reaches from any of its sources to any pixel.
     """
     slice_, images = so_far.slice, so_far.images
     if slice_.settings.make_psf == BRIGHT_ONES:
@@ -95,7 +95,7 @@ OWN_TIMES = ("wait", *(stage.__name__ for stage in STAGES), "fits")
 
 
 def pass_through(slice_: Slice, kernel: Kernel, users: Sequence[Named] = ()) -> tuple[Imaged, dict[str, float]]:
-    """What the stages make of a slice, those of users last, and the seconds that each stage took, by its name.
+    """Return what the stages make of a slice, those of users last, and the seconds that each stage took, by its name.
 
     Raises UserCodeError for one of a user that fails, or returns what is not to be stored.
     """
@@ -140,7 +140,7 @@ def image_file(slice_: Slice, kernel: Kernel, worker: str, waited: float, users:
 
 
 def _bytes(slice_: Slice, image: Image, kind: Kind) -> memoryview:
-    """A FITS file; compressed, if that is asked for, of an image that has noise to go by, and is finite."""
+    """Return a FITS file; compress it if that is asked for, and the image has a noise to go by and is finite."""
     asked = slice_.settings.compress
     if asked and kind == "dirty" and (steps := steps_of(slice_, image, steps_to_the_noise(asked))):
         from fip.fits.compressed import compressed_bytes  # late: it compiles
@@ -150,7 +150,7 @@ def _bytes(slice_: Slice, image: Image, kind: Kind) -> memoryview:
 
 
 def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
-    """What the ledger keeps of a slice beside its image: each number with its unit, by name."""
+    """Return what the ledger keeps of a slice beside its image: each number with its unit, by name."""
     band, there = whole(slice_.bands), effective_band(slice_)
     return {
         "frequency": (band.centre if there is None else there.centre, "Hz"),
@@ -168,7 +168,7 @@ def numbers(slice_: Slice) -> dict[str, tuple[float, str]]:
 
 
 def _moving_centre(slice_: Slice) -> dict[str, tuple[float, str]]:
-    """Where a body is that the grid follows, J2000."""
+    """Return the place of the body that the grid follows, J2000; nothing if it follows none."""
     if not isinstance(slice_.settings.phase_centre, Body):
         return {}
     grid = slice_.grid
@@ -176,14 +176,14 @@ def _moving_centre(slice_: Slice) -> dict[str, tuple[float, str]]:
 
 
 def _moments(image: Image) -> dict[str, tuple[float, str]]:
-    """Those of u and v, in 10^6 wavelengths squared, by which false events are counted (docs/transients.md)."""
+    """Return the moments of u and v, in 10^6 wavelengths squared; false events are counted with them."""
     if image.moments is None:
         return {}
     return {f"uv.{name}": (value / 1e6, "") for name, value in asdict(image.moments).items()}
 
 
 def _passed(name: str, stage: UserStage, before: Imaged) -> Imaged:
-    """What a user's stage makes of it, with the statistics of pixels that have changed. Raises UserCodeError."""
+    """Return what a user's stage makes of it, with new statistics if its pixels changed. Raises UserCodeError."""
     try:
         after = stage(before)
         fault = _fault(before, after)
@@ -202,7 +202,7 @@ def _passed(name: str, stage: UserStage, before: Imaged) -> Imaged:
 
 
 def _fault(before: Imaged, after: object) -> str:
-    """Why what a stage returned is not to be stored; "" if it is."""
+    """Return why what a stage returned cannot be stored; "" if it can."""
     if not isinstance(after, Imaged) or after.slice is not before.slice:
         return f"returned {type(after).__name__}, and not what it was given with something changed or added"
     if lost := before.images.keys() - after.images.keys():
@@ -227,7 +227,7 @@ def _fault(before: Imaged, after: object) -> str:
 
 
 def _read_only(image: Image) -> Image:
-    """The same, whose pixels nobody can change in place: a stage returns new ones."""
+    """Return the same with pixels that nobody can change in place: a stage returns new ones."""
     pixels = image.pixels.view()
     pixels.flags.writeable = False
     return replace(image, pixels=pixels, written=image.written and replace(image.written, pixels=pixels))

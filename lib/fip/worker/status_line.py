@@ -5,9 +5,9 @@ from fip.wire.messages import WorkerState
 
 
 def worker_line(state: WorkerState, ventilator: str, heard: bool, rate: float) -> str:
-    """What it images, or waits for.
+    """Return what the worker images, or waits for.
 
-    `ventilator` is the address that it dials, `heard`: whether it is connected to it, `rate` its images/s of late.
+    `ventilator` is the address that it dials, `heard` whether it is connected to it, `rate` its recent images/s.
     """
     brief = state.brief
     if brief.leaving:

@@ -23,7 +23,7 @@ from fip.worker.stages import OWN_TIMES, PRIMARY_BEAM
 
 log = logging.getLogger("fip.worker")
 
-MOST_FILES = 10_000  # of a package of which a digest is taken
+MOST_FILES = 10_000  # of a package whose digest is taken
 _LEFT_OUT = ("__pycache__", ".git")
 
 
@@ -43,11 +43,11 @@ class Offers:
 
     @property
     def codes(self) -> tuple[Code, ...]:
-        """What is told of them."""
+        """Return what the worker says of its functions."""
         return tuple(each.code for each in self.offered)
 
     def find(self, kind: CodeKind, written: str) -> Callable[..., Any]:
-        """The function that NAME@DIGEST asks for. UserCodeError if this worker does not have it."""
+        """Return the function that NAME@DIGEST asks for. UserCodeError if this worker does not have it."""
         for each in self.offered:
             if each.code.is_asked(kind, written):
                 return each.function
@@ -58,7 +58,7 @@ NOTHING = Offers()
 
 
 def offers_of(worker: Worker) -> Offers:
-    """What a worker has by its configuration and by what is installed; the configuration wins.
+    """Return what a worker has by its configuration and by what is installed; the configuration wins.
 
     Raises UserCodeError for what the configuration names and cannot be imported. What is installed and cannot be is
     logged, and left out.
@@ -78,12 +78,12 @@ def offers_of(worker: Worker) -> Offers:
 
 
 def installed(kind: CodeKind) -> dict[str, str]:
-    """The entry points of what is installed, as name -> package.module:function."""
+    """Return the entry points of what is installed, as name -> package.module:function."""
     return {each.name: each.value.partition(" ")[0] for each in entry_points(group=f"fip.{kind}s")}
 
 
 def imported(kind: CodeKind, name: str, target: str) -> Offered:
-    """The function package.module:function. Raises UserCodeError, which says what was found and what would do."""
+    """Return the function package.module:function. Raises UserCodeError, with what was found and what would do."""
     module, _, function = target.partition(":")
     if name in ((*OWN_TIMES, PRIMARY_BEAM) if kind == "stage" else KERNELS):
         raise UserCodeError(f"{kind} {name}: this is one of FIP's own: give yours another name")
@@ -103,10 +103,10 @@ def imported(kind: CodeKind, name: str, target: str) -> Offered:
 
 
 def digest_of(module: str) -> str:
-    """16 hexadecimal digits of the files of an imported module's package: names and contents of all of them.
+    """Return 16 hexadecimal digits of the files of an imported module's package: names and contents of all of them.
 
-    Of FIP's own, which is one program on all hosts, it is that of the module alone. UserCodeError for a package of very
-    many files, or one that has none.
+    For FIP's own package, which is one program on all hosts, they are those of the module alone. UserCodeError for a
+    package of very many files, or one that has none.
     """
     own = module.partition(".")[0] == "fip"
     package = sys.modules[module if own else module.partition(".")[0]]

@@ -35,8 +35,8 @@ from fip.worker.writing import Handed, Writing
 
 log = logging.getLogger("fip.worker")
 
-REMEMBERED = 32  # slices of which the state says what became of them
-TASKS_TOLD = 8  # slices of which the state says how long each step took
+REMEMBERED = 32  # slices whose outcome is in the state
+TASKS_TOLD = 8  # slices whose times of each step are in the state
 COUNTERS = ("slices", "images", "failures", "bad_messages", "bytes_in", "bytes_out")
 TOGETHER_WITHIN = 0.02  # s that a small image waits for others
 BYE_WITHIN = 2.0  # s for the ventilator to let an idle worker go
@@ -53,7 +53,7 @@ class Finished:
 
     @property
     def image(self) -> ImageFile:
-        """It, with its bytes."""
+        """Return the image with its bytes."""
         return self.handed.whole
 
 
@@ -92,7 +92,7 @@ class Worker(Daemon):
         self._waking = False  # whether those of them that wait for more are to be looked at in a moment
         self._handed_on: deque[tuple[Attempt, float]] = deque(maxlen=REMEMBERED)  # and when each came
         self._failed: deque[Failure] = deque(maxlen=REMEMBERED)
-        self._untold = 0  # images handed on of which the ventilator was not told yet
+        self._untold = 0  # images handed on that the ventilator does not know of yet
         self._tasks: deque[Task] = deque(maxlen=TASKS_TOLD)
         self._working: Attempt | None = None
         self._working_since = 0.0
@@ -108,21 +108,21 @@ class Worker(Daemon):
         self.reload(loaded.config)
 
     def start(self) -> None:
-        """Points itself at the ventilator; everything else it is told."""
+        """Connect to the ventilator, which sends everything else that the worker must know."""
         self._link = Link(
             self._loop, self._gate, self._vitals, self._ventilator, self._hear, self._say, self._say_brief
         )
         log.info("%s/%s images on %s for the ventilator at %s", self._host, self._name, self._device, self._ventilator)
 
     def drain(self) -> None:
-        """Takes no more, ends what it holds, and waits for the ventilator's bye."""
+        """Take no more slices, end those that it holds, and wait for the ventilator's bye."""
         self._leaving = True
         self._leave_at = time.monotonic() + BYE_WITHIN
         self._link.say()
 
     @property
     def finished(self) -> bool:
-        """Whether it may leave: it holds nothing, and the ventilator said bye or is silent.
+        """Return whether it may leave: it holds nothing, and the ventilator said bye or is silent.
 
         Images that no sink takes are left behind after a while: they are made again.
         """
@@ -133,7 +133,7 @@ class Worker(Daemon):
         return not self._lane.lane or time.monotonic() > self._leave_at
 
     def close(self) -> None:
-        """Ends the thread; the sink's socket lingers until the last image is out."""
+        """End the thread; the sink's socket lingers until the last image is out."""
         self._link.close()
         self._compute.close()
         self._writing.close()
@@ -142,18 +142,18 @@ class Worker(Daemon):
 
     @property
     def line(self) -> str:
-        """What it does, for an operator."""
+        """Return what the worker does, for an operator."""
         heard = self._vitals.connected("control")
         return worker_line(self._state(), self._ventilator, heard, self._vitals.rate)
 
     @property
     def hangs(self) -> bool:
-        """Whether it is on one slice for longer than any should take; the first of a run may plan or compile."""
+        """Return whether it is on one slice for longer than any should take; the first of a run may plan or compile."""
         patience = image_within(self._took) if self._took else FIRST_IMAGE_WITHIN
         return self._working is not None and time.monotonic() - self._working_since > patience
 
     def reload(self, config: Config) -> None:
-        """Takes the log level."""
+        """Take the log level from the new configuration."""
         set_level(config.worker_named(self._name, self._host).log_level)
 
     def _hear(self, message: Control) -> None:
@@ -163,7 +163,7 @@ class Worker(Daemon):
             self._join(Lane(lane="", sink=self._lane.sink))
 
     def _join(self, lane: Lane) -> None:
-        """Reads from this lane and sends to this sink from now on. WireError for an address that is none."""
+        """Read from this lane and send to this sink from now on. WireError for an address that is none."""
         if lane.lane != self._lane.lane:
             if self._slices:
                 self._loop.off(self._slices)
@@ -185,7 +185,7 @@ class Worker(Daemon):
         self._link.say()
 
     def _connected(self, kind: int, name: str, address: str, key: str) -> zmq.Socket[bytes]:
-        """A socket for slices or images, joined to the one at an address that was told."""
+        """Return a socket for slices or images that is joined to the one at the address from the ventilator."""
         push = kind == zmq.PUSH
         opened = data_socket(self._loop.context, kind, queue=1 if push else MOST_AHEAD, linger=LINGER if push else 0)
         self._vitals.watch(name, opened)
@@ -200,7 +200,7 @@ class Worker(Daemon):
         if self._slices is None:
             return
         if len(self._holds) >= MOST_AHEAD:  # a ventilator that has started anew knows of none of these yet
-            self._loop.off(self._slices)  # it would be told of without an end; `_hand_on` has it heard again
+            self._loop.off(self._slices)  # it would be reported without an end; `_hand_on` has it heard again
             return
         frames = [frame.buffer for frame in self._slices.recv_multipart(copy=False)]
         try:
@@ -214,7 +214,7 @@ class Worker(Daemon):
         self._link.changed()
 
     def _take(self, frames: Sequence[Frame]) -> None:
-        """Takes a slice; one that is damaged costs no other."""
+        """Take a slice; one that is damaged costs no other."""
         try:
             values = decode_slice(frames)
         except WireError as error:
@@ -267,7 +267,7 @@ class Worker(Daemon):
         self._hand_on()
 
     def _hand_on(self) -> None:
-        """Passes on the images that the sink's socket takes now; the others when it can."""
+        """Pass on the images that the sink's socket takes now; the others when it can."""
         while self._images and self._outgoing and not self._wait_for_more():
             some = list(islice(self._outgoing, next_together(each.image.size for each in self._outgoing)))
             try:
@@ -292,17 +292,17 @@ class Worker(Daemon):
 
     @property
     def _goes_out(self) -> int:
-        """Images that are made and not handed on."""
+        """Return the images that are made and not handed on."""
         return len(self._outgoing) + self._writing.waiting
 
     @property
     def _runs_dry(self) -> bool:
-        """Whether it may have nothing left to do before the ventilator sends more, going by what that knows."""
+        """Return whether it may have nothing left to do before the ventilator sends more, going by what that knows."""
         known = len(self._holds) + self._untold
         return not self._waiting and known >= depth(1, self._told)
 
     def _wait_for_more(self) -> bool:
-        """Whether small images wait, for a moment, for the next one that is in work, to go with it."""
+        """Return whether small images wait, for a moment, for the next one that is in work, to go with it."""
         sizes = [each.image.size for each in self._outgoing]
         until = self._outgoing[0].ready + TOGETHER_WITHIN
         waits = self._working is not None and next_together([*sizes, sizes[-1]]) > len(sizes)
@@ -318,7 +318,7 @@ class Worker(Daemon):
         self._hand_on()
 
     def _record(self, finished: Finished) -> None:
-        """An image was handed on: what was done for it, and for how long."""
+        """Note that an image was handed on: what was done for it, and for how long."""
         self._vitals.counters["images"] += 1
         self._vitals.counters["bytes_out"] += finished.image.size
         image, handing_on = finished.image, time.monotonic() - finished.ready
@@ -330,13 +330,13 @@ class Worker(Daemon):
         self._tasks.append(Task(image.run, image.index, finished.began, waited, finished.took, handing_on))
 
     def _say(self) -> WorkerState:
-        """Its state, as the ventilator is told it."""
+        """Return the worker's state, to send it to the ventilator."""
         state = self._state()
         self._told, self._untold = state.status, 0
         return state
 
     def _say_brief(self) -> WorkerBrief:
-        """Its brief, likewise."""
+        """Return the worker's brief, to send it to the ventilator."""
         self._untold = 0
         return self._brief()
 

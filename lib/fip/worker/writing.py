@@ -38,7 +38,7 @@ class Handed:
 
     @property
     def now(self) -> ImageFile:
-        """What is to be sent: a sink that has ended since knows nothing of what it had opened."""
+        """Return what to send now: a sink that has ended since knows nothing of what it had opened."""
         return self.written if self.written and self.sink and is_open(self.sink) else self.whole
 
 
@@ -46,7 +46,7 @@ class Writing:
     """Writes images, in a thread of its own, one after the other."""
 
     def __init__(self, loop: Loop, worker: str) -> None:
-        """`worker` is HOST/NAME."""
+        """`worker` is the worker's HOST/NAME."""
         self._thread, self._worker = Background(loop, "writing"), worker
         self._files: Files | None = None
         self._key = ""
@@ -55,13 +55,13 @@ class Writing:
         self.waiting = 0  # images that are not written yet
 
     def point(self, files: Files | None, key: str) -> None:
-        """Where files are given from now on; `key` is the host of the key that its tickets are made for, or ""."""
+        """Take the place that gives files from now on; `key` is the host of the key that its tickets are for, or ""."""
         if files != self._files:
             self._not_until = 0.0
         self._files, self._key = files, key
 
     def write(self, image: ImageFile, then: Callable[[Handed], None]) -> None:
-        """Calls `then` in the loop when the image is written, or at once if it is to go with its bytes."""
+        """Call `then` in the loop when the image is written, or at once if it is to go with its bytes."""
         files = self._files
         if files is None or image.size < files.least or time.monotonic() < self._not_until:
             then(Handed(image))
@@ -75,12 +75,12 @@ class Writing:
         self._thread.call(ended, self._write, image, files, self._key)
 
     def close(self) -> None:
-        """Waits for the image in work, which has a limit."""
+        """Wait for the image in work, which has a limit."""
         self._thread.close()
         self._leave()
 
     def _write(self, image: ImageFile, files: Files, key: str) -> Handed:
-        """In the thread. What fails costs nothing but the time: the image goes with its bytes."""
+        """Write it, in the thread. A failure costs only the time: the image then goes with its bytes."""
         wanted = Wanted(files.boot, image.run, image.index, self._worker, len(image.files), key, image.ticket)
         try:
             sink = self._connected(files)
@@ -106,7 +106,7 @@ class Writing:
 
 
 def _written(image: ImageFile, sink: socket.socket, wanted: Wanted) -> ImageFile:
-    """Asks for files and writes them; what then stands for the image. Raises OSError and WireError."""
+    """Ask for files and write them; return what then stands for the image. Raises OSError and WireError."""
     sink.send(pack(wanted))
     message, descriptors = take(sink, LONGEST_MESSAGE, MOST_KINDS)
     try:
@@ -128,10 +128,10 @@ def _written(image: ImageFile, sink: socket.socket, wanted: Wanted) -> ImageFile
 
 
 def fill(descriptor: int, file: FitsFile, direct: bool) -> None:
-    """Writes a file into what was opened for it: past the page cache, if `direct`. Raises OSError.
+    """Write a file into what was opened for it: past the page cache, if `direct`. Raises OSError.
 
-    Past the page cache whole pages are written, from memory that begins at a page, as `fits_bytes` gives it; what the
-    last one has too much is cut off.
+    Past the page cache, whole pages are written, from memory that begins at a page, as `fits_bytes` gives it; the
+    excess of the last page is cut off.
     """
     content = memoryview(file.content)
     if not direct:

@@ -1,1 +1,1 @@
-"""FIP's own stream format: UDP packets, each of which says where its samples belong. docs/streams.md has every byte."""
+"""FIP's own stream format: UDP packets that each say the place of their samples. docs/streams.md has every byte."""

@@ -70,7 +70,7 @@ class Decoder:
         self._arrays = arrays(setup)
 
     def read(self, batch: Batch) -> Iterator[Read]:
-        """Each packet is in exactly one of what is yielded; those that differ by their channel alone are one part."""
+        """Yield each packet in exactly one item; those that differ by their channel alone are one part."""
         ours = self._ours(batch)
         if not ours.all():
             yield from self._foreign(batch, ours)
@@ -95,14 +95,14 @@ class Decoder:
                 yield Ended(place.first, place.number)
 
     def _ours(self, batch: Batch) -> NDArray[np.bool_]:
-        """[packet] whether magic, version and digest are right. What a short packet did not bring is not looked at."""
+        """Return [packet] whether magic, version and digest are right; what a short packet did not bring is ignored."""
         words = batch.headers.view("<u8").reshape(-1, HEADER.itemsize // 8)
         right = ((words[:, 0] & 0xFFFF_FFFF_FFFF) == _START) & (words[:, 1] == self._digest)
         whole: NDArray[np.bool_] = right & (batch.sizes >= HEADER.itemsize)
         return whole
 
     def _foreign(self, batch: Batch, ours: NDArray[np.bool_]) -> Iterator[Refused]:
-        """Those that are not of this stream, by the first thing that is wrong."""
+        """Yield the packets that are not of this stream, by the first thing that is wrong."""
         rest = ~ours
         headers = batch.headers
         for why, wrong in (
@@ -116,7 +116,7 @@ class Decoder:
             rest &= ~wrong
 
     def _unfit(self, kind: int, place: Place) -> Reason | None:
-        """What is wrong with a header, its channel aside."""
+        """Return what is wrong with a header, its channel aside."""
         setup = self.setup
         if kind == Kind.END:
             return None if place.first < place.number <= _SENDERS else Reason.SENDERS
@@ -141,7 +141,7 @@ class Decoder:
         return None
 
     def _extent(self, kind: int, place: Place) -> int:
-        """Bytes that have to follow the header."""
+        """Return the bytes that have to follow the header."""
         if kind == Kind.END:
             return 0
         if kind == Kind.UVW:
@@ -149,7 +149,7 @@ class Decoder:
         return sum(each.size(place.channels, place.number) for each in self._arrays)
 
     def _samples(self, place: Place, rows: list[int], batch: Batch) -> Iterator[Part | Refused]:
-        """The part of packets whose headers are alike."""
+        """Yield the part of packets whose headers are alike."""
         last = self.setup.bands[place.band].channels - place.channels
         first = batch.headers["channel"][rows].tolist()
         if max(first) > last:
@@ -180,7 +180,7 @@ class Decoder:
             )
 
     def _uvw(self, place: Place, rows: list[int], batch: Batch) -> Part | Refused:
-        """The part of packets that bring the same baselines' UVW: they are one packet that came several times."""
+        """Return the part of packets that bring the same baselines' UVW: one packet that came several times."""
         uvw = batch.payload[rows[-1], : UVW_SIZE * place.number].view("<f8").reshape(-1, 3)
         if not (np.abs(uvw) < _FARTHEST).all():
             return Refused(Reason.INFINITE, rows)
@@ -191,7 +191,7 @@ class Decoder:
 
 
 def described(batch: Batch, row: int) -> str:
-    """What a packet is, as it says itself, for whoever wonders why it is refused."""
+    """Return what a packet is, as it says itself, for whoever wonders why it is refused."""
     size = int(batch.sizes[row])
     if size < HEADER.itemsize:
         return f"{size} bytes"
@@ -204,7 +204,7 @@ def described(batch: Batch, row: int) -> str:
 
 
 def _once(first: list[int], count: int) -> tuple[_Rows, NDArray[np.intp] | None]:
-    """`count` channels from each of `first` on, and which of these to take so that none comes twice; None: all."""
+    """Return `count` channels from each of `first` on, and which of them to take to have none twice; None: all."""
     even = _even(first)
     if isinstance(even, slice) and count in (1, even.step):
         return slice(even.start, even.stop - 1 + count, 1 if count == even.step else even.step), None
@@ -214,7 +214,7 @@ def _once(first: list[int], count: int) -> tuple[_Rows, NDArray[np.intp] | None]
 
 
 def _even(numbers: list[int]) -> _Rows:
-    """Numbers that rise by steps of one size as a slice, which costs no copy of what it takes."""
+    """Return numbers that rise by steps of one size as a slice: then what it takes is no copy."""
     step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
     if step > 0 and numbers == list(range(numbers[0], numbers[-1] + 1, step)):
         return slice(numbers[0], numbers[-1] + 1, step)

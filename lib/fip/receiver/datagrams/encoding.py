@@ -16,7 +16,7 @@ _AT_ONCE = 64  # packets that are made at a time
 def packets(
     setup: Setup, dump: int, time: float, field: int, found: Mapping[str, NDArray[Any]], size: int = SIZE
 ) -> Iterator[memoryview]:
-    """The packets of an integration, none larger than `size` bytes; each is to be sent before the next is asked for.
+    """Yield the packets of an integration, none larger than `size` bytes; send each before you ask for the next.
 
     `found` has the arrays by the names of `fip.spool.layout.sections`: "0.visibility" [channel, product], "uvw" and so
     on; a band that is not in it sends nothing. `time` is its middle, s UTC, Unix. UsageError for a size that cannot be.
@@ -31,14 +31,14 @@ def packets(
 
 
 def end_packet(setup: Setup, sender: int = 0, senders: int = 1) -> bytes:
-    """What a sender of so many sends, some times over, once it has sent all."""
+    """Return what a sender of so many sends, some times over, once it has sent all."""
     header = _header(setup, 0, 0.0, 0)
     header["kind"], header["first"], header["count"] = Kind.END, sender, senders
     return header.tobytes()
 
 
 def split(setup: Setup, size: int) -> tuple[int, int]:
-    """(channels, products) of a packet of at most `size` bytes: whole channels, or a share of one's products."""
+    """Return (channels, products) of a packet of at most `size` bytes: whole channels, or some of one's products."""
     room, products, wanted = _room(size), len(setup.products), arrays(setup)
     of_channel = sum(each.size(1, products) for each in wanted)
     if of_channel <= room:
@@ -49,14 +49,14 @@ def split(setup: Setup, size: int) -> tuple[int, int]:
 
 
 def _room(size: int) -> int:
-    """Bytes behind the header of the largest packet."""
+    """Return bytes behind the header of the largest packet."""
     if not 512 <= size <= LARGEST:
         raise UsageError(f"packets of {size} bytes: they may have 512 to {LARGEST}")
     return size - HEADER.itemsize
 
 
 def _header(setup: Setup, dump: int, time: float, field: int) -> NDArray[Any]:
-    """[1] HEADER of samples, but for where they belong."""
+    """Return the [1] HEADER of samples, without their place."""
     header = np.zeros(1, HEADER)
     header["magic"], header["version"], header["kind"] = MAGIC, VERSION, Kind.SAMPLES
     header["digest"] = int.from_bytes(bytes.fromhex(setup.digest), "little")
@@ -74,7 +74,7 @@ def _uvw(header: NDArray[Any], uvw: NDArray[np.float64], size: int) -> Iterator[
 
 
 def _band(setup: Setup, header: NDArray[Any], found: list[NDArray[Any]], size: int) -> Iterator[memoryview]:
-    """Some channels at a time, of these all runs of products: what comes together is alike, and cheap to take."""
+    """Yield some channels at a time, of these all runs of products: what comes together is alike, and cheap to take."""
     channels, products = split(setup, size)
     total = len(found[0])
     whole = total - total % channels
@@ -89,7 +89,7 @@ def _band(setup: Setup, header: NDArray[Any], found: list[NDArray[Any]], size: i
 def _alike(
     setup: Setup, header: NDArray[Any], found: list[NDArray[Any]], begins: range, products: int
 ) -> Iterator[memoryview]:
-    """Packets of `begins.step` channels each."""
+    """Yield packets of `begins.step` channels each."""
     channels = slice(begins.start, begins.stop if begins.step == 1 else begins.start + len(begins) * begins.step)
     for first in range(0, len(setup.products), products):
         count = min(products, len(setup.products) - first)

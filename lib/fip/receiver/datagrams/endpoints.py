@@ -1,4 +1,4 @@
-"""Where packets are sent to, as a person writes it: udp://HOST:PORT."""
+"""The endpoints that packets are sent to, as a person writes them: udp://HOST:PORT."""
 
 import ipaddress
 import socket
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def resolved(endpoint: str) -> tuple[socket.AddressFamily, Any]:
-    """The family of an address and what a socket is given of it. ValueError, of one line, if it is none."""
+    """Return the family of an address and what a socket is given of it. ValueError, of one line, if it is none."""
     host, _, port = endpoint.removeprefix("udp://").rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError("an address is written as udp://HOST:PORT, and ports go up to 65535")

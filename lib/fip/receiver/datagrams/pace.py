@@ -11,16 +11,16 @@ class Pace:
     """How long packets may gather before they are read, from how fast they came."""
 
     def __init__(self, buffer: int, cadence: float, now: float) -> None:
-        """`buffer` is of the smallest socket, bytes; `cadence` s; `now` s of a clock that `took` goes on with."""
+        """`buffer` is the smallest socket's, bytes; `cadence` s; `now` s of the clock that `took` uses too."""
         self._room, self._most = buffer / _SHARE, min(_PAUSE, cadence / _PAUSES)
         self._fastest, self._last = _FASTEST, now
 
     @property
     def pause(self) -> int:
-        """ms."""
+        """Return how long packets may gather now, ms."""
         return round(1000 * min(self._most, self._room / self._fastest))
 
     def took(self, size: int, now: float) -> None:
-        """So many bytes came since it was called last."""
+        """Note that so many bytes came since the last call."""
         self._fastest = max(size / max(now - self._last, 1e-6), _CALMER * self._fastest)
         self._last = now

@@ -15,7 +15,7 @@ SIZE = 8192  # bytes of a packet, unless other is asked for: fits into a frame o
 
 
 class Kind(IntEnum):
-    """What a packet brings."""
+    """The kinds of packets, by what they bring."""
 
     SAMPLES = 1
     UVW = 2
@@ -46,7 +46,7 @@ _KIND = struct.Struct("<6xH")
 
 
 class Place(NamedTuple):
-    """Where samples belong, but for their channel."""
+    """The place of samples, without their channel."""
 
     dump: int
     time: float  # s UTC, Unix
@@ -58,12 +58,12 @@ class Place(NamedTuple):
 
 
 def place_of(same: bytes) -> Place:
-    """What the first `SAME` bytes of a packet say."""
+    """Return what the first `SAME` bytes of a packet say."""
     return Place(*_SAME.unpack(same))
 
 
 def kind_of(same: bytes) -> int:
-    """Which `Kind` a packet says that it is."""
+    """Return which `Kind` a packet says that it is."""
     kind: int = _KIND.unpack_from(same)[0]
     return kind
 
@@ -76,12 +76,12 @@ class Array(NamedTuple):
     each: bool  # whether of each product; else of each channel alone
 
     def size(self, channels: int, products: int) -> int:
-        """Its bytes."""
+        """Return the bytes of this array in a packet of so many channels and products."""
         return self.dtype.itemsize * channels * (products if self.each else 1)
 
 
 def arrays(setup: Setup) -> tuple[Array, ...]:
-    """Those that follow a header, each where the one before ends: all [channel, product], a scale [channel]."""
+    """Return the arrays that follow a header, one after the other: all [channel, product], a scale [channel]."""
     weights = (Array("scale", np.dtype("<f4"), False), Array("weight", np.dtype("u1"), True)) if setup.weights else ()
     flags = (Array("flag", np.dtype("u1"), True),) if setup.flags else ()
     return Array("visibility", np.dtype("<c8"), True), *weights, *flags

@@ -54,7 +54,7 @@ class Memory:
 
 
 class Port:
-    """A bound socket."""
+    """A bound socket that packets come to."""
 
     def __init__(self, endpoint: str, buffer: int) -> None:
         """`endpoint` is "udp://HOST:PORT"; `buffer` bytes are asked of the kernel. ConfigError if it cannot be had."""
@@ -66,23 +66,23 @@ class Port:
 
     @property
     def address(self) -> tuple[str, int]:
-        """(host, port) at which it hears."""
+        """Return the (host, port) at which it hears."""
         host, port = self._socket.getsockname()[:2]
         return host, port
 
     @property
     def buffers(self) -> Buffers:
-        """What was asked of the kernel and what it gave, of which half is for its own use."""
+        """Return the bytes asked of the kernel and those that it gave, without the half for its own use."""
         with suppress(OSError):  # it is closed: then it is what it was last
             self._buffers = buffers_of(self._socket, self._asked)
         return self._buffers
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Return the descriptor of the socket."""
         return self._socket.fileno()
 
     def read(self, memory: Memory) -> Batch:
-        """What waits, at most `AT_ONCE` packets: none if none does. OSError if the socket is broken."""
+        """Return what waits, at most `AT_ONCE` packets: none if none does. OSError if the socket is broken."""
         memory.messages["namelen"] = _SENDER
         count = _LIBC.recvmmsg(
             self.fileno(), ctypes.c_void_p(memory.messages.ctypes.data), AT_ONCE, socket.MSG_DONTWAIT, None
@@ -96,13 +96,13 @@ class Port:
         return Batch(memory.headers[:count], memory.payload[:count], sizes)
 
     def close(self) -> None:
-        """Lets go of the port, and remembers its buffer."""
+        """Close the port, and remember its buffer."""
         _ = self.buffers
         self._socket.close()
 
 
 def sender(memory: Memory, row: int) -> str:
-    """Whence a packet of the batch that was read last came, as "10.1.2.3:4000"."""
+    """Return the source of a packet of the last batch, for example "10.1.2.3:4000"."""
     raw = memory.senders[row].tobytes()
     port = int.from_bytes(raw[2:4], "big")
     if int.from_bytes(raw[:2], "little") == socket.AF_INET6:
@@ -111,5 +111,5 @@ def sender(memory: Memory, row: int) -> str:
 
 
 def _addresses(array: NDArray[Any]) -> NDArray[np.uintp]:
-    """Where in memory each row of an array begins."""
+    """Return the address in memory of each row of an array."""
     return array.ctypes.data + array.strides[0] * np.arange(len(array), dtype=np.uintp)

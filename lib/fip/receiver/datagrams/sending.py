@@ -24,7 +24,7 @@ class Sender:
     """A socket that sends a set-up's integrations to a receiver."""
 
     def __init__(self, endpoint: str, setup: Setup, size: int = SIZE, rate: float | None = None) -> None:
-        """`endpoint` is "udp://HOST:PORT"; `rate` bytes a second are sent at most, None for as fast as it goes.
+        """`endpoint` is "udp://HOST:PORT"; send at most `rate` bytes a second, None for as fast as possible.
 
         UsageError for a host that is not known, or a size of packets that cannot be.
         """
@@ -49,7 +49,7 @@ class Sender:
         self._socket.close()
 
     def send(self, dump: int, time: float, field: int, found: Mapping[str, NDArray[Any]]) -> int:
-        """The packets of an integration, as `packets` has them; how many there were."""
+        """Send the packets of an integration, as `packets` has them; return how many there were."""
         count = 0
         for each in packets(self._setup, dump, time, field, found, self._size):
             self.send_packet(each)
@@ -57,13 +57,13 @@ class Sender:
         return count
 
     def end(self, sender: int = 0, senders: int = 1) -> None:
-        """Says that this sender, of so many, sends no more."""
+        """Say that this sender, of so many, sends no more."""
         for _ in range(_ENDS):
             self.send_packet(end_packet(self._setup, sender, senders))
             time.sleep(_BETWEEN)
 
     def send_packet(self, packet: memoryview | bytes) -> None:
-        """One that is made already."""
+        """Send a packet that is made already."""
         try:
             self._socket.send(packet)
         except ConnectionRefusedError:  # nobody heard an earlier one: a sender of UDP does not care

@@ -1,4 +1,4 @@
-"""FIP's own stream: packets are read in batches and told as parts."""
+"""FIP's own stream: it reads packets in batches and hands them on as parts."""
 
 import os
 import select
@@ -32,21 +32,21 @@ class DatagramStream:
 
     @property
     def setup(self) -> Setup:
-        """What all its integrations share."""
+        """Return what all its integrations share."""
         return self._setup
 
     @property
     def buffers(self) -> tuple[Buffers, ...]:
-        """Of each of its sockets."""
+        """Return the buffers of each of its sockets."""
         return tuple(port.buffers for port in self._ports)
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """(host, port) of each of its sockets, in the order of `[receiver] listen`."""
+        """Return (host, port) of each of its sockets, in the order of `[receiver] listen`."""
         return tuple(port.address for port in self._ports)
 
     def listen(self, heard: Heard) -> None:
-        """Hears it until `close` is called; runs in a thread of its own. OSError if a socket breaks."""
+        """Hear the stream until `close` is called; run this in a thread of its own. OSError if a socket breaks."""
         with self._changing:
             if self._closed:
                 return
@@ -59,7 +59,7 @@ class DatagramStream:
                 self._release()
 
     def close(self) -> None:
-        """Ends `listen`, and lets go of the sockets; may be called from any thread, and more than once."""
+        """End `listen`, and close the sockets; any thread may call this, more than once."""
         with self._changing:
             if self._listening:
                 os.eventfd_write(self._wake, 1)
@@ -89,7 +89,7 @@ class DatagramStream:
             pace.took(sum(int(sizes.sum()) for sizes in taken), time.monotonic())
 
     def _take(self, port: Port, heard: Heard) -> NDArray[np.int64]:
-        """Tells a batch of what waits at a port; [packet] bytes."""
+        """Hand on a batch of what waits at a port; return [packet] bytes."""
         batch = port.read(self._memory)
         for each in self._decoder.read(batch):
             if isinstance(each, Part):
@@ -103,7 +103,7 @@ class DatagramStream:
         return batch.sizes
 
     def _end(self, said: Ended, heard: Heard) -> None:
-        """A stream has ended once all of its senders have said so, each some times over, as packets are lost."""
+        """End the stream once all of its senders have said so, each several times, as packets are lost."""
         if said.senders != self._senders:
             self._senders, self._ended = said.senders, set()
         if said.sender not in self._ended:
@@ -113,7 +113,7 @@ class DatagramStream:
 
 
 def open_stream(receiver: Receiver) -> DatagramStream:
-    """FIP's own stream, as `[receiver]` says. ConfigError or InputError of one line if it cannot be heard."""
+    """Open FIP's own stream, as `[receiver]` says. ConfigError or InputError of one line if it cannot be heard."""
     if not receiver.setup:
         raise ConfigError("receiver.setup: is not given; it is the path of a JSON file that docs/streams.md describes")
     if not receiver.listen:

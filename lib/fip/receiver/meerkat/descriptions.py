@@ -12,7 +12,7 @@ _WGS84 = 1  # erfa's number of the ellipsoid
 
 
 def station(text: str) -> Station:
-    """An antenna of "NAME, LATITUDE, LONGITUDE, ALTITUDE, DIAMETER, EAST NORTH UP ...": ValueError if it is none.
+    """Return the antenna of "NAME, LATITUDE, LONGITUDE, ALTITUDE, DIAMETER, EAST NORTH UP ..."; else ValueError.
 
     East, north and up (m) are offsets from the place that the rest says (katpoint/antenna.py, class Antenna).
     """
@@ -33,7 +33,7 @@ def station(text: str) -> Station:
 
 
 def target(text: str) -> Target | None:
-    """A target of "NAME | OTHER, radec TAGS, RA, DEC, ...": None if it has no fixed place; ValueError if it is none.
+    """Return the target of "NAME | OTHER, radec TAGS, RA, DEC, ..."; None without a fixed place; else ValueError.
 
     A name with a star is the one that is used (katpoint/target.py, class Target). Places are J2000, taken as ICRS.
     """
@@ -52,7 +52,7 @@ def target(text: str) -> Target | None:
 
 
 def _angle(text: str) -> float:
-    """Radians of "D:M:S", or of a number of degrees."""
+    """Return radians of "D:M:S", or of a number of degrees."""
     if not re.fullmatch(r"[+-]?\d+(?::\d+){0,2}(?:\.\d*)?", text):
         raise ValueError(f"{text[:40]!r} is no angle")
     parts = [abs(float(part)) for part in text.split(":")]

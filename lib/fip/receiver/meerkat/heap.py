@@ -1,6 +1,6 @@
-"""What a heap of L0 is: its items, where they are in its payload, and its number. Pure.
+"""What a heap of L0 is: its items, their places in its payload, and its number. Pure.
 
-katsdpingest's `VisSender` (katsdpingest/sender.py) makes them; docs/meerkat.md says which line tells what.
+katsdpingest's `VisSender` (katsdpingest/sender.py) makes them; docs/meerkat.md says which line is the source of what.
 """
 
 import math
@@ -29,31 +29,31 @@ class Shape:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Bytes of each item of NAMES."""
+        """Return the bytes of each item of NAMES."""
         samples = self.per_heap * self.products
         return 8 * samples, samples, samples, 4 * self.per_heap, 8, 8
 
     @property
     def size(self) -> int:
-        """Bytes of all of them."""
+        """Return the bytes of all items."""
         return sum(self.sizes)
 
     @property
     def heaps(self) -> int:
-        """How many make an integration."""
+        """Return how many heaps make an integration."""
         return self.channels // self.per_heap
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the items are in a heap, in bytes from its begin. It is the same in all heaps of a stream."""
+    """The places of the items in a heap, in bytes from its begin. They are the same in all heaps of a stream."""
 
     begin: Mapping[str, int]
     size: int  # of the heap
 
 
 def layout_of(pointers: Sequence[int], length: int, shape: Shape) -> Layout | str:
-    """The layout that a heap's item pointers tell, `length` bytes long; or what is wrong with it."""
+    """Return the layout that a heap's item pointers give, `length` bytes long; or what is wrong with it."""
     begin: dict[int, int] = {}
     marks = [length]
     for pointer in pointers:
@@ -74,7 +74,7 @@ def layout_of(pointers: Sequence[int], length: int, shape: Shape) -> Layout | st
 
 
 def first_channel(pointers: Sequence[int]) -> int | None:
-    """The channel that the heap says is its first; None if it does not.
+    """Return the channel that the heap says is its first; None if it does not.
 
     It is in the pointer itself: four bytes in the order of ingest's processor, the lowest first.
     """
@@ -85,14 +85,14 @@ def first_channel(pointers: Sequence[int]) -> int | None:
 
 
 def heap_bounds(shape: Shape) -> tuple[int, int]:
-    """The smallest and the largest that a heap of a shape may be, in bytes."""
+    """Return the smallest and the largest that a heap of a shape may be, in bytes."""
     return shape.size, shape.size + MOST_OVERHEAD
 
 
 def dump_and_time(raw: bytes) -> tuple[int | None, float | None]:
-    """The integration's number, and its middle in s after the correlator's start, of 16 bytes: both of 8, big-endian.
+    """Return the integration's number, and its middle in s after the correlator's start, from 16 bytes, big-endian.
 
-    `raw` is the timestamp and the dump index, each None if it did not come: then all of its bits are 1.
+    `raw` is the timestamp and the dump index, 8 bytes each. One that did not come is None: then all of its bits are 1.
     """
     time, dump = (np.frombuffer(raw, kind, 1, at)[0] for kind, at in ((">f8", 0), (">u8", 8)))
     return (int(dump) if dump < 1 << 62 else None), (float(time) if math.isfinite(time) else None)

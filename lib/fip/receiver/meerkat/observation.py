@@ -25,7 +25,7 @@ class Observation:
     look: Callable[[], None] | None = None  # asks again what may have changed, as `turns`. InputError, OSError
 
     def shape(self, endpoints: int) -> Shape:
-        """What a heap brings. ConfigError if that number of endpoints does not fit."""
+        """Return what a heap brings. ConfigError if that number of endpoints does not fit."""
         setup = self.setup
         shape = Shape(setup.bands[0].channels, self.per_heap, len(setup.products))
         if endpoints < 1 or shape.heaps % endpoints:
@@ -36,13 +36,13 @@ class Observation:
         return shape
 
     def since_sync(self, dump: int) -> float:
-        """Where the middle of an integration is by its number, s after sync_time."""
+        """Return the middle of an integration by its number, s after sync_time."""
         return (self.first or 0.0) + dump * self.setup.cadence
 
     def field_at(self, time: float) -> int:
-        """Which target is observed at a time (s UTC, Unix): the last one that was set before, else the first.
+        """Return which target is observed at a time (s UTC, Unix): the last one that was set before, else the first.
 
-        It may be below 0, or beyond the set-up's: of a target that has no place, or came later.
+        It may be below 0, or beyond the set-up's: for a target that has no place, or came later.
         """
         at = bisect_right(self.turns, time, key=lambda turn: turn[0])
         return self.turns[max(0, at - 1)][1] if self.turns else 0

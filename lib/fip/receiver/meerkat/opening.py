@@ -22,10 +22,10 @@ AGAIN = 2.0  # s until a telstate is asked again that does not say all that is n
 
 
 def open_stream(receiver: Receiver) -> Stream:
-    """A stream of L0 whose set-up is what telstate says. ConfigError or InputError in one line if it cannot be.
+    """Return a stream of L0 whose set-up is what telstate says. ConfigError or InputError in one line if it cannot be.
 
-    A telstate that does not answer, or not say yet what is needed, or that of a capture block whose spool has ended, is
-    waited for without end: the log says for what. A file is not.
+    If a telstate does not answer, or does not say yet what is needed, or names a capture block whose spool has ended,
+    wait for it without end: the log says for what. Do not wait for a file.
     """
     if not receiver.listen:
         raise ConfigError("receiver.listen: is empty; name the endpoints of the L0 stream, as udp://239.2.1.1:7148")
@@ -51,7 +51,7 @@ def open_stream(receiver: Receiver) -> Stream:
 def open_with(
     telstate: Telstate, observation: Observation, endpoints: Sequence[str], buffer: int, spools: Path
 ) -> Stream:
-    """The same of a telstate that is open already. ConfigError if an endpoint cannot be bound."""
+    """Return the same for a telstate that is open already. ConfigError if an endpoint cannot be bound."""
     if not machine_code_allowed():
         raise ConfigError(
             "receiver.format: meerkat-l0 compiles what spead2 calls, and no machine code may be made here: the unit "

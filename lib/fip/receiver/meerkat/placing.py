@@ -1,4 +1,4 @@
-"""Where a heap goes: compiled, since spead2 asks it in a thread without the interpreter, for every heap that begins.
+"""The place of a heap: compiled, since spead2 asks it in a thread without the interpreter, for every heap that begins.
 
 It is the gate, too: a heap that has not the size of L0's, not the channels of its endpoint, or a number far from the
 others', has no place, and its packets are thrown away. The state is an array of int64 that Python reads and writes.
@@ -28,7 +28,7 @@ ALIGNED = 64  # bytes to which visibilities are aligned
 
 
 class At(IntEnum):
-    """Where in the state a number is."""
+    """The index of each number in the state."""
 
     CHANNELS = 0  # of the whole stream
     PER_HEAP = 1  # channels
@@ -40,7 +40,7 @@ class At(IntEnum):
     SHIFT_WANTED = 7  # bytes by which a heap is shifted, so that its visibilities are aligned
     NEWEST = 8  # the chunk begun last; -1: none
     BASE = 9  # a chunk's number less that of its integration in heap counters
-    GUESS = 10  # a number far from the others, of which heaps came
+    GUESS = 10  # a number far from the others that heaps came with
     GUESSED = 11  # how many
     WRONG_SIZE = 12  # heaps that were refused for it
     WRONG_CHANNELS = 13
@@ -52,7 +52,7 @@ class At(IntEnum):
 
 
 def begin(state: NDArray[np.int64], shape: Shape, first: int, heaps: int, slot: int) -> None:
-    """The state of an endpoint to which `heaps` heaps of an integration come, beginning with number `first`."""
+    """Begin the state of an endpoint that gets `heaps` heaps of an integration, the first with number `first`."""
     state[:] = 0
     state[[At.CHANNELS, At.PER_HEAP, At.FIRST, At.HEAPS]] = shape.channels, shape.per_heap, first, heaps
     state[[At.LEAST, At.MOST]] = heap_bounds(shape)
@@ -67,7 +67,7 @@ _STOP = 2  # what the item of stream control says at the end
 
 @numba.njit(cache=True)
 def chunk_of(state: Any, number: Any) -> Any:
-    """The chunk of the integration that is `number` in heap counters, -1 if it is not believed; keeps the state."""
+    """Return the chunk of the integration `number` in heap counters, -1 if it is not believed; keep the state."""
     newest = state[_NEWEST]
     if newest < 0:
         state[_BASE] = -number
@@ -140,6 +140,6 @@ def _place(pointer: Any, size: Any, memory: Any) -> None:
 
 
 def placing(state: NDArray[np.int64]) -> Any:
-    """What spead2 calls with that state, which has to live as long."""
+    """Return what spead2 calls with that state, which has to live as long."""
     memory = ctypes.c_void_p(state.ctypes.data)
     return scipy.LowLevelCallable(_place.ctypes, user_data=memory, signature="void (void *, size_t, void *)")

@@ -18,11 +18,11 @@ CHUNKS = placing.WINDOW + 1  # in which heaps come, and one that is taken meanwh
 _PENDING = 8  # heaps that spead2 keeps apart: those that have no place are among them
 LARGEST_PACKET = 9200  # bytes
 
-logging.getLogger("spead2").setLevel(logging.ERROR)  # what it warns of is told by FIP
+logging.getLogger("spead2").setLevel(logging.ERROR)  # FIP itself reports what it warns of
 
 
 def opened(endpoint: str, buffer: int) -> socket.socket:
-    """A UDP socket at "udp://HOST:PORT", of a multicast group if HOST is one. ConfigError if it cannot be."""
+    """Return a UDP socket at "udp://HOST:PORT", of a multicast group if HOST is one. ConfigError if it cannot be."""
     host, _, port = endpoint.removeprefix("udp://").rpartition(":")
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -37,7 +37,7 @@ class Memory:
     """The heaps of all endpoints: whoever looks whether one is whole looks at one array."""
 
     def __init__(self, shape: Shape, endpoints: int) -> None:
-        """Takes what is needed: `CHUNKS` integrations."""
+        """Take what is needed: `CHUNKS` integrations."""
         heaps = shape.heaps // endpoints
         self.slot = -(-(heap_bounds(shape)[1] + placing.ALIGNED) // 4096) * 4096
         self.data = np.full((endpoints, CHUNKS, heaps * self.slot), 0xFF, np.uint8)
@@ -50,7 +50,7 @@ class Memory:
 
 
 class Port:
-    """An endpoint that hears."""
+    """An endpoint that hears heaps into memory."""
 
     def __init__(self, number: int, found: socket.socket, asked: int, memory: Memory, pool: Any) -> None:
         """`number` of the endpoint, a bound socket, the bytes asked for it, and a spead2.ThreadPool."""
@@ -81,22 +81,22 @@ class Port:
 
     @property
     def packets(self) -> int:
-        """How many came, whatever they were."""
+        """Return how many packets came, whatever they were."""
         return int(self._stream.stats["packets"])
 
     @property
     def buffers(self) -> Buffers:
-        """What was asked of the kernel and what it gave, of which half is for its own use."""
+        """Return the bytes asked of the kernel and those that it gave, without the half for its own use."""
         return buffers_of(self._socket, self._asked)
 
     @property
     def address(self) -> tuple[str, int]:
-        """(host, port) at which it hears."""
+        """Return the (host, port) at which it hears."""
         host, port = self._socket.getsockname()[:2]
         return host, port
 
     def aged(self) -> tuple[int, Any] | None:
-        """A chunk that is too old for more, and the number of its memory; None if there is none. Give it to `renew`."""
+        """Return a chunk that is too old for more, with its memory's number, or None. Give it to `renew`."""
         try:
             chunk = self._ready.get_nowait()
         except (spead2.Empty, spead2.Stopped):
@@ -104,16 +104,16 @@ class Port:
         return self._which[np.asarray(chunk.data).ctypes.data], chunk
 
     def renew(self, chunk: int, given: Any) -> None:
-        """Lets a chunk's memory be used again; it has been made ready for that."""
+        """Let a chunk's memory, which has been made ready for that, be used again."""
         self._memory.extra[self._number, chunk] = -1
         self._memory.present[self._number, chunk] = 0
         self._memory.taken[self._number, chunk] = 0
         self._stream.add_free_chunk(given)
 
     def stop(self) -> None:
-        """No packet is taken any more; what came in part is as if it was too old."""
+        """Take no packet any more; what came in part is then as if it was too old."""
         self._stream.stop()
 
     def close(self) -> None:
-        """Lets go of the socket."""
+        """Close the socket of the endpoint."""
         self._socket.close()

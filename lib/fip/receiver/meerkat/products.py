@@ -18,7 +18,7 @@ _OVERLAP = 600.0  # s before the newest solution that are looked at again: those
 
 
 def folder_of_gains(spool: str) -> str:
-    """The name of the folder of gains beside a spool of a name, "BLOCK-DIGEST.live"."""
+    """Return the name of the folder of gains beside a spool of a name, "BLOCK-DIGEST.live"."""
     return str(Path(spool).with_suffix(FOLDER_SUFFIX))
 
 
@@ -32,7 +32,7 @@ class Copier:
         self._copied: dict[str, int] = {}  # file -> how many of its values are solutions
 
     def copy(self) -> int:
-        """Copies what is new: how many. InputError if telstate cannot be read, OSError if a file cannot be written."""
+        """Copy what is new; return how many. InputError if telstate cannot be read, OSError if writing fails."""
         count = 0
         for kind in get_args(Kind):
             for each in self._solutions(kind):
@@ -60,7 +60,7 @@ class Copier:
             yield Solution(kind, time, names, order, frequency, values)
 
     def _frequency(self) -> NDArray[np.float64]:
-        """The channels of a bandpass (Hz), as katdal's `SpectralWindow.channel_freqs` has them."""
+        """Return the channels of a bandpass (Hz), as katdal's `SpectralWindow.channel_freqs` has them."""
         centre, width, channels = (self._telstate.of_cal(name) for name in ("center_freq", "bandwidth", "n_chans"))
         if centre is None or width is None or channels is None:
             raise InputError(f"{self._telstate.label}: says no center_freq, bandwidth and n_chans of the bandpass")
@@ -88,7 +88,7 @@ class Copier:
     def _joined(
         self, kind: Kind, parts: int, since: float, channels: int, cell: tuple[int, int]
     ) -> Iterator[tuple[NDArray[Any], float]]:
-        """A product that several servers solved for, each some channels; what one did not is NaN."""
+        """Yield a product that several servers solved for, each some channels; what one did not is NaN."""
         each_has = channels // max(1, parts)
         joined: dict[float, NDArray[Any]] = {}
         for part in range(parts):

@@ -44,7 +44,7 @@ class Sender:
         weight: NDArray[np.uint8],
         scale: NDArray[np.float32],
     ) -> None:
-        """An integration [channel, product], its number, and its middle in s after the correlator's start."""
+        """Send an integration [channel, product], with its number and its middle in s after the correlator's start."""
         threads = []
         for number, (stream, group) in enumerate(zip(self._streams, self._groups, strict=True)):
             here = slice(number * self._shape.per_heap, (number + 1) * self._shape.per_heap)
@@ -58,13 +58,13 @@ class Sender:
             each.join()
 
     def stop(self) -> None:
-        """Says that no more comes."""
+        """Say that no more comes."""
         for stream, group in zip(self._streams, self._groups, strict=True):
             stream.send_heap(group.get_end())
 
 
 def _items(shape: Shape) -> Any:
-    """An item group of a heap's items; each heap describes them."""
+    """Return an item group of a heap's items; each heap describes them."""
     group = spead2.send.ItemGroup(descriptor_frequency=1, flavour=spead2.Flavour(FLAVOUR[0], *FLAVOUR[1:], 0))
     cell = shape.per_heap, shape.products
     group.add_item(None, NAMES[0], "Visibilities", shape=cell, dtype=np.complex64)

@@ -54,7 +54,7 @@ class MeerkatStream:
     """Hears L0. `open_stream` makes it."""
 
     def __init__(self, observation: Observation, endpoints: Sequence[str], buffer: int) -> None:
-        """ConfigError if an endpoint cannot be bound, or their number does not fit."""
+        """Raise ConfigError if an endpoint cannot be bound, or their number does not fit."""
         self._observation, self._shape = observation, observation.shape(len(endpoints))
         sockets: list[Any] = []
         try:
@@ -82,21 +82,21 @@ class MeerkatStream:
 
     @property
     def setup(self) -> Setup:
-        """What all its integrations share."""
+        """Return what all its integrations share."""
         return self._observation.setup
 
     @property
     def buffers(self) -> tuple[Buffers, ...]:
-        """Of each of its sockets."""
+        """Return the buffers of each of its sockets."""
         return tuple(each.port.buffers for each in self._endpoints)
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:
-        """(host, port) of each endpoint."""
+        """Return (host, port) of each endpoint."""
         return tuple(each.port.address for each in self._endpoints)
 
     def listen(self, heard: Heard) -> None:
-        """Hears it until `close` is called, or the end was said; what came in part is told then, too."""
+        """Hear the stream until `close` is called, or it says its end; then hand on also what came in part."""
         self._listening = True
         looks, pause = 0, min(LONGEST_LOOK, LOOK * self.setup.cadence)
         if self._observation.look:
@@ -113,7 +113,7 @@ class MeerkatStream:
             self._finish(heard)
 
     def _ask(self, look: Callable[[], None]) -> None:
-        """Asks again and again what may have changed, in a thread of its own: it may take long."""
+        """Ask again and again for what may have changed, in a thread of its own: it may take long."""
         said = ""
         while not self._closed:
             try:
@@ -126,7 +126,7 @@ class MeerkatStream:
             time.sleep(ASKED)
 
     def close(self) -> None:
-        """Ends `listen`."""
+        """End `listen`; any thread may call this."""
         self._closed = True
         if not self._listening:
             self._finish(None)
@@ -141,7 +141,7 @@ class MeerkatStream:
             each.port.close()
 
     def _take_whole(self, heard: Heard) -> None:
-        """Tells of heaps that have become whole."""
+        """Hand on the heaps that have become whole."""
         memory = self._memory
         if not (memory.present > memory.taken).any():
             return
@@ -150,7 +150,7 @@ class MeerkatStream:
             self._take(heard, number, chunk, heap, whole=True)
 
     def _look_round(self, heard: Heard, now: float) -> bool:
-        """Tells of heaps that get no more, and of what was refused; whether the stream is over."""
+        """Hand on heaps that get no more, and report what was refused; return whether the stream is over."""
         newest = self._memory.state[:, At.NEWEST].tolist()
         chunks = self._memory.extra[..., placing.CHUNK].max(axis=2).tolist()
         open_ = ((self._memory.taken == 0) & (self._memory.extra[..., placing.CHUNK] >= 0)).any(axis=2).tolist()
@@ -175,7 +175,7 @@ class MeerkatStream:
         return self._over(heard, now)
 
     def _over(self, heard: Heard, now: float) -> bool:
-        """Whether the end was said: by all endpoints, or by some, and nothing came for long: then `heard` knows."""
+        """Return whether all endpoints said the end, or some did and nothing came for long; then `heard` knows it."""
         stopped = self._memory.state[:, At.STOPS] > 0
         if not stopped.any():
             return False
@@ -196,14 +196,14 @@ class MeerkatStream:
                 heard.refuse(why, int(fresh[number, at]), f"at {host}:{port}")
 
     def _take_rest(self, heard: Heard | None, number: int, chunk: int) -> None:
-        """Tells of the heaps of a chunk of which some came."""
+        """Hand on the heaps of a chunk that came in part."""
         memory = self._memory
         for heap in range(memory.present.shape[2]):
             if heard and not memory.taken[number, chunk, heap] and memory.extra[number, chunk, heap, 0] >= 0:
                 self._take(heard, number, chunk, heap, whole=bool(memory.present[number, chunk, heap]))
 
     def _renew(self, number: int, chunk: int, given: Any) -> None:
-        """Makes a chunk's memory ready: what does not come is NaN, or flagged; weights are those of the heap before."""
+        """Make a chunk's memory ready: what does not come is NaN, or flagged; weights are those of the heap before."""
         memory = self._memory
         for heap in range(memory.present.shape[2]):
             data = memory.data[number, chunk, heap * memory.slot : (heap + 1) * memory.slot]
@@ -246,7 +246,7 @@ class MeerkatStream:
             heard.put(part)
 
     def _layout_of(self, heard: Heard, extra: NDArray[np.int64]) -> Layout | None:
-        """Where the items of a heap are: as it says, or else as the heap before had them."""
+        """Return the places of the items of a heap: as it says, or else as in the heap before."""
         count, length = int(extra[placing.COUNT]), int(extra[placing.LENGTH])
         if count < 0:
             if self._layout is None or self._layout.size != length:
@@ -272,9 +272,9 @@ class MeerkatStream:
     def _when(
         self, endpoint: _Endpoint, extra: NDArray[np.int64], items: dict[str, NDArray[np.uint8]], whole: bool
     ) -> tuple[int, float] | None:
-        """The number and middle (s UTC, Unix) of a heap's integration; None if neither it nor one before told.
+        """Return the number and middle (s UTC, Unix) of a heap's integration; None if no heap so far has them.
 
-        Of a heap that is not whole, the bytes may be of two: so the count from the one before is believed first.
+        The bytes of a heap that is not whole may be of two heaps: so believe the count from the heap before first.
         """
         chunk = int(extra[placing.CHUNK])
         dump, since = dump_and_time(items["timestamp"].tobytes() + items["dump_index"].tobytes())
@@ -313,9 +313,9 @@ class MeerkatStream:
 
 
 def _with_gaps(part: Part) -> Part:
-    """The part of a heap that did not come whole: how much is missing, and a sample that came in half is missing, too.
+    """Return the part of a heap that did not come whole, with how much is missing; half a sample counts as missing.
 
-    A sample that did not come has no flag: it is counted as one that did not come, and not as flagged as well.
+    A sample that did not come has no flag: it counts as one that did not come, and not as flagged as well.
     """
     lost = np.isnan(part.visibility)
     flat, whole = lost.reshape(-1), lost.reshape(-1).copy()

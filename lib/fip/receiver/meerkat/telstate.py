@@ -42,25 +42,25 @@ class Telstate:
         return _text(found)
 
     def get(self, name: str) -> Any:
-        """The value of a key, None if there is none: of the capture block's stream, of it, of the stream, of all."""
+        """Return the value of a key, or None: of the capture block's stream, of it, of the stream, or of all."""
         return self._asked(lambda: self._view.get(name))
 
     def need(self, name: str) -> Any:
-        """The same. InputError if there is none."""
+        """Return the same value. InputError if there is none."""
         if (found := self.get(name)) is None:
             raise InputError(f"{self.label}: says nothing of {name} of the stream {self.stream} ({self.block})")
         return found
 
     def of_cal(self, name: str) -> Any:
-        """The value of a key of the stream of calibration, None if there is none."""
+        """Return the value of a key of the stream of calibration, None if there is none."""
         return self._asked(lambda: self._cal.get(name))
 
     def solutions(self, name: str, since: float) -> list[tuple[Any, float]]:
-        """What was solved for since a time (s UTC, Unix), that included: (value, when), in order."""
+        """Return what was solved for since a time (s UTC, Unix), that included: (value, when), in order."""
         return self._range(self._cal, name, since)
 
     def history(self, name: str) -> list[tuple[Any, float]]:
-        """All values that a key has had: (value, when)."""
+        """Return all values that a key has had: (value, when)."""
         return self._range(self._view, name, 0.0)
 
     def _range(self, view: Any, name: str, since: float) -> list[tuple[Any, float]]:
@@ -78,12 +78,12 @@ class Telstate:
 
 
 def is_live(setup: str) -> bool:
-    """Whether `[receiver] setup` names a telstate that may still come to say more."""
+    """Return whether `[receiver] setup` names a telstate that may still come to say more."""
     return "://" in setup
 
 
 def open_telstate(setup: str) -> Telstate:
-    """What `[receiver] setup` names: "redis://HOST:PORT/DB?stream=sdp_l0&block=ID&cal=cal", or the path of a file.
+    """Open what `[receiver] setup` names: "redis://HOST:PORT/DB?stream=sdp_l0&block=ID&cal=cal", or a file's path.
 
     ConfigError or InputError if it cannot be read.
     """
@@ -107,7 +107,7 @@ def open_telstate(setup: str) -> Telstate:
 
 
 def _of_file(path: Path, store: Any) -> Telstate:
-    """A JSON file: {"stream": NAME, "block": ID, "keys": {KEY: VALUE}, "sensors": {KEY: [[TIME, VALUE], ...]}}."""
+    """Read a JSON file: {"stream": NAME, "block": ID, "keys": {KEY: VALUE}, "sensors": {KEY: [[TIME, VALUE], ...]}}."""
     try:
         with path.open("rb") as file:
             said = json.loads(file.read(_LONGEST))
@@ -126,7 +126,7 @@ def _of_file(path: Path, store: Any) -> Telstate:
 
 
 def observation_of(telstate: Telstate) -> Observation:
-    """The set-up of the stream, and its times. InputError in one line for what is missing or makes no sense."""
+    """Return the set-up of the stream, and its times. InputError in one line for what is missing or makes no sense."""
     try:
         return _observation(telstate)
     except (ValueError, TypeError, OverflowError) as error:
@@ -176,7 +176,7 @@ def _observation(telstate: Telstate) -> Observation:
 
 
 def _checked(setup: Setup) -> Setup:
-    """A set-up, held against what the numbers of one may be. ValueError in one line."""
+    """Return a set-up whose numbers are checked. ValueError in one line."""
     try:
         return SETUP.validate_json(SETUP.dump_json(setup))
     except ValidationError as error:
@@ -187,9 +187,9 @@ def _checked(setup: Setup) -> Setup:
 def turns_of(
     telstate: Telstate, known: Sequence[Target] = ()
 ) -> tuple[tuple[Target, ...], tuple[tuple[float, int], ...]]:
-    """The targets that were set, `known` ones first, and when which was: (s UTC, its number, or -1 if it has no place).
+    """Return the set targets, `known` ones first, and when each was set: (s UTC, its number, or -1 without a place).
 
-    Those before the capture block are left out, but for the one that was set when it began.
+    Those before the capture block are left out, except the one that was set when it began.
     """
     history = telstate.history("cbf_target")
     begin = telstate.get("first_timestamp")
@@ -209,7 +209,7 @@ def turns_of(
 
 
 def _nested(store: Any, block: str, stream: str) -> Any:
-    """As katdal looks for keys: the capture block's of the stream first, then the block's, the stream's, and all's."""
+    """Return a view of keys in katdal's order: of the capture block's stream, the block, the stream, then all."""
     return store.view(stream).view(block).view(store.join(block, stream))
 
 
@@ -221,7 +221,7 @@ def _pairs(found: Any) -> list[tuple[Any, Any]]:
 
 
 def _input(found: Any) -> tuple[str, str]:
-    """The antenna and the hand of an input, as ("m000", "X") of "m000h"."""
+    """Return the antenna and the hand of an input, as ("m000", "X") of "m000h"."""
     name = _text(found)
     if len(name) < 2 or name[-1] not in _HANDS:
         raise ValueError(f"bls_ordering names the input {name[:40]!r}, and it should end in h or v")

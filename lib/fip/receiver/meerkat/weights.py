@@ -20,7 +20,7 @@ class PowerScale:
     """Divides weights of one heap after the other, all of the same channels."""
 
     def __init__(self, setup: Setup, channels: int) -> None:
-        """`channels`: of a heap."""
+        """`channels` is the number of channels in a heap."""
         left, right = inputs(setup)
         self._autos = np.full(2 * len(setup.antennas), -1, np.int32)  # which product is an input's own
         own = np.flatnonzero(left == right)
@@ -35,9 +35,9 @@ class PowerScale:
     def __call__(
         self, visibility: NDArray[np.complex64], weight: NDArray[np.uint8], scale: NDArray[np.float32]
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Weights and scale divided; the arrays are used again by the next call.
+        """Return weights and scale, divided; the arrays are used again by the next call.
 
-        The power of an input whose own product did not come, or is 0, is the one before: of none, the weight is 0.
+        If an input's own product did not come, or is 0, its power is the one before; without one, the weight is 0.
         """
         if not visibility.flags.aligned:  # the first heap of all; it would have to be compiled anew
             visibility = visibility.copy()
@@ -46,7 +46,7 @@ class PowerScale:
 
 
 def inputs(setup: Setup) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The two inputs of each product: twice the antenna's number, and one more for Y."""
+    """Return the two inputs of each product: twice the antenna's number, and one more for Y."""
     hands = [_POLARISATION[each.correlation] for each in setup.products]
     left = [2 * each.antenna1 + hand[0] for each, hand in zip(setup.products, hands, strict=True)]
     right = [2 * each.antenna2 + hand[1] for each, hand in zip(setup.products, hands, strict=True)]
@@ -54,7 +54,7 @@ def inputs(setup: Setup) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 
 def without_power(setup: Setup) -> list[str]:
-    """The inputs of which there is no autocorrelation: their weights cannot be divided."""
+    """Return the inputs that have no autocorrelation: their weights cannot be divided."""
     left, right = inputs(setup)
     own = set(left[left == right].tolist())
     lacking = sorted({*left.tolist(), *right.tolist()} - own)

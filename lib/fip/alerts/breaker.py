@@ -96,7 +96,7 @@ def _at_once(one: Seen, other: Seen) -> bool:
 
 
 def _unrelated(events: Iterable[Seen]) -> list[Seen]:
-    """One of each place."""
+    """Return one event of each place."""
     apart: list[Seen] = []
     for each in events:
         if not any(each.spot.is_near(other.spot) for other in apart):

@@ -100,7 +100,7 @@ def _flux(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _not_seen(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Upper limits, or what is there, before and after: over the primary beam if the flux is told so."""
+    """Yield upper limits, or what is there, before and after: divided by the primary beam if the flux is."""
     gain = told.number(facts, "primary_beam") if facts.get("corrected") else 1.0
     if not gain:
         return

@@ -1,4 +1,4 @@
-"""An alert as JSON by the unified schema of GCN: https://gcn.nasa.gov/docs/schema, of which it has the core's words."""
+"""An alert as JSON by GCN's unified schema, https://gcn.nasa.gov/docs/schema: it uses the words of its core."""
 
 import json
 from collections.abc import Iterator

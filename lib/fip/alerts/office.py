@@ -42,7 +42,7 @@ class Turn:
             raise
 
     def close(self) -> None:
-        """Lets another have it."""
+        """Release it, so that another process can have it."""
         os.close(self._descriptor)
 
 
@@ -61,7 +61,7 @@ class Office:
         self._wakes = {name: Event() for name in targets}
 
     def start(self) -> None:
-        """Starts the threads."""
+        """Start the threads that look for alerts and send them."""
         Thread(target=self._heed, name="alerts", daemon=True).start()
         for name, target in self._targets.items():
             Thread(target=self._carry, args=(name, target), name=f"alerts to {name}", daemon=True).start()

@@ -1,4 +1,4 @@
-"""DIR/transients/alerts.sqlite: what is told of the events of a directory, to whom, and what became of it.
+"""DIR/transients/alerts.sqlite: what is reported about the events of a directory, to whom, and what became of it.
 
 What is due is entered in one transaction with how far the detector's journal was read for it. An alert is written down
 in the words in which it is sent, before it is sent, and is the same at each repeat. Several processes write: the
@@ -71,7 +71,7 @@ class Outbox:
             raise
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file of the outbox."""
         self._file.close()
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -86,7 +86,7 @@ class Outbox:
         return int(decision), float(reached)
 
     def told(self) -> list[Told]:
-        """What was told of each event, and which are over."""
+        """Return what was reported about each event, and which events are over."""
         over = {event for (event,) in self._file.rows("SELECT event FROM over")}
         names: dict[str, set[str]] = {}
         for name, event in self._file.rows("SELECT name, event FROM names"):
@@ -112,7 +112,7 @@ class Outbox:
         progress: tuple[int, float],
         hold: Hold | None = None,
     ) -> None:
-        """Enters alerts, the names of the events that are told as another, a hold, and how far was looked; all or none.
+        """Enter alerts, names of events reported under another name, a hold, and how far was looked; all or none.
 
         An update takes the place of those before it that were not sent yet.
         """
@@ -167,7 +167,7 @@ class Outbox:
         )
 
     def parties(self, event: str) -> dict[str, Became]:
-        """To whom an event was first told, and what became of that."""
+        """Return who was first to hear of an event, and what became of that."""
         query = (
             f"SELECT target, became FROM {_JOINED} WHERE event = ? AND number = "
             "(SELECT MIN(number) FROM alerts WHERE event = ?)"
@@ -183,7 +183,7 @@ class Outbox:
         return dict(self._file.rows(query, (event,)))
 
     def last(self, event: str) -> Alert | None:
-        """The last alert of an event; None if there is none, or nothing more is to be told of it."""
+        """Return the last alert of an event; None if there is none, or nothing more is to be reported about it."""
         if self._file.value("SELECT COUNT(*) FROM over WHERE event = ?", (event,)):
             return None
         query = f"SELECT {_FIELDS} FROM alerts WHERE event = ? ORDER BY number DESC LIMIT 1"
@@ -192,7 +192,7 @@ class Outbox:
     # What becomes of it
 
     def open_events(self) -> dict[str, str]:
-        """By their names, the events of which something may still be told or taken back, under which they are told."""
+        """Return the names of events about which more may be reported or taken back, each with its name in alerts."""
         query = (
             "SELECT event FROM alerts WHERE spot IS NOT NULL AND event NOT IN (SELECT event FROM over) "
             "GROUP BY event ORDER BY MIN(number)"

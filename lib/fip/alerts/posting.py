@@ -21,7 +21,7 @@ _SHOWN = 120  # characters of what a target answers
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a target said."""
+    """What a target has answered to a message."""
 
     status: int  # of HTTP; 0 if it said nothing
     said: str  # in words, one line

@@ -48,7 +48,7 @@ class Carrier:
         self._key = self._stamp()
 
     def close(self) -> None:
-        """Closes the outboxes."""
+        """Close the outboxes of all folders."""
         for each in self._boxes.values():
             each.close()
         self._boxes.clear()

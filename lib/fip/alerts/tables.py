@@ -41,7 +41,7 @@ def row_of(event: Facts) -> Row:
 
 
 def rows_as_ecsv(rows: Iterable[Row]) -> bytes:
-    """A table of events."""
+    """Return a table of events as ECSV."""
     return _ecsv(_table(rows, _EVENT))
 
 

@@ -1,4 +1,4 @@
-"""What people say of events that were told: a word that an event is real lets go what waits, another takes it back."""
+"""What people say of reported events: a word that an event is real releases what waits, another takes it back."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -37,9 +37,9 @@ def heed(box: Outbox, said: Mapping[str, str], now: float) -> None:
 
 
 def retract(box: Outbox, event: str, reason: str, now: float) -> tuple[str, ...] | None:
-    """Enters that an event is taken back, for all who have heard of it, or may have; what was not sent is not sent.
+    """Enter that an event is taken back, for all who heard of it, or may have; what was not sent is not sent.
 
-    The targets; None if nothing was ever told of it, or it was taken back before.
+    Returns the targets; None if nothing was ever reported about it, or it was taken back before.
     """
     with box.transaction():
         last = box.last(event)
@@ -56,9 +56,9 @@ def retract(box: Outbox, event: str, reason: str, now: float) -> tuple[str, ...]
 
 
 def retract_named(folder: Path, identity: str, reason: str) -> tuple[str, tuple[str, ...]]:
-    """The same for a person, who names an event, or how its name begins: its name, and the targets.
+    """Retract for a person, who names an event, or how its name begins; return its name, and the targets.
 
-    UsageError if none is called so of which something was told.
+    UsageError if there is no such event about which something was reported.
     """
 
     def take_back(box: Outbox) -> tuple[str, tuple[str, ...]]:
@@ -78,7 +78,7 @@ def retract_named(folder: Path, identity: str, reason: str) -> tuple[str, tuple[
 
 
 def what_follows(directory: Path, event: str, said: str) -> str:
-    """What a person's word on an event means for others, in one line; "" if nobody is told of events here."""
+    """Say in one line what a person's word on an event means for others; "" if nobody hears of events here."""
     folder = directory / FOLDER
     if not (folder / OUTBOX).is_file():
         return ""

@@ -47,7 +47,7 @@ class _Reading:
                 raise
 
     def end(self) -> None:
-        """Ends the child."""
+        """End the child, if there is one."""
         with self._lock:
             self._end()
 

@@ -45,7 +45,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that was done."""
+    """A span of time in which something of one kind was done."""
 
     begin: float  # s UTC, Unix, here and below
     end: float

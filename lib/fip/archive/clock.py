@@ -12,7 +12,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def _boot() -> str:
-    """Which boot this is; where that cannot be known, one of its own: then nothing is compared with an earlier one."""
+    """Return the id of this boot. If it is unknown, return a new id, so nothing is compared with earlier counts."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:  # a /proc of processes alone, as of ProcSubset=pid
@@ -51,5 +51,5 @@ class CountedTime:
 
     @property
     def now(self) -> float:
-        """Seconds counted so far."""
+        """Return the seconds counted so far."""
         return self._clock.seconds() + self._ahead

@@ -76,7 +76,7 @@ def _flux_and_error(points: Sequence[Point]) -> tuple[list[Floats], list[Floats]
 
 
 def _draw_channels(drawing: Figure, axes: Axes, points: Sequence[Point], number: int) -> None:
-    """Flux by colour, time along and frequency up; blank where there is no image."""
+    """Draw flux as colour, with time along and frequency up. It is blank if there is no image."""
     channels = sorted({point.channel for point in points}, key=lambda each: _centre(points, each))
     spans = sorted({(point.entry.begin, point.entry.end) for point in points})
     column = {span: 2 * at for at, span in enumerate(spans)}  # between two images is one that is blank

@@ -23,8 +23,8 @@ def deep_image(directory: Path, kind: str = DIRTY, read: Callable[[int], None] =
     """The mean of what is stored there, of the first Stokes; with `PSF`, of the point spread functions.
 
     An imager is linear: this is the image of all samples together, with the weights that each has in its slice. `read`
-    is told of each image that was read. UsageError if images are of several fields, or follow a body; StoreError if
-    one cannot be read, or nothing has data.
+    is called with the number of images read so far. UsageError if images are of several fields, or follow a body;
+    StoreError if one cannot be read, or nothing has data.
     """
     with closing(Ledger(directory, read_only=True)) as ledger:
         entries = [each for each in ledger.entries() if not each.empty]

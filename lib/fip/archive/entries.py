@@ -94,7 +94,7 @@ class Entry:
     file: str
     size: int  # bytes
     integration: int
-    label: str  # of the field; "" where its MeasurementSet has one
+    label: str  # of the field; "" if its MeasurementSet has one field
     empty: bool
     quality: str  # as `fip.data.quality` says
     begin: float  # s UTC since MJD 0, here and in the next two

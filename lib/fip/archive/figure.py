@@ -97,7 +97,7 @@ class Figure:
         return frame
 
     def _draw_all_but_pixels(self) -> tuple[Image.Image, int, int]:
-        """What is around and above the images, transparent elsewhere; and where in it their upper left corner is."""
+        """Return what is around and above the images, transparent elsewhere, and their upper left corner in it."""
         unit, room = self._unit, 14 * self._unit
         width, height = self._width + 2 * room, self._height + 2 * room
         share = np.array([room, room, self._width, self._height]) / (width, height, width, height)

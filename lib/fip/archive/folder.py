@@ -22,13 +22,13 @@ SYNCED_AT_ONCE = 8  # files
 class Folder:
     """A directory whose files are written, linked, read and removed by their plain names.
 
-    All of them are reached through the descriptor that was opened at first, and never by a path: a disk that is
-    unmounted, or another that is mounted there, changes nothing of which files are meant. Each call raises OSError as
-    the file system does, and for a name that leads out of the directory.
+    All of them are reached through the descriptor that was opened at first, and never by a path. If a disk is unmounted,
+    or another is mounted there, the same files are still meant. Each call raises OSError as the file system does, and
+    for a name that leads out of the directory.
     """
 
     def __init__(self, path: Path, make: bool = True) -> None:
-        """Opens the directory; where it is missing it is made, if `make`, and is on disk then."""
+        """Open the directory. If it is missing and `make` is true, make it; it is then on disk."""
         self.path = path
         self.synced = 0.0  # s, all that was waited for the disk in fsync
         if make:
@@ -46,13 +46,13 @@ class Folder:
             os.close(self._lock)
 
     def lock(self) -> None:
-        """Takes the lock of the directory for this process. BlockingIOError where another has it."""
+        """Take the lock of the directory for this process. BlockingIOError if another process has it."""
         if self._lock is None:
             self._lock = self._open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def still_in_place(self) -> bool:
-        """Whether the path leads to the directory that was opened; OSError where it leads nowhere now."""
+        """Say whether the path still leads to the directory that was opened; OSError if it now leads nowhere."""
         return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
 
     def names(self) -> list[str]:
@@ -60,7 +60,7 @@ class Folder:
         return os.listdir(self._descriptor)  # noqa: PTH208 of a descriptor
 
     def size(self, name: str) -> int:
-        """Bytes of a file."""
+        """Return the size of a file in bytes."""
         return os.stat(checked(name), dir_fd=self._descriptor).st_size
 
     def read(self, name: str, most: int = -1) -> bytes:
@@ -127,7 +127,7 @@ class Folder:
         os.link(f"/proc/self/fd/{file.descriptor}", checked(name), dst_dir_fd=self._descriptor)
 
     def link(self, name: str, to: str) -> None:
-        """Gives a file a second name; FileExistsError where that is taken: no file goes, unlike by a rename."""
+        """Give a file a second name. FileExistsError if that name is taken: unlike a rename, no file is lost."""
         os.link(checked(name), checked(to), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def replace(self, name: str, to: str) -> None:
@@ -135,11 +135,11 @@ class Folder:
         os.replace(checked(name), checked(to), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def symlink(self, target: Path, name: str) -> None:
-        """Makes a symbolic link of this name, to anywhere; FileExistsError where the name is taken."""
+        """Make a symbolic link of this name, to anywhere. FileExistsError if the name is taken."""
         os.symlink(target, checked(name), dir_fd=self._descriptor)
 
     def unlink(self, name: str) -> None:
-        """Removes a file; FileNotFoundError where there is none."""
+        """Remove a file. FileNotFoundError if it does not exist."""
         os.unlink(checked(name), dir_fd=self._descriptor)
 
     def sync(self) -> None:
@@ -188,7 +188,7 @@ def is_plain(name: str) -> bool:
 
 
 def checked(name: str) -> str:
-    """The name; OSError where it leads out of its directory."""
+    """Return the name. OSError if it leads out of its directory."""
     if not is_plain(name):
         raise OSError(errno.EINVAL, f"{name!r:.80} is not the name of a file in this directory")
     return name

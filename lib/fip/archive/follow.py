@@ -50,9 +50,9 @@ class Cursor(Protocol):
     """How far somebody has followed; kept by whoever follows, on disk, or else what is seen is seen again."""
 
     def is_apart(self, run: Series, whole: bool) -> bool:
-        """Whether the backlog of a run is a series of its own; told that run, and whether it is `whole` by now.
+        """Say whether the backlog of a run is a series of its own, given that run and whether it is `whole` by now.
 
-        It is one with the others for whoever begins when it is whole. The answer stays as it was first.
+        For whoever begins when the run is whole, it is one series with the others. The answer stays as it was first.
         """
 
     def position(self, series: Series) -> int:
@@ -78,7 +78,7 @@ class Follow:
         self._missing: dict[str, tuple[int, float]] = {}  # by series: the one after those waited for, and since when
         self._sequence: dict[str, int] = {}  # by series: up to which images were looked at for late ones
         self.series: tuple[Series, ...] = ()  # all that there were at the last look
-        self.finished: tuple[Series, ...] = ()  # those of which nothing was left, at the last look
+        self.finished: tuple[Series, ...] = ()  # those with nothing left, at the last look
         self.over = False  # whether all runs were final, and nothing was left of them, at the last look
 
     def next(self, cursor: Cursor) -> Turn | None:
@@ -142,7 +142,7 @@ class Follow:
         """Finds what comes next of a series; returns its slices."""
         run, position = series.row.run, cursor.position(series)
         found = ledger.outcomes(run, position, MOST_AT_ONCE, series.backlog)
-        # Looked up after that: a slice of which something is known does not come to be in the backlog any more.
+        # Looked up after that: a slice about which something is known does not enter the backlog any more.
         backlog = ledger.backlogs.of(run) if series.backlog is not None else ()
         end = max(series.row.total, found[-1][0] + 1 if found else 0)
         slices = backlog if series.backlog else without(((0, end),), backlog)

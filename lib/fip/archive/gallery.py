@@ -80,7 +80,7 @@ class Gallery:
             return album.seen, [album.entries[-number] for number in range(new, 0, -1)]
 
     def directory(self, run: str) -> Path:
-        """Where the images of a run are."""
+        """Return the directory of a run's images."""
         return self._album(run).directory
 
     def job(self, run: str) -> str:
@@ -89,7 +89,7 @@ class Gallery:
         return "" if directory == self._root else directory.name
 
     def entry(self, run: str, index: int) -> Entry:
-        """One image."""
+        """Return the entry of one image. AbsentError if the slice is not stored."""
         directory = self._album(run).directory
         found: list[Entry] = []
         if index < MOST_SLICES:
@@ -189,7 +189,7 @@ class Gallery:
         return all_texts(asked) if asked else {}
 
     def log_tail(self, run: str) -> str:
-        """The last lines of the log beside the images, as `fip run` writes it; "" where there is none."""
+        """Return the last lines of the log beside the images, as `fip run` writes it; "" if there is none."""
         place = self._album(run).directory / LOG_FILE
         try:
             with place.open("rb") as file:

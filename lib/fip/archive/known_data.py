@@ -30,7 +30,7 @@ class KnownData:
         self._file.write("INSERT OR REPLACE INTO hints VALUES (?, ?)", (run, hints))
 
     def fingerprints(self, run: str) -> dict[int, Fingerprint]:
-        """Of the slices of a run, as they were when they were stored; of those of which it is known."""
+        """Return the fingerprints of a run's slices, as they were when stored; only slices with a known one."""
         if self._version < HINTED:  # then none was taken
             return {}
         names = ", ".join(f"'{name}'" for name in NUMBERS)

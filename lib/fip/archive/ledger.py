@@ -31,7 +31,7 @@ from fip.wire.messages import Failure, RunPlan
 
 
 class Ledger(LedgerReading):
-    """One open ledger."""
+    """One open ledger of a directory."""
 
     def __init__(
         self,
@@ -41,9 +41,10 @@ class Ledger(LedgerReading):
         connect: Connect = sqlite3.connect,
         clock: Clock | None = None,
     ) -> None:
-        """Opens the ledger of a directory with `connect`, made where it is missing; ages are told by `clock`.
+        """Open the ledger of a directory with `connect`. It is made if it is missing. `clock` counts ages.
 
-        Raises StoreError where it cannot be used, NoRoomError where it cannot now and may later; EmptyLedgerError where
+        Raises StoreError if it cannot be used, NoRoomError if it cannot be used now but may be later; EmptyLedgerError
+        if it is opened only to read and has no tables. All its methods raise NoRoomError and DamagedLedgerError.
         it is to be read and has no tables. All its methods raise NoRoomError and DamagedLedgerError.
         """
         self.path = directory / LEDGER

@@ -31,7 +31,7 @@ class LedgerFile:
     """An open file. Its errors tell whether trying again helps: NoRoomError if it does, DamagedLedgerError if not."""
 
     def __init__(self, path: Path, read_only: bool = False, connect: Connect = sqlite3.connect) -> None:
-        """Opens the file, made where it is missing unless it is only read. Raises NoRoomError, DamagedLedgerError."""
+        """Open the file. Make it if it is missing, unless it is only read. Raises NoRoomError, DamagedLedgerError."""
         self.path, self._read_only = path, read_only
         self._within = False  # a transaction
         with self._faults("used"):
@@ -54,7 +54,7 @@ class LedgerFile:
 
     @property
     def version(self) -> int:
-        """The version of its tables; 0 where it has none."""
+        """Return the version of its tables; 0 if it has none."""
         return int(self.value("PRAGMA user_version"))
 
     def rows(self, query: str, values: Sequence[object] = (), named: bool = False) -> Generator[Any, None, None]:
@@ -94,7 +94,7 @@ class LedgerFile:
             self._within = False
 
     def write(self, statement: str, *rows: Sequence[object]) -> None:
-        """Runs a statement, for each of `rows` where there are any, in a transaction."""
+        """Run a statement in a transaction: once for each of `rows`, or once if there are none."""
         with self.transaction(), self._faults("written"):
             self._connection.executemany(statement, rows) if rows else self._connection.execute(statement)
 
@@ -150,7 +150,7 @@ def _opened_to_read(path: Path, connect: Connect) -> sqlite3.Connection:
 
     A sink that was killed in the midst of one, on a network file system or as it closed, leaves a journal that undoes
     it; SQLite reads nothing before that is done. Whoever may write here does it by looking, without harm to a sink
-    that lives. Others are told so.
+    that lives. Others get an error that says so.
     """
     database = _read_only(path, connect)
     try:

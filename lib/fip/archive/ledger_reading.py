@@ -257,13 +257,13 @@ class LedgerReading:
         return f"(SELECT value FROM numbers WHERE {of_slice} AND name = '{name}') AS {name}"
 
     def _plain(self, name: str) -> str:
-        """The name of a file; DamagedLedgerError where it leads out of the directory: nobody is to follow it."""
+        """Return a file name. DamagedLedgerError if it leads out of the directory: nobody is to follow it."""
         if not isinstance(name, str) or not is_plain(name):
             raise DamagedLedgerError(f"ledger {self.path} names {name!r:.200}, which is no file of its directory")
         return name
 
     def _label(self, name: str) -> str:
-        """The name of a run; DamagedLedgerError where files cannot have it."""
+        """Return the name of a run. DamagedLedgerError if files cannot have it."""
         if not is_label(name):
             raise DamagedLedgerError(f"ledger {self.path} calls a run {name!r:.200}, with which no file name can begin")
         return name

@@ -35,7 +35,7 @@ class NewFile:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Return its size in bytes."""
         return os.fstat(self.descriptor).st_size
 
     def read(self, most: int) -> bytes:

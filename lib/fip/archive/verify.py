@@ -25,8 +25,8 @@ class Fault:
 
     name: str
     what: str  # as "is missing"
-    run: RunId  # of which it should be an image
-    index: int | None  # of the slice of that; None where the ledger has no such image
+    run: RunId  # to which its image should belong
+    index: int | None  # of the slice in that run; None if the ledger has no such image
     there: bool = True  # whether the name is taken
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ def verify(directory: Path, digests: bool = False, say: Callable[[str], None] = 
 
 
 def amount(number: int) -> str:
-    """As "1 file is"."""
+    """Return a number of files in words, as "1 file is"."""
     return f"{number} file is" if number == 1 else f"{number} files are"
 
 

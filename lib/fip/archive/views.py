@@ -36,14 +36,14 @@ class View:
     """A part of a plane as it is sent.
 
     A shown pixel is the maximum of `block` x `block` stored ones; those of the last rows and columns that fill no block
-    are left out. With a `step`, it is told as a number of steps, to within half of one.
+    are left out. With a `step`, it is sent as a number of steps, to within half of one.
     """
 
     window: Window  # of the stored image
     width: int  # shown pixels
     height: int
     block: int  # stored pixels, along each side, to a shown one
-    step: float  # Jy/beam; 0 where pixels are told exactly
+    step: float  # Jy/beam; 0 if pixels are sent exactly
     content: bytes
     """gzip of four planes of bytes, the lowest first: of float32, or with a step of uint32 (2n for n steps, 2n - 1 for
     -n steps, 2^32 - 1 for NaN), row by row from the south."""

@@ -94,7 +94,7 @@ class Orbits:
 
 
 def passing(orbits: Orbits, seen: Seen) -> tuple[Match, ...]:
-    """The satellites whose path passes an event, nearest first; none if it is not known where the array is."""
+    """Return the satellites whose path passes an event, nearest first; none if the array's position is not known."""
     if seen.site is None:
         return ()
     sky = orbits.sky(seen.middle, seen.site)

@@ -60,7 +60,7 @@ def read_catalogue(path: Path, option: str) -> Sources:
 
 
 def _read(path: Path, option: str) -> Any:
-    """An astropy table."""
+    """Read a file as an astropy table."""
     from astropy.table import Table  # late: it takes a while
 
     kind = FORMATS.get(path.suffix.lower())
@@ -98,7 +98,7 @@ def _needed(table: Any, spelt: Mapping[str, str], names: Sequence[str], file: st
 
 
 def _numbers(table: Any, name: str, unit: str, file: str) -> Array:
-    """A column in a unit; NaN where it has no value."""
+    """Return a column in a unit; NaN if it has no value."""
     from astropy.units import Unit  # late: it takes a while
 
     column = table[name]

@@ -19,7 +19,7 @@ class Match:
     separation: float  # rad, from the place of the event
     chance: float  # that some object of the list is so near by chance, 0 to 1; NaN if that is not known
     label: str = ""  # of `fip.events.words.LABELS`, if the match speaks against the event
-    target: str = ""  # the one target of alerts to which the event is told; "": all
+    target: str = ""  # the one target of alerts to which the event is reported; "": all
 
 
 @dataclass(frozen=True, slots=True)

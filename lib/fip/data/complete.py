@@ -18,7 +18,7 @@ class Complete:
     mean: Share
 
     def with_one(self, share: float) -> "Complete":
-        """With a slice more."""
+        """Return this with one slice more."""
         slices = self.slices + 1
         mean = min(1.0, max(0.0, self.mean + (share - self.mean) / slices))
         return Complete(slices, self.lacking + (share < 1), min(self.least, share), mean)

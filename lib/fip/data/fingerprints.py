@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def _warning(self) -> str:
-        """One line; "" where all were compared."""
+        """Return one line of warning; "" if all were compared."""
         parts = (
             (self.unknown, "were stored before FIP took fingerprints: their values were not compared with the data"),
             (self.unread, "can no longer be read: they were not compared with the data"),
@@ -70,7 +70,7 @@ def fingerprint(blocks: Sequence[Block]) -> Fingerprint:
             total += complex(visibility.sum())
             used += int(np.count_nonzero(weight))
             parts = visibility.view(np.float64)
-            parts *= parts  # of |w V|^2; both are 0 where the weight is
+            parts *= parts  # of |w V|^2; both are 0 if the weight is
             sums += weight.sum(), ((parts[::2] + parts[1::2]) / np.maximum(weight, _TINY)).sum()
     return Fingerprint(finite(sums[0]), finite(total.real), finite(total.imag), finite(sums[1]), used)
 
@@ -117,7 +117,7 @@ class Comparing:
     """Slices of a run as they were stored, and what becomes of them when their data are read again, one by one."""
 
     def __init__(self, known: Mapping[int, Fingerprint], indices: Sequence[int]) -> None:
-        """Compares the slices `indices`, of which these fingerprints are known."""
+        """Begin to compare those of the slices `indices` whose fingerprints are known."""
         self._known = known
         self.left = deque(index for index in indices if index in known)
         self._alike, self._unread, self._unlike = 0, 0, list[int]()
@@ -146,7 +146,7 @@ class Comparing:
 
 
 def compare(known: Mapping[int, Fingerprint], indices: Sequence[int], read: Callable[[int], Fingerprint]) -> Comparison:
-    """Compares the slices `indices` as they were stored with what `read` finds now, or InputError where it cannot."""
+    """Compare the slices `indices` as they were stored with what `read` finds now; `read` may raise InputError."""
     comparing = Comparing(known, indices)
     while comparing.left:
         index = comparing.left[0]

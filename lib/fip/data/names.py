@@ -94,7 +94,7 @@ RunId = Label
 
 
 class SliceId(NamedTuple):
-    """Which slice."""
+    """The run of a slice, and its index in it."""
 
     run: RunId
     slice: Number  # its index in the run, from 0 without gaps

@@ -90,20 +90,20 @@ INJECTED_NUMBER = "injected"
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a run knows of where its data come from; it goes into the header of every image."""
+    """What a run knows about the source of its data; it goes into the header of every image."""
 
     measurement_set: str  # the MS's file name, without its folder
     telescope: str
     observer: str
     project: str
     field: str  # the field's name
-    position: tuple[float, float, float] | None  # m, ITRF position of the array; None where unknown
+    position: tuple[float, float, float] | None  # m, ITRF position of the array; None if unknown
     antennas: int  # antennas with visibilities
-    column: str  # the column imaged; "DATA-MODEL_DATA" where the model is subtracted
+    column: str  # the column imaged; "DATA-MODEL_DATA" if the model is subtracted
     correlations: tuple[str, ...]  # those used, as ("XX", "YY")
-    frequency_frame: str  # FITS SPECSYS, as "TOPOCENT"; "" where unknown
+    frequency_frame: str  # FITS SPECSYS, as "TOPOCENT"; "" if unknown
     selection: str = ""  # what of the MeasurementSet was selected, as "spw 0:1~9; scan 3"; "" if that is all
-    pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)
+    pseudo: bool = False  # whether I is of one hand in samples whose other hand is flagged (pseudoI)
     diameter: float | None = None  # m, the median positive diameter of its dishes; None without one
     parallactic: bool = False  # whether Q and U are of the sky, and not in the frame of the feeds
 
@@ -173,7 +173,7 @@ class Slice:
     index: Number  # number of the slice in its run: 0, 1, ... without gaps
     attempt: Number  # 1 the first time it is sent
     integration: Number  # number of the (first) integration in the MS's field, before any selection
-    label: OptionalLabel  # of the field, for file names; "" where the MS has one field
+    label: OptionalLabel  # of the field, for file names; "" if the MS has one field
     times: Times
     grid: Grid
     bands: tuple[Band, ...]  # one for each output channel
@@ -199,7 +199,7 @@ class Slice:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its samples."""
+        """The number of bytes of its samples."""
         arrays = ((block.uvw, block.frequency, block.visibility, block.weight) for block in self.blocks)
         return sum(array.nbytes for each in arrays for array in each)
 
@@ -247,14 +247,14 @@ class Table:
 class Image:
     """A dirty image, a point spread function, or what a stage has made.
 
-    Plane 0 is the whole band; where that is divided, plane 1 + k is output channel k. Pixels beyond the horizon
+    Plane 0 is the whole band; if that is divided, plane 1 + k is output channel k. Pixels beyond the horizon
     (l^2 + m^2 >= 1) and planes without visibilities are NaN.
     """
 
     pixels: NDArray[np.floating]  # [stokes, plane, y, x], Jy/beam, apparent flux
     beam: Beam | None  # of the whole band; None if no PSF can be fitted
     statistics: Statistics | None  # of the whole band; None for an empty slice
-    channel_beams: tuple[Beam | None, ...] = ()  # of each output channel, where the band is divided
+    channel_beams: tuple[Beam | None, ...] = ()  # of each output channel, if the band is divided
     kernel: str = ""  # the kernels that made its planes, as "slant", "slant+wgridder"; "" for an empty slice
     quality: str = ""  # of a dirty image, as `fip.data.quality` says: "good", or what is doubtful
     unit: str = "Jy/beam"  # of the pixels, but for those of a PSF; "" for none
@@ -282,14 +282,14 @@ class Written:
 
 @dataclass(frozen=True, eq=False)
 class FitsFile:
-    """A FITS file, whole."""
+    """A FITS file, whole, with its kind."""
 
     kind: Kind
     content: bytes | memoryview
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The number of its bytes."""
         return len(self.content)
 
     @cached_property
@@ -316,7 +316,7 @@ class ImageFile:
     index: Number
     attempt: Number
     integration: Number
-    label: OptionalLabel  # of the field, for file names; "" where the MS has one field
+    label: OptionalLabel  # of the field, for file names; "" if the MS has one field
     worker: Line
     times: Times
     empty: bool

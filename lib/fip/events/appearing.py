@@ -1,4 +1,4 @@
-"""How a measured event looks: what `fip.search.appearance` is told of it, for the labels that need that."""
+"""How a measured event looks: the input of `fip.search.appearance`, for the labels that need it."""
 
 import math
 from pathlib import Path

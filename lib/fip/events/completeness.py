@@ -58,7 +58,7 @@ class Share:
 
 
 def series_key(run: str, field: str, stokes: str, average: int) -> str:
-    """What a series is called of which a source is part, in what it is drawn by and in the journal."""
+    """Return the name of the series to which a source belongs, for the random draw and in the journal."""
     return json.dumps([run, field, stokes, average])
 
 
@@ -108,7 +108,7 @@ def threshold_of(directory: Path) -> float | None:
 
 
 def share(tried: Iterable[Tried], threshold: float | None) -> Share:
-    """Of all these."""
+    """Return the share that was found of all that were tried."""
     all_ = tuple(tried)
     by_theory = None
     if threshold is not None and all_:

@@ -16,7 +16,7 @@ from fip.events.pinning import kept_of
 from fip.events.vetted import before_in_words, in_words
 from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PAGE, PICTURE
 
-_NEAR = 3  # names that are told instead of one that is not there
+_NEAR = 3  # names that are suggested instead of one that is not there
 _MEASURED = {
     "ra_err", "dec_err", "time_err", "threshold", "forced", "unbiased", "corrected", "primary_beam", "steady",
     "spectrum", "spectrum_of", "spectral_index", "images", "images_on", "window", "left_out",
@@ -57,12 +57,12 @@ def with_measured(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_json(event: Mapping[str, Any]) -> str:
-    """An object."""
+    """Return an event as a JSON object."""
     return json.dumps(event, indent=1)
 
 
 def as_lines(event: Mapping[str, Any]) -> list[str]:
-    """What a person is told of it. UsageError if what was measured of it is not as it was written."""
+    """Return lines that describe it to a person. UsageError if its measured values are not as they were written."""
     labels = f", but {', '.join(event['labels'])}" if event["labels"] else ""
     return [
         f"{event['id']}: {event['kind']}{labels}",

@@ -59,7 +59,7 @@ def _store_means(live: Live) -> None:
 
 
 def habits(patience: float | None = None) -> Habits:
-    """How it follows."""
+    """Return the habits with which it follows."""
     return Habits(CHECKPOINT, patience=patience)
 
 

@@ -24,7 +24,7 @@ from fip.fits.stored_image import StoredImage
 from fip.search.words import NEAR
 
 _SIGMA = 3.0  # of the errors of two places, that they may be farther apart
-_LOOKED_AT = 3  # images of a series by which the noise at a place is told
+_LOOKED_AT = 3  # images of a series from which the noise at a place is known
 
 Event = Mapping[str, Any]
 
@@ -94,7 +94,7 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one or more events are of, and where it was looked for."""
+    """What made one or more events, and the series that were searched at its place."""
 
     name: str
     events: tuple[Event, ...]  # best first
@@ -224,7 +224,7 @@ def _are_one(one: Event, other: Event, beams: Mapping[tuple[str, str, str], floa
 
 
 def _apart(one: Event, other: Event) -> float:
-    """rad, the haversine of which does not lose small angles."""
+    """Return the distance, rad; the haversine does not lose small angles."""
     (ra, dec), (ra2, dec2) = ((math.radians(each["ra"]), math.radians(each["dec"])) for each in (one, other))
     h = math.sin((dec - dec2) / 2) ** 2 + math.cos(dec) * math.cos(dec2) * math.sin((ra - ra2) / 2) ** 2
     return 2 * math.asin(min(1.0, math.sqrt(h)))

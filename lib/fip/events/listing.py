@@ -83,7 +83,7 @@ def _injected(directory: Path) -> frozenset[str]:
 
 
 def as_json(events: list[dict[str, Any]]) -> str:
-    """A list of objects."""
+    """Return the events as a JSON list of objects."""
     return json.dumps(events, indent=1)
 
 
@@ -124,5 +124,5 @@ def _line(event: dict[str, Any]) -> str:
 
 
 def _text(value: object) -> str:
-    """Of a column that may be masked where it is empty."""
+    """Return a value as text; "" for an empty one, also in a column that masks empty values."""
     return "" if value is None or str(value) == "--" else str(value)

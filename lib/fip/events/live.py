@@ -76,7 +76,7 @@ class Searching:
     needed: bool = False  # whether it was said that a model is needed
     trial: Trial | None = None
     noise: float = math.nan  # Jy/beam, of the last image
-    late: Late = field(default_factory=Late)  # noise and power of late images
+    late: Late = field(default_factory=Late)  # noise and power of the images that came late
     mean: Mean | None = None
     means: "Searching | None" = None  # the search of its means
 

@@ -1,4 +1,4 @@
-"""What is known to be at the places of events: looked up once for each, told with it, and kept with what was found."""
+"""What is known to be at the places of events: looked up once for each, shown with it, and kept with what was found."""
 
 import logging
 import math
@@ -39,7 +39,7 @@ class Matching:
         anew: bool = False,
         warn: Callable[[str], None] = log.warning,
     ) -> None:
-        """`warn` is told, once each, what of the lists is doubtful."""
+        """`warn` is called, once each, with what is doubtful in the lists."""
         self.known, self._warn = known if known is not None else Known(), warn
         self._matches: dict[str, tuple[State, tuple[Match, ...]]] = {}
         if folder and not (anew and self.known):

@@ -37,7 +37,7 @@ class MeanImage:
 
 
 def name_of(mean: MeanImage) -> str:
-    """Of its file."""
+    """Return the name of its file."""
     series = mean.series
     parts = filter(None, (series.name, series.label, f"x{series.average}", f"t{mean.first:06d}", series.stokes))
     return "-".join(parts) + ".fits"

@@ -112,7 +112,7 @@ def measure(directory: Path, found: Found, entries: Sequence[Entry]) -> Measured
 
 
 def place_of_event(found: Found) -> tuple[Direction, float, float]:
-    """Where it is (ICRS), and the standard deviations to the east and north (rad) that noise makes.
+    """Return its place (ICRS), and the standard deviations to the east and north (rad) that noise makes.
 
     They are those of Cramer and Rao: Lambda^-1 / S^2 in pixels.
     """

@@ -35,8 +35,9 @@ def open_model(
     """The sky model of `--sky-model`, for images of a grid and a band, the first and the last at `times` (s UTC).
 
     `primary_beam` is that of the run, of dishes of `diameter` m; None: the fluxes of the model are apparent. `path`, of
-    the images, is for messages. Nothing is left out as below the horizon, as nobody knows where the array is: what does
-    not shine in an image has no part in its noise. InputError or UsageError, one line, for what cannot be used.
+    the images, is for messages. Nothing is left out as below the horizon, as the position of the array is not known:
+    what does not shine in an image has no part in its noise. InputError or UsageError, one line, for what cannot be
+    used.
     """
     window = ExpectedWindow(0, np.array([band.centre]), np.array([band.width]), ("XX", "YY"))
     centre = Direction(grid.longitude, grid.latitude, grid.frame)

@@ -72,7 +72,7 @@ class Part:
         return found
 
     def stretches(self) -> Iterator[tuple[SeriesId, Kind, Stretch]]:
-        """What was searched, of which series.
+        """Yield what was searched, each with its series.
 
         The images of an hour count as many as were searched in it, each with its own noise.
         """
@@ -115,7 +115,7 @@ class Night:
 
     @property
     def title(self) -> str:
-        """When it was."""
+        """When the night was, in words."""
         begin, end = (iso_utc(each)[:16].replace("T", " ") for each in self.span)
         return f"{begin} to {end[11:] if end[:10] == begin[:10] else end} UTC"
 

@@ -23,7 +23,7 @@ REAL = "real"
 
 
 def pins_of(found: Sequence[Found], verdicts: Mapping[str, str]) -> tuple[Pin, ...]:
-    """The images in which events are measured: of each that is told, or that somebody has called real. Pure.
+    """Return the images in which events are measured: events without labels, or called real by somebody. Pure.
 
     `verdicts`: what was said of events, by their ids. The latter come first, then the newest: the first find room.
     """
@@ -85,7 +85,7 @@ def kept_of(directory: Path, event: Mapping[str, Any]) -> dict[str, Any]:
             outcomes = ledger.pins.outcomes(pin)
     try:
         pinned = any(each.event == pin.event for each in read_pins(directory))
-    except (OSError, ValueError):  # of which the sink tells
+    except (OSError, ValueError):  # the sink reports these
         pinned = False
     stored = [index for index, state in outcomes.items() if state == "stored"]
     return {

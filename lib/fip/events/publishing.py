@@ -49,7 +49,7 @@ def publisher(asked: Asked, known: Known | None = None) -> Callable[[Course], "P
 VARIABLES = "variables.ecsv"
 
 WRITTEN_EVERY = 2.0  # s from one writing of what changes with each image to the next
-TRIES = 2  # at an event of which the process that describes it dies
+TRIES = 2  # at an event, if the process that describes it dies
 
 Version = tuple[bool, tuple[str, ...], str, str]
 """What of an event its folder is written anew for: whether it is closed, its labels, its kind, and what is there."""
@@ -126,7 +126,7 @@ class Publisher:
         return described and self._shown_last == self._last
 
     def finish(self) -> None:
-        """Writes all. Raises FipError."""
+        """Write all that is left. Raises FipError."""
         self._put_described(wait=True)
         self._fold()
         found = self._labelled()
@@ -259,7 +259,7 @@ class Publisher:
         return self._findings.with_hours({run: hours_of(live_of(state)) for run, state in states})
 
     def _pin(self, known: Sequence[Found], last: bool) -> None:
-        """Before anything is told, its images are kept, and what was received of its time."""
+        """Before anything is shown, keep the images of each event, and what was received at its time."""
         pins = pins_of(known, self._verdicts())
         try:
             put_pins(self._course.files, pins_text(pins))

@@ -19,7 +19,7 @@ log = logging.getLogger("fip.events")
 RAW = "raw.live"
 """The spool, in the folder of an event."""
 
-MARGIN = 10  # integrations before an event and after it, of which there are as many as it lasts
+MARGIN = 10  # integrations kept before an event and after it; if the event is longer, as many as it has
 LONGEST = 1000  # integrations that an event is taken to last at the most
 EVERY = 2.0  # s from one look at an event to the next
 UNIX = 40587 * 86400.0  # s since MJD 0
@@ -32,7 +32,7 @@ class Raw:
         """`directory` has the ledger, `folder` the folders of events."""
         self._directory, self._folder = directory, folder
         self._spools: dict[str, Spool | None] = {}  # by run; None if it was imaged from anything else
-        self._done = set[str]()  # events of which no more will come
+        self._done = set[str]()  # events for which no more integrations will come
         self._looked: dict[str, float] = {}  # monotonic s, by event
         self._warned = set[str]()
 

@@ -175,7 +175,7 @@ def _end_trial(plane: Searching) -> Iterator[Finding]:
 
 
 def _own(plane: Searching) -> Place | None:
-    """Where and when its own source is on."""
+    """Return the place and the time at which its own source is on."""
     injection = plane.trial.injection if plane.trial else None
     return Place(injection.x, injection.y, injection.first, injection.last) if injection else None
 
@@ -229,9 +229,9 @@ def _hour(plane: Searching) -> Finding:
 
 
 def _event(of: FieldSearch, plane: Searching, event: Event) -> Finding:
-    """An event as it is now, its slices those of the images of which a mean was made.
+    """Return an event as it is now; its slices are those of the images from which a mean was made.
 
-    Without its times if they were told so long ago that they are not known any more.
+    It has no times if these are so old that they are not known any more.
     """
     told: Finding = {"what": "event", "key": key_of(plane.series)}
     first, last = (plane.spans.get(index) for index in event.best.slices)

@@ -48,7 +48,7 @@ class Searched:
 
     @property
     def view(self) -> TransientsView:
-        """Its counts."""
+        """The counts of what was found."""
         return _view(self.events, self.rates)
 
 

@@ -53,7 +53,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A verdict as it is kept, with where its event is: of an event that may be in no table any more."""
+    """A verdict as it is kept, with the place of its event, which may be in no table any more."""
 
     event: str  # id
     verdict: Verdict

@@ -41,7 +41,7 @@ def warm_up_search(say: Callable[[str], None]) -> float:
             say(f"compiling the search for transients, once, about {ABOUT} s of a core, in {FOLDER}")
         for reference in _REFERENCES:
             search_something(reference)
-        with suppress(OSError):  # a cache that cannot be written was told of
+        with suppress(OSError):  # a cache that cannot be written was reported before
             mark().touch()
     return time.perf_counter() - begun
 

@@ -83,7 +83,7 @@ class Series:
     area: int  # pixels with values
     searched: Searched
     thresholds: Thresholds
-    injected: bool = False  # whether sources were added to its data: no event of it is told
+    injected: bool = False  # whether sources were added to its data: its events are not reported
     site: tuple[float, float, float] | None = None  # m, ITRF, of the array; None if its images do not say it
     follows: str = ""  # the body that its images follow, if they do
     backlog: bool = False  # whether they waited while newer ones were imaged: what is found in them is archival

@@ -179,7 +179,7 @@ class Course:
         return Taken(turn, ENDED, len(findings))
 
     def _to_end(self) -> Iterator[Series]:
-        """The series that are over, as of the last look, of which the step was not told so."""
+        """Yield the series that were over at the last look, and whose end the step has not handled yet."""
         if self.step.end:
             over = self._follow.finished
             yield from (each for each in over if each.row.total and not self.journal.has_ended(each))
@@ -187,7 +187,7 @@ class Course:
     def conclude(self) -> None:
         """Has on disk what shows the states as they are now, and the states themselves. Raises NoRoomError.
 
-        Of a step that is told when a run is over, they are not needed then, and before that images are seen again.
+        A step that handles the end of a run does not need them then, and before the end images are seen again.
         """
         for followed in self.passes.values():
             if followed.since and not self._habits.window and not self.step.end:
@@ -203,7 +203,7 @@ class Course:
         return {key: each.state for key, each in self.passes.items()}
 
     def under_way(self) -> dict[str, list[Series]]:
-        """By run, the series of those of which images were seen in this life, the backlog last."""
+        """By run, the series of the runs that had images seen in this life, the backlog last."""
         seen = {each.series.row.run for each in self.passes.values()}
         mine = [each for each in self._follow.series if each.row.run in seen]
         return {run: [each for each in mine if each.row.run == run] for run in dict.fromkeys(seen)}

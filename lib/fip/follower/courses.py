@@ -20,18 +20,18 @@ from fip.wire.messages import Followed
 log = logging.getLogger("fip.follower")
 
 LOOK_EVERY = 1.0  # s between two looks for directories
-ENDED = 8  # runs that are over, of which is still told how far they were followed
-AT_ONCE = 0.1  # s of work, before what was done is told
+ENDED = 8  # runs that are over for which it is still reported how far they were followed
+AT_ONCE = 0.1  # s of work, before what was done is reported
 
 
 class Showing(Protocol):
     """What shows people all that was found in a course. Its methods raise FipError."""
 
     def publish(self, idle: bool) -> bool:
-        """Called after more was found, and told whether nothing else is to be done now; whether all is shown."""
+        """Publish after more was found; `idle`: nothing else is to be done now. Returns whether all is shown."""
 
     def finish(self) -> None:
-        """Shows all."""
+        """Show all that is not shown yet."""
 
     def close(self) -> None:
         """Lets go of what it holds open."""
@@ -199,7 +199,7 @@ class Courses:
             if course.over and directory not in self._unpublished:
                 if fault := self._conclude(course):
                     return fault
-                with suppress(StoreError):  # then what was told last holds
+                with suppress(StoreError):  # then what was reported last holds
                     self._ended.extend(list(self._of(directory, course)))
                 self._rest[directory] = course.stamp
                 self._cold_starts += course.cold_starts

@@ -1,4 +1,4 @@
-"""What a follower is there for: its step, its habits, and where images are and what is found goes."""
+"""What a follower is there for: its step, its habits, and the folders of the images and of what is found."""
 
 import os
 from collections.abc import Callable

@@ -24,7 +24,7 @@ from fip.wire.messages import STATE_INTERVAL, Answered, Control, Followed, Follo
 log = logging.getLogger("fip.follower")
 
 LOOK_AGAIN = 0.02  # s after which new images are looked for
-ANSWERS = 32  # to operators, that are told; more are not asked for within a moment
+ANSWERS = 32  # answers to operators that are reported; more are not asked for within a moment
 STALLED_FOR = 1.0  # s after which what could not be done is tried again
 COUNTED = {"stored": "images", "gap": "gaps", FAILED: "failures"}
 COUNTERS = (
@@ -59,7 +59,7 @@ class Follower(Daemon):
         self.reload(config)
 
     def start(self) -> None:
-        """Points itself at the ventilator, of which it needs nothing, and looks for images."""
+        """Open the link to the ventilator, from which it needs nothing, and look for images."""
         self._link = Link(self._loop, self._gate, self._vitals, self._ventilator, self._hear, self._state, self._state)
         self._work()
         log.info("%s follows the images in %s", self._name, self._root)
@@ -81,11 +81,11 @@ class Follower(Daemon):
         return self._courses.hangs(self._within)
 
     def close(self) -> None:
-        """Says good-bye."""
+        """Say good-bye to the ventilator."""
         self._link.leave()
 
     def reload(self, config: Config) -> None:
-        """Takes the log level."""
+        """Take the log level from the configuration."""
         self._gate.reload()
         if told := config.followers.get(self._name):
             set_level(told.log_level)

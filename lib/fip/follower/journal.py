@@ -93,7 +93,7 @@ class Journal:
         self._passed_over: dict[str, set[int]] = {}
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file of the journal."""
         self._file.close()
 
     def is_apart(self, run: Series, whole: bool) -> bool:

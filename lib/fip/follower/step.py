@@ -151,7 +151,7 @@ def _plain(value: object) -> object:
 
 
 def _fault(error: BaseException) -> str:
-    """An error of somebody's code, in one line, with where it came from."""
+    """Return an error of somebody's code, in one line, with the file and line that raised it."""
     at = traceback.extract_tb(error.__traceback__)[-1]
     place = "" if at.filename.startswith("<") else f" ({at.filename.rpartition('/')[2]}, line {at.lineno})"
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"

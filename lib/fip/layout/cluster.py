@@ -25,7 +25,7 @@ class Listening:
 
 
 def hosts(config: Config, what: str) -> list[str]:
-    """The hosts that run "ventilator", "receiver", ... or any "worker" or "follower", of which the detector is one."""
+    """Return the hosts that run "ventilator", "receiver", ..., any "worker" or "follower"; a detector is a follower."""
     return [host for host, node in config.node.items() if any(what in _said(each) for each in node.runs)]
 
 
@@ -121,7 +121,7 @@ def _lanes(config: Config) -> Iterator[str]:
 
 
 def _unreachable(config: Config) -> Iterator[str]:
-    """Addresses that do not leave their host, where others must reach them."""
+    """Yield the addresses that do not leave their host, although others must reach them."""
     needed = {
         "ventilator.control": ("ventilator", ("worker", "sink", "receiver")),
         "ventilator.lanes": ("ventilator", ("worker",)),

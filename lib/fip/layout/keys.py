@@ -59,11 +59,11 @@ _LISTED = TypeAdapter(dict[Role, dict[str, tuple[PublicKey, ...]]])
 
 
 def private_key(security: Security, *roles: Role) -> PrivateKey | None:
-    """The key of the first of these roles that there is one for, None where there is none.
+    """Return the key of the first of these roles that has one, None if there is none.
 
-    It is looked for in `[security] keys`; where that is not set, among systemd's credentials; and a person's at last
-    in ~/.config/fip. Raises ConfigError where `[security] keys` has none, or for a file that is not such a key, or
-    that others may read.
+    It is looked for in `[security] keys`; if that is not set, among systemd's credentials; and a person's at last in
+    ~/.config/fip. Raises ConfigError if `[security] keys` has none, or for a file that is not such a key, or that
+    others may read.
     """
     folders = [security.keys] if security.keys else []
     if not folders and CREDENTIALS in os.environ:
@@ -144,7 +144,7 @@ def _wanted(config: Config) -> list[tuple[str, Role]]:
 
 
 def _read_key(path: Path) -> PrivateKey | None:
-    """The key in a file; None where there is no file, or one that says nothing, as an empty credential."""
+    """Return the key in a file; None if there is no file, or one that says nothing, as an empty credential."""
     content = _toml(path, missing_ok=True)
     if not content:
         return None
@@ -165,7 +165,7 @@ def _read_list(path: Path, missing_ok: bool = False) -> dict[Role, dict[str, tup
 
 
 def _faults(error: ValidationError) -> str:
-    """What is wrong where, without the values: they may be secret."""
+    """Say what is wrong in which place, without the values: they may be secret."""
     return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
 
 

@@ -71,7 +71,7 @@ class Access:
         return self._has_token(headers) or self._has_cookie(headers.get("host", ""), headers)
 
     def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
-        """Why this request is refused; None where it may be answered. Names of `headers` are lower case."""
+        """Return why this request is refused; None if it may be answered. Names of `headers` are lower case."""
         host = headers.get("host", "")
         if _host_name(host) not in self.hosts:
             return Refusal(421, "this is not a host of this monitor: add it to monitor.hosts")
@@ -109,7 +109,7 @@ def cookie_name(host: str) -> str:
 
 
 def read_token(path: Path) -> str:
-    """The token in a file, which is made where it is missing. ConfigError where it can be neither, or is too short."""
+    """Return the token in a file; make it if missing. ConfigError if it cannot be read or made, or is too short."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -145,7 +145,7 @@ class Guard:
         self._asked = Allowances[str](*REQUESTS)  # by the host that asks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An ASGI application."""
+        """Answer one request, as an ASGI application."""
         if scope["type"] != "http":  # there are no websockets; a lifespan has no client
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
@@ -176,7 +176,7 @@ class Guard:
 
 
 def _host_name(host: str) -> str:
-    """The host of a Host header, without its port; "" where it is none."""
+    """Return the host of a Host header, without its port; "" if it is not valid."""
     match = _HOST.fullmatch(host)
     return (match["name"] or match["six"]).lower() if match else ""
 

@@ -30,9 +30,9 @@ class Server:
     """Serves the page of a feed until it is closed."""
 
     def __init__(self, loaded: Loaded, feed: Feed, pipeline: Callable[[], Config | None]) -> None:
-        """Binds. `pipeline` says how the one that is shown is reached now, None where there is none.
+        """Bind. `pipeline` says how to reach the pipeline that is shown now, None if there is none.
 
-        ConfigError where the address cannot be had, or the token file cannot be used.
+        ConfigError if the address cannot be had, or the token file cannot be used.
         """
         monitor = loaded.config.monitor
         token = read_token(monitor.token_file)
@@ -58,12 +58,12 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Of the page."""
+        """The address of the page."""
         host, port = self._socket.getsockname()[:2]
         return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
     def start(self) -> None:
-        """Begins to serve."""
+        """Begin to serve the page."""
         self._thread.start()
 
     def close(self) -> None:

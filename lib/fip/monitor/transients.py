@@ -38,7 +38,7 @@ KEPT = "private, no-cache"  # it may change: it is asked each time whether it ha
 
 
 def transients_routes(gallery: Gallery, pipeline: Callable[[], Config | None]) -> list[Route]:
-    """Where each is found; `pipeline` gives the configuration by which to find what works now."""
+    """Return the routes; `pipeline` gives the configuration by which to find what works now."""
     place = "/api/runs/{run}/transients"
     return [
         Route(place, _events(gallery)),
@@ -119,7 +119,7 @@ def _found(gallery: Gallery, run: str) -> dict[str, Any]:
 
 
 def _alerts(directory: Path) -> dict[str, str] | None:
-    """What others were told of the events of a directory, and what is wrong with that; None if nobody is told."""
+    """Return what was reported about the events of a directory, and what is wrong with that; None if nobody hears."""
     view = shown_view(directory)
     said = next(alerts_facts(view.alerts), None) if view and view.alerts else None
     return {"line": ", ".join(said.items), "level": said.level} if said else None

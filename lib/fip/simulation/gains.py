@@ -11,7 +11,7 @@ from fip.simulation.plan import Simulation
 TIME_SCALE = 1200.0  # s, the shortest period in which a gain drifts; the longest is three times that
 BANDPASS_AMPLITUDE = 0.05  # standard deviation over the band
 BANDPASS_PHASE = math.radians(5.0)  # standard deviation over the band, rad
-_WAVES = 6  # of which a drift or a bandpass is the sum
+_WAVES = 6  # whose sum is a drift or a bandpass
 _DRAWN = 2  # which random numbers: those of gains
 
 

@@ -33,7 +33,7 @@ from fip.source.tables.measurement_set import MeasurementSet
 COLUMNS = ("DATA", "CORRECTED_DATA")
 """Those to which sources are added, if they are there and hold values."""
 
-_LOOKED_AT = 5  # slices of a field by which its noise is told
+_LOOKED_AT = 5  # slices of a field from which its noise is measured
 _AT_ONCE = 500  # slices to which sources are added in one call
 _EPSILON = 1e-6  # of the sum of all flux densities, to which visibilities are right
 
@@ -110,7 +110,7 @@ def _planned(path: Path, asked: Injecting) -> _Plan:
     columns = tuple(each for each in COLUMNS if each in holding)
     if not columns:
         raise UsageError(f"{path}: has neither DATA nor CORRECTED_DATA: there is nothing to add sources to")
-    # The noise is told best without the steady sky.
+    # The noise is measured best without the steady sky.
     without = "MODEL_DATA" in holding
     with closing(open_run(path, asked_of(stokes=(asked.stokes,), subtract_model=without, **shown))) as run:
         numbered = sorted(enumerate(run.slices), key=lambda each: (each[1].label, each[1].time))
@@ -181,7 +181,7 @@ def _add_to(main: Any, column: str, numbers: Any, order: Any, seen: Any) -> None
 
 
 def _stretches(numbers: Any) -> Iterable[tuple[int, int, int]]:
-    """First row, the one after the last, and where in `numbers` [row] that begins, of rows that follow one another."""
+    """Yield stretches of rows: the first row, the one after the last, and the place of the first in `numbers` [row]."""
     edges = np.flatnonzero(np.diff(numbers) != 1) + 1
     for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), len(numbers)], strict=True):
         yield int(numbers[begin]), int(numbers[end - 1]) + 1, begin

@@ -163,7 +163,7 @@ def components(sources: Sequence[Source], frequency: NDArray[np.float64], refere
 
 
 def table_of(sources: Sequence[Source], asked: Injecting, reference: float) -> QTable:
-    """A row for each: where (ICRS), when, in which slices of the set as `fip run` numbers them, and how bright."""
+    """Return a row for each source: place (ICRS), time, slices of the set as `fip run` numbers them, and brightness."""
     towards = np.array([each.towards for each in sources])
     table = QTable()
     table["name"] = [each.name for each in sources]

@@ -54,7 +54,7 @@ def alerts_facts(view: AlertsView) -> Iterator[Fact]:
 
 
 def alerts_numbers(view: AlertsView) -> Iterator[Number]:
-    """For Prometheus."""
+    """Yield the numbers of alerts for Prometheus."""
     became = ("sent", "due", "waiting", "refused", "dropped")
     counts = tuple(((name,), float(getattr(view, name))) for name in became)
     yield Number("fip_alerts", "Messages to targets of alerts, by what became of them.", ("became",), counts)

@@ -49,7 +49,7 @@ def workers_panel(views: Sequence[WorkerView]) -> Panel:
 
 
 def _row(view: WorkerView) -> Row:
-    """The columns of `WORKER_HEADS`."""
+    """Return a worker's row, with the columns of `WORKER_HEADS`."""
     bar, times = _bar([view]), view.status.latencies
     said = words_of(view) | {
         "worker": view.status.identity,
@@ -120,7 +120,7 @@ def _flow(view: DaemonView) -> list[str]:
 
 
 def _together(views: Sequence[WorkerView]) -> Iterator[str]:
-    """What all workers do."""
+    """Yield in words what all workers do together."""
     yield f"{sum(view.state == 'running' for view in views)} of {len(views)} running"
     times = [view.status.latencies["image"].p50 for view in views if "image" in view.status.latencies]
     if times:

@@ -70,7 +70,7 @@ def _together(views: Sequence[ReceiverView]) -> Iterator[str]:
 
 
 def _row(view: ReceiverView) -> Row:
-    """The columns of `HEADS`."""
+    """Return a receiver's row, with the columns of `HEADS`."""
     brief, said = view.brief, words_of(view)
     counts = {name: number(getattr(brief, name)) for name in (*BECAME, "late")} if brief else {}
     said |= counts | {

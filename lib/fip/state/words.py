@@ -31,7 +31,7 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """As "12%"."""
+    """Format a share in percent, as "12%"."""
     return f"{100 * share:.0f}%"
 
 
@@ -76,6 +76,6 @@ def listed(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def done(counters: dict[str, int], rate: float, what: str) -> str:
-    """What was done so far, and how fast of late, in words: "12 imaged, 3.0/s, 1 failed"."""
+    """Say what was done so far, and how fast in the last seconds: "12 imaged, 3.0/s, 1 failed"."""
     failures = counters.get("failures", 0)
     return f"{counters.get('images', 0)} {what}, {rate:.1f}/s" + (f", {failures} failed" if failures else "")

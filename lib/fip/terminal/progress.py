@@ -22,7 +22,7 @@ from fip.terminal.drawing import STYLES
 from fip.wire.messages import PipelineStatus
 
 SHOWN_FAILURES = 10
-LINES = 10  # of progress, where no bar can be drawn
+LINES = 10  # of progress, if no bar can be drawn
 
 
 class RunProgress:
@@ -32,7 +32,7 @@ class RunProgress:
     """
 
     def __init__(self, console: Console, slices: int, told: Callable[[int, int], None] | None = None) -> None:
-        """`told` is called with how many images are stored, and of how many, when that has changed."""
+        """The callback gets the number of stored images, and the number of all, when these have changed."""
         self._console, self._slices = console, slices
         self._told, self._last = told, (-1, -1)
         self._heard: Heard | None = None

@@ -1,4 +1,4 @@
-"""`fip status`: the state of a pipeline, or of a directory of which the run is over, printed."""
+"""`fip status`: print the state of a pipeline, or of a directory whose run is over."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def _follow(
 
 @contextmanager
 def _printer(console: Console, as_json: bool, watch: bool) -> Iterator[Callable[[PipelineState], None]]:
-    """What prints a state: as JSON, as a page that stays in place on a terminal, or as a line where that cannot be."""
+    """Yield a function that prints a state: as JSON, as a page that stays on a terminal, or if it cannot, as a line."""
     if as_json:
         yield lambda state: console.out(state_json(state).decode(), highlight=False)
     elif not watch:

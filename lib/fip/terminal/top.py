@@ -68,7 +68,7 @@ class Top(App[None]):
     ]
 
     def __init__(self, states: Callable[[], Iterator[PipelineState]], where: str) -> None:
-        """`states` is iterated in a thread of its own; `where` says of what they are."""
+        """`states` is iterated in a thread of its own. The second argument says whose states they are."""
         super().__init__(ansi_color=True)
         self.fault: FipError | None = None  # what ended it, if something did
         self._states, self._where = states, where
@@ -86,7 +86,7 @@ class Top(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begins to listen."""
+        """Focus the table and begin to listen."""
         self.query_one(DataTable).focus()
         self._listen()
 
@@ -103,7 +103,7 @@ class Top(App[None]):
             self.call_from_thread(self.exit)
 
     def show(self, state: PipelineState) -> None:
-        """Shows a state."""
+        """Show a state in all parts of the screen."""
         self._state = state
         shown, width = panels(state), self.size.width - 2
         when = clock(state.time, state.time)

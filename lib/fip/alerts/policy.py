@@ -16,22 +16,22 @@ from fip.data.quantities import SECONDS_PER_DAY
 from fip.events.words import INJECTION
 
 GROWN = 1.2
-"""An update is due if S/N is so many times what was told last, or the place is off by one standard deviation of it."""
+"""An update is due if S/N is so many times that of the last alert, or the place is off by one standard deviation."""
 
 APART = 30.0
 """Seconds between two alerts of one event, at least."""
 
 STANDS = 8
-"""Slices after its last one, of which a new event must outlive the labels. One that is closed has."""
+"""How many slices a new event must outlast, after its last one, without labels. One that is closed has done so."""
 
 RECENT = SECONDS_PER_DAY
-"""Seconds after which what was seen is not told as news: `archival`."""
+"""Seconds after which what was seen is no news any more, but `archival`."""
 
 REAL, BAD = "real", ("rfi", "satellite", "artefact")
 """What a person may call an event."""
 
 State: TypeAlias = Literal["due", "waiting"]
-"""Of what a target is to be sent: it is sent, or waits until a person calls the event real."""
+"""The state of what a target is to be sent: it is sent, or waits until a person calls the event real."""
 
 
 @dataclass(frozen=True, slots=True)

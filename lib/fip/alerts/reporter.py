@@ -64,13 +64,13 @@ class Reporter:
         self.old = 0  # events that nobody hears of, as they were seen long ago
 
     def publish(self, idle: bool) -> bool:
-        """As the publisher does. Raises FipError."""
+        """Publish as the publisher does. Raises FipError."""
         shown = self._publisher.publish(idle)
         self.report()
         return shown
 
     def finish(self) -> None:
-        """As the publisher does. Raises FipError."""
+        """Finish as the publisher does. Raises FipError."""
         self._publisher.finish()
         self.report()
 
@@ -175,7 +175,7 @@ class Reporter:
         return Hold(self._box.new_name(trip.cause, latest), trip.cause, trip.reason, now, trip.events, 0)
 
     def _qualities(self, run: str, since: float) -> tuple[str, ...]:
-        """Of the last images of a run that were searched, and that came since."""
+        """Return the qualities of the last images of a run that were searched, and that came since."""
         end = self._course.journal.positions().get(run, 0)
         with closing(Ledger(self._course.directory, read_only=True)) as ledger:
             entries = list(ledger.entries(run, max(0, end - 4 * LOOKED_AT), end))

@@ -28,7 +28,7 @@ def labels_of(folder: Path) -> dict[str, str]:
 
 
 def heed(box: Outbox, said: Mapping[str, str], now: float) -> None:
-    """Does what people's words ask for; done again, it changes nothing."""
+    """Do what people's words ask for; done again, it changes nothing."""
     for name, event in box.open_events().items():
         if said.get(name) in BAD:
             retract(box, event, f"a person calls it {said[name]}", now)
@@ -96,12 +96,12 @@ def what_follows(directory: Path, event: str, said: str) -> str:
 
 
 def release_hold(folder: Path, name: str) -> int:
-    """Ends a hold; how many messages then wait for a person's word. UsageError if there is none of this name."""
+    """End a hold; return how many messages then wait for a person's word. UsageError if there is none of this name."""
     return _with_outbox(folder, lambda box: box.release(name, time_now()))
 
 
 def _with_outbox(folder: Path, do: Callable[[Outbox], Value]) -> Value:
-    """Does something when no other process writes."""
+    """Do something when no other process writes."""
     for left in reversed(range(_TRIES)):
         try:
             with closing(Outbox(folder)) as box:

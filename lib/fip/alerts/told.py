@@ -13,7 +13,7 @@ from typing import Any
 from fip.alerts.words import Alert, Tense
 
 CONTAINED = 0.9
-"""The probability that a source is within the region that is told; standard deviations times `_WIDER` are it."""
+"""The probability that a source is within the reported region; standard deviations times `_WIDER` give it."""
 
 _WIDER = math.sqrt(-2 * math.log(1 - CONTAINED))  # of a normal distribution in two dimensions
 
@@ -43,7 +43,7 @@ class Flux:
 
 
 def alert_id(event: str, number: int, tense: Tense) -> str:
-    """The id of the alert of this number (from 1) of an event: that something is not real stands in front of it."""
+    """Return the id of an event's alert of this number (from 1). If it is not real, the id begins with its tense."""
     return f"{named(event, tense)}.{number}"
 
 
@@ -59,7 +59,7 @@ def names_of(alert: Alert) -> tuple[str, int | None]:
 
 
 def named(identity: str, tense: Tense) -> str:
-    """Return the id of an alert or of an event. If the event is not real, the id begins by saying so."""
+    """Return the id of an alert or an event. If the event is not real, the id begins with its tense."""
     return identity if tense not in NOT_REAL or identity.startswith(f"{tense}-") else f"{tense}-{identity}"
 
 
@@ -75,7 +75,7 @@ def utc(time: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Without characters that XML cannot have."""
+    """Return a text without characters that XML cannot have."""
     return _NO_XML.sub("\ufffd", text)
 
 

@@ -24,7 +24,7 @@ class Backlogs:
         return joined((int(begin), int(end)) for begin, end in self._file.rows(query, (run,)))
 
     def enter(self, run: RunId, told: Ranges) -> None:
-        """Enters what is new of a backlog, as the ventilator tells it, but for what must not be."""
+        """Enter what is new of a backlog that the ventilator sends, but for slices that already have an entry."""
         end = int(self._file.value("SELECT COALESCE(MAX(end), 0) FROM backlog WHERE run = ?", (run,)))
         if new := tuple((max(begin, end), last) for begin, last in told if last > end):
             query = "SELECT slice FROM slices WHERE run = ? AND slice >= ? AND slice < ?"
@@ -33,7 +33,7 @@ class Backlogs:
                 self._file.write("INSERT INTO backlog VALUES (?, ?, ?)", *rows)
 
     def only(self, backlog: bool | None) -> str:
-        """Of a query on `slices`, the condition for those of the backlog alone, or the others alone; None: for all."""
+        """Return the condition of a query on `slices` for those of the backlog alone, or the others; None: for all."""
         if backlog is None or self._version < PARTED:
             return "TRUE"
         last = "SELECT end FROM backlog WHERE run = slices.run AND begin <= slice ORDER BY begin DESC LIMIT 1"

@@ -38,7 +38,7 @@ class CountedTime:
     """
 
     def __init__(self, file: LedgerFile, clock: Clock) -> None:
-        """Goes on with the count in a ledger's file. Raises NoRoomError and DamagedLedgerError."""
+        """Go on with the count in a ledger's file. Raises NoRoomError and DamagedLedgerError."""
         self._clock = clock
         row = next(file.rows("SELECT boot, ahead FROM clock"), None)
         if row and row[0] == clock.boot:

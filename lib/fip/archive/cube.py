@@ -67,7 +67,7 @@ def write_cube(
     output: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Cube:
-    """Writes a cube beside its place, and puts it there; without `output` as DIR/SERIES-cube.fits.
+    """Write a cube to a temporary file, and put it in its place; without `output` as DIR/SERIES-cube.fits.
 
     An image that cannot be read is a plane of NaN, as a slice without one. UsageError if the directory holds images of
     several series and none is named, or nothing of what is wanted, or the file cannot be written.

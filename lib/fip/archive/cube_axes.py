@@ -43,7 +43,7 @@ class TimeAxis:
 
 
 def time_axis(entries: Sequence[Entry]) -> TimeAxis:
-    """Of images of one series in order of time; what is missing between them has planes of its own."""
+    """Return the time axis of images of one series, in order of time; images missing between them get planes, too."""
     middles = np.array([(each.begin + each.end) / 2 for each in entries])
     numbers = [each.index for each in entries]
     most = _MOST_EMPTY * len(entries) + _SPARE

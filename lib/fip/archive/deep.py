@@ -66,7 +66,7 @@ def light_at(directory: Path, place: NDArray[np.int64]) -> tuple[Array, Array]:
 def _images(
     directory: Path, entries: list[Entry], kind: str
 ) -> Iterator[tuple[Grid, NDArray[np.floating], Array, Array]]:
-    """Of each image its grid, its planes [band, y, x], and of each band weight and frequency, 0 if it has none."""
+    """Yield each image's grid, its planes [band, y, x], and each band's weight and frequency, 0 if it has none."""
     for entry in entries:
         dirty = directory / entry.file
         path = dirty.with_name(f"{entry.file.removesuffix(f'{DIRTY}.fits')}{kind}.fits")

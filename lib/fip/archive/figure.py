@@ -74,7 +74,7 @@ class Figure:
         self.size = overlay.size
         """Width and height of a frame in pixels, both even."""
         self.image_box = (self._left, self._top, self._left + self._width, self._top + self._height)
-        """Where in a frame the image lies: left, top, right, bottom, the latter two excluded."""
+        """The place of the image in a frame: left, top, right, bottom, the latter two excluded."""
         self._background = Image.new("RGB", self.size, BACKGROUND)
         self._background.paste(overlay, mask=overlay)
         self._overlay = overlay.crop(self.image_box)

@@ -22,9 +22,9 @@ SYNCED_AT_ONCE = 8  # files
 class Folder:
     """A directory whose files are written, linked, read and removed by their plain names.
 
-    All of them are reached through the descriptor that was opened at first, and never by a path. If a disk is unmounted,
-    or another is mounted there, the same files are still meant. Each call raises OSError as the file system does, and
-    for a name that leads out of the directory.
+    All of them are reached through the descriptor that was opened at first, and never by a path. If a disk is
+    unmounted, or another is mounted there, the same files are still meant. Each call raises OSError as the file system
+    does, and for a name that leads out of the directory.
     """
 
     def __init__(self, path: Path, make: bool = True) -> None:
@@ -38,7 +38,7 @@ class Folder:
         self._threads: ThreadPoolExecutor | None = None  # that wait for the disk
 
     def close(self) -> None:
-        """Lets go of the directory, and of its lock."""
+        """Close the directory, and release its lock."""
         if self._threads:
             self._threads.shutdown()
         os.close(self._descriptor)
@@ -69,7 +69,7 @@ class Folder:
             return file.read(most)
 
     def write_new(self, name: str, content: bytes | memoryview) -> None:
-        """Makes a file with this content, in place of one of that name; its content is on disk when this returns."""
+        """Make a file with this content, in place of one of that name; its content is on disk when this returns."""
         self.write_from(name, lambda file: _write_whole(file, content), buffering=0)
 
     def write_from(self, name: str, write: Callable[[BinaryIO], None], buffering: int = -1) -> None:
@@ -80,7 +80,7 @@ class Folder:
             self._sync(file.fileno())
 
     def write_all(self, files: Mapping[str, bytes | memoryview]) -> dict[str, OSError]:
-        """Makes files with these contents, as `write_new`, at the same time; those that cannot be made, with why.
+        """Make files with these contents, as `write_new`, at the same time; return those that cannot be made, with why.
 
         Nothing is written after one that cannot be. All are synced together, by threads: the journal of a disk then
         takes what it would take for each in turn for many at once.
@@ -99,7 +99,7 @@ class Folder:
             return errors | self._sync_all(opened)
 
     def _sync_all(self, opened: Mapping[str, int]) -> dict[str, OSError]:
-        """Waits until these descriptors are on disk; those that cannot be, with why."""
+        """Wait until these descriptors are on disk; return those that cannot be, with why."""
         if len(opened) > 1 and self._threads is None:
             self._threads = ThreadPoolExecutor(SYNCED_AT_ONCE, "fsync")
         begun, errors = time.monotonic(), dict[str, OSError]()
@@ -122,7 +122,7 @@ class Folder:
         return begin(self._descriptor, checked(temporary))
 
     def finish(self, file: NewFile, name: str) -> None:
-        """Gives a file that was begun its name; its content is on disk then. FileExistsError as `link`."""
+        """Give a file that was begun its name; its content is on disk then. FileExistsError as `link`."""
         self._sync(file.descriptor)
         os.link(f"/proc/self/fd/{file.descriptor}", checked(name), dst_dir_fd=self._descriptor)
 
@@ -131,7 +131,7 @@ class Folder:
         os.link(checked(name), checked(to), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def replace(self, name: str, to: str) -> None:
-        """Gives a file another name, in place of one that has it."""
+        """Give a file another name, in place of one that has it."""
         os.replace(checked(name), checked(to), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def symlink(self, target: Path, name: str) -> None:

@@ -91,7 +91,7 @@ class Follow:
         return self._turns.popleft() if self._turns else None
 
     def again(self) -> None:
-        """Has the ledger be looked at again, whatever it was seen to say."""
+        """Let the ledger be looked at again, even if it has not changed."""
         self._turns.clear()
         self._sequence.clear()
         self._stamp = None
@@ -139,7 +139,7 @@ class Follow:
         return [Series(row, backlog=False), Series(row, backlog=True)]
 
     def _take(self, ledger: Ledger, series: Series, cursor: Cursor) -> Ranges:
-        """Finds what comes next of a series; returns its slices."""
+        """Find what comes next in a series; return its slices."""
         run, position = series.row.run, cursor.position(series)
         found = ledger.outcomes(run, position, MOST_AT_ONCE, series.backlog)
         # Looked up after that: a slice about which something is known does not enter the backlog any more.

@@ -219,7 +219,7 @@ class Gallery:
             return self._albums[run]
 
     def _refresh(self, album: Album, said: Ranges | None) -> None:
-        """Looks up the images that are stored and not yet in the album."""
+        """Look up the images that are stored and not yet in the album."""
         stamp = stamp_of(album.directory)
         if said == album.known or (said is None and stamp == album.stamp):
             return
@@ -233,7 +233,7 @@ class Gallery:
         album.known, album.stamp = stored, stamp
 
     def _look(self) -> None:
-        """Reads the runs of the ledgers that changed."""
+        """Read the runs of the ledgers that changed."""
         for directory in self._directories():
             stamp = stamp_of(directory)
             if self._stamps.get(directory) != stamp:

@@ -44,7 +44,7 @@ class KnownData:
             raise DamagedLedgerError(f"ledger {self._file.path} is damaged: a fingerprint is none: {error}") from None
 
     def enter(self, image: ImageFile) -> None:
-        """Enters the fingerprint of an image's slice, in the transaction of the image."""
+        """Enter the fingerprint of an image's slice, in the transaction of the image."""
         known = image.fingerprint
         if known is not None:
             rows = [

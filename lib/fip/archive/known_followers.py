@@ -21,7 +21,7 @@ class KnownFollowers:
         return [Followed(name, "", run, position, needs, folder) for name, run, position, needs, folder in rows]
 
     def enter(self, followed: Collection[Followed]) -> None:
-        """Enters how far followers are."""
+        """Enter how far followers are."""
         rows = [(each.name, each.run, each.next, each.needs, each.folder) for each in followed]
         if rows:
             self._file.write("INSERT OR REPLACE INTO followers VALUES (?, ?, ?, ?, ?)", *rows)

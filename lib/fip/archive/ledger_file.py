@@ -24,7 +24,7 @@ Connect = Callable[..., sqlite3.Connection]
 """How a file is connected to: called as `sqlite3.connect`."""
 
 _never_closed: list[sqlite3.Connection] = []
-"""Of files that are not where they were: SQLite would remove their logs by path, which is another's now."""
+"""Connections to files that are not at their old paths: SQLite would remove logs by path, which are another's now."""
 
 
 class LedgerFile:
@@ -42,7 +42,7 @@ class LedgerFile:
         self._file = None if read_only else _identity(path)
 
     def close(self) -> None:
-        """Closes the file; a writer leaves it so that it can be read without write permission."""
+        """Close the file; a writer leaves it so that it can be read without write permission."""
         if not self._in_place:
             _never_closed.append(self._connection)
             return

@@ -100,7 +100,7 @@ def _wrong(folder: Folder, listed: Listed, digests: bool) -> str:
 
 
 def _strangers(folder: Folder, names: set[str], runs: Mapping[str, RunId]) -> Iterator[Fault]:
-    """Of files that the ledger does not list, those with the name of a slice of its runs that are no images of them."""
+    """Yield files that the ledger does not list, named as a slice of its runs, but that are no images of theirs."""
     for name in names:
         match = _IMAGE.fullmatch(name)
         own = sorted((each for each in runs if match and _begins(match["stem"], each)), key=len)

@@ -82,7 +82,7 @@ class _File(Generic[T]):
         self.content = read(path)
 
     def renew(self) -> str:
-        """Reads it again if it has changed; why that cannot be, or ""."""
+        """Read it again if it has changed; return why it cannot be read, or ""."""
         stamp = _stamp(self.path)
         if stamp == self._stamp:
             return ""

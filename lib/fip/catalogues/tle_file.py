@@ -39,7 +39,7 @@ def read_tle(path: Path, option: str = "--tle") -> tuple[Orbit, ...]:
 
 
 def _sets(lines: list[str], file: str) -> Iterator[tuple[int, str, str, str]]:
-    """Of each satellite the number of its first line, its name, and the two lines."""
+    """Yield for each satellite the number of its first line, its name, and the two lines."""
     name, at = "", 0
     while at < len(lines):
         line = lines[at].rstrip()

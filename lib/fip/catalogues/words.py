@@ -42,5 +42,5 @@ class Seen:
 
 
 def chance_of(expected: float) -> float:
-    """That there is one at least of what so many are expected of, 0 to 1."""
+    """Return the probability, 0 to 1, that there is at least one if so many are expected."""
     return -math.expm1(-expected)

@@ -25,7 +25,7 @@ class Complete:
 
     @property
     def words(self) -> str:
-        """As "98.2% of the samples are there, 75.0% in the least of 10 slices; 3 lack some"."""
+        """In words, as "98.2% of the samples are there, 75.0% in the least of 10 slices; 3 lack some"."""
         if not self.lacking:
             return "all samples are there"
         shares = f"{share_words(self.mean)} of the samples are there, {share_words(self.least)} in the least"
@@ -36,5 +36,5 @@ NO_SLICES = Complete(0, 0, 1.0, 1.0)
 
 
 def share_words(share: float) -> str:
-    """As "98.2%"; "100%" only if it is all."""
+    """Format a share as "98.2%"; "100%" only if it is all."""
     return "100%" if share == 1 else f"{min(99.9, 100 * share):.1f}%"

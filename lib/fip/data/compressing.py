@@ -27,7 +27,7 @@ def parse_compress(text: str) -> str:
 
 
 def steps_to_the_noise(written: str) -> float:
-    """Of a compression as `parse_compress` returns it."""
+    """Return the steps to the noise of a compression as `parse_compress` returns it."""
     return float(written.partition(":")[2])
 
 

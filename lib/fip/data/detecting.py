@@ -65,7 +65,7 @@ def parse_widths(text: str) -> int:
 
 
 def parse_averages(text: str) -> tuple[int, ...]:
-    """Of how many slices means are kept as images, from `32,1024`; "" for none; ValueError for anything else."""
+    """Parse `32,1024`, the numbers of slices whose means are kept as images; "" for none; ValueError for the rest."""
     numbers = [part.strip() for part in text.split(",") if text.strip()]
     if not set(numbers) <= set(map(str, AVERAGES)) or len(set(numbers)) < len(numbers):
         raise ValueError(f"'{text}' is not of how many slices means are kept: {_listed(AVERAGES)}, each once, or ''")

@@ -63,7 +63,7 @@ class Comparison:
 
 
 def fingerprint(blocks: Sequence[Block]) -> Fingerprint:
-    """Of the samples of a slice as they are read, naturally weighted. Sums that are not finite count as 0."""
+    """Return the fingerprint of a slice's samples as read, naturally weighted. Sums that are not finite count as 0."""
     total, sums, used = 0j, np.zeros(2), 0
     with np.errstate(over="ignore", invalid="ignore"):
         for weight, visibility in _batches(blocks):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def make_folder(path: Path) -> None:
-    """Makes a directory and those above it that are missing; each is on disk when this returns. OSError."""
+    """Make a directory and those above it that are missing; each is on disk when this returns. OSError."""
     missing = []
     while not path.is_dir():
         missing.append(path)

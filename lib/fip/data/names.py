@@ -79,7 +79,7 @@ PathName = Annotated[str, StringConstraints(min_length=1), AfterValidator(checke
 """A path as the kernel takes it; whether anything is there is not known."""
 
 Address = Annotated[str, StringConstraints(max_length=LONGEST_LINE, pattern=r"^(tcp://[^/]*:[0-9]{1,5}|ipc://.+)$")]
-"""Where a socket is, of a transport that FIP speaks; the host may be left out."""
+"""The address of a socket, of a transport that FIP speaks; the host may be left out."""
 
 Label = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9._+-]{{1,{LONGEST}}}$")]
 

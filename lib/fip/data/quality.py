@@ -106,7 +106,7 @@ def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None, off
 
 
 def noisy(rms: Sequence[float | None], peaks: Sequence[float | None] = ()) -> list[bool]:
-    """For each image of a field and band whether its noise is out of line with the others'.
+    """Return, for each image of a field and band, whether its noise is out of line with the others'.
 
     It is not without statistics, nor if the brightest pixel, of `peaks`, has risen with the noise and by far more: a
     source has flared, and what has risen are its sidelobes. Noise and interference have peaks of a few times their rms.

@@ -37,7 +37,7 @@ AS_WRITTEN = {"as_written": True}
 
 
 def reads(parse: Callable[[str], Value]) -> BeforeValidator:
-    """Has a value be read from text, or from a bare number in a file."""
+    """Return a validator that reads a value from text, or from a bare number in a file."""
 
     def read(value: object, info: ValidationInfo) -> object:
         numeric = isinstance(value, int | float) and not isinstance(value, bool)

@@ -175,7 +175,7 @@ def _seconds(text: str) -> float:
 
 
 def _shortest(value: float) -> str:
-    """In as many digits as it takes."""
+    """Format a number in as many digits as it takes."""
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 

@@ -28,7 +28,7 @@ from fip.data.user_code import Stages, Written
 
 KernelName = Written
 KERNELS = ("auto", "slant", "wgridder", "ska-sdp-func")
-"""FIP's own. auto: slant where it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
+"""FIP's own. auto: slant if it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
 
 FINEST_EPSILON = 1e-11  # of double precision
 COARSEST_EPSILON = 0.1
@@ -263,7 +263,7 @@ _NO_PART = (
 
 
 def _robust_said(values: Any) -> Any:
-    """Takes "briggs:0.5" apart; a robustness that stands beside it gives way."""
+    """Take "briggs:0.5" apart; a robustness that stands beside it gives way."""
     said = re.fullmatch(_BRIGGS, str(values.get("weight"))) if isinstance(values, Mapping) else None
     return {**values, "weight": "briggs", "robust": said[1]} if said else values
 

@@ -19,7 +19,7 @@ from fip.search.points import HALF_WANTED, MOST_WANTED, Points, interval, points
 INJECTIONS = "injections.ecsv"
 
 WIDTHS = ((1, 1), (2, 3), (4, 7), (8, 15), (16, 31), (32, 64))
-"""Images, of which a table has a row each."""
+"""Numbers of images: a table has a row for each range."""
 
 BRIGHTNESS = ((5, 6), (6, 7), (7, 8), (8, 10), (10, 12))
 """S/N from, to below: a table has a column for each."""
@@ -53,7 +53,7 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of the share, 95 %."""
+        """The interval of the share, 95 %."""
         return interval(self.found, self.asked)
 
 

@@ -45,7 +45,7 @@ def false_alarm_rate(found: Found) -> float:
 
 
 def ellipse_of(found: Found) -> Ellipse:
-    """By Cramer and Rao: Lambda^-1 / S^2 in pixels, as these lie on the sky at its place."""
+    """Return the ellipse by Cramer and Rao: Lambda^-1 / S^2 in pixels, as these lie on the sky at its place."""
     grid, best = found.series.grid, found.event.best
     pixels = [(best.x, best.y), (best.x + 1, best.y), (best.x, best.y + 1)]
     places = np.radians(wcs_of(grid).wcs_pix2world(pixels, 0))

@@ -72,7 +72,7 @@ class Describer:
         return self._at.found
 
     def ask(self, directory: Path, found: Found) -> None:
-        """Has it describe an event of the images in a directory; only if it is free. Raises FipError if none runs."""
+        """Ask it, if it is free, to describe an event of the images in a directory. Raises FipError if none runs."""
         if self._pipe is None:
             try:
                 self.pid, connection = start_python(_PROGRAM.replace("PARENT", str(os.getpid())))
@@ -111,7 +111,7 @@ class Describer:
         return answered
 
     def end(self) -> None:
-        """Ends the process; what was in work is dropped."""
+        """End the process; what was in work is dropped."""
         if self._pipe is not None:
             self._ending()
         self.pid, self._pipe, self._at = 0, None, None
@@ -142,6 +142,6 @@ def _described(directory: Path, found: Found) -> tuple[Files | None, FipError | 
 
 
 def files_of(directory: Path, found: Found) -> Files:
-    """Describes an event of the images in a directory. Raises FipError if one cannot be read."""
+    """Describe an event of the images in a directory. Raises FipError if one cannot be read."""
     described = describe(directory, found, stored_entries(directory))
     return Files(found, described.files, described.looks)

@@ -22,7 +22,7 @@ _MEASURED = {
     "spectrum", "spectrum_of", "spectral_index", "images", "images_on", "window", "left_out",
 }  # fmt: skip
 AGAINST, FILE = "against it", "file"
-"""What labels and files are called among what is told of an event."""
+"""The titles of labels and of files in the description of an event."""
 
 _TITLE = 12  # columns of the first word of a line
 

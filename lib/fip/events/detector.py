@@ -75,7 +75,7 @@ def written(asked: Asked) -> str:
 
 
 def _digest(places: tuple[Named, ...]) -> str:
-    """Of a list of places, whatever file it came in."""
+    """Return a digest of a list of places, whatever file it came in."""
     return hashlib.sha256(repr(places).encode()).hexdigest()[:8]
 
 

@@ -53,7 +53,7 @@ class Series:
 
     @cached_property
     def grid(self) -> Grid:
-        """Of its first image that is there. UsageError if none is."""
+        """The grid of its first image that is there. UsageError if none is."""
         return self._first.layout.grid
 
     @cached_property
@@ -103,7 +103,7 @@ class Source:
 
     @property
     def slices(self) -> int:
-        """In which it was looked for: a slice of two planes counts twice."""
+        """How many slices were searched for it: a slice of two planes counts twice."""
         return sum(each.slices for each in self.searched)
 
     @property

@@ -105,7 +105,7 @@ def _is_real(event: dict[str, Any]) -> bool:
 
 
 def _lines(event: dict[str, Any]) -> list[str]:
-    """Of an event, and what was said of it, and at its place before."""
+    """Yield the lines of an event, with what was said of it, and at its place before."""
     said = [f"  verdict: {in_words(event['verdict'])}"] if event["verdict"] else []
     more = f", and {len(event['before']) - 1} more" if len(event["before"]) > 1 else ""
     before = [f"  here before: {before_in_words(event['before'][0])}{more}"] if event["before"] else []

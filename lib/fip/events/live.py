@@ -111,5 +111,5 @@ class Live:
 
 
 def key_of(series: Series) -> str:
-    """By which a series is known in its run."""
+    """Return the key by which a series is known in its run."""
     return f"{series.label}/{series.stokes}/{series.average}"

@@ -44,7 +44,7 @@ def name_of(mean: MeanImage) -> str:
 
 
 def write_mean(folder: Path, header: str, mean: MeanImage) -> None:
-    """Writes it, beside and then in its place: the same again, if it is there. OSError."""
+    """Write it under a temporary name, then put it in its place, also if it is there already. Raises OSError."""
     content = mean_file(header, mean)
     with closing(Folder(folder / MEANS)) as beside:
         beside.write_new(f"{name_of(mean)}.part", content)

@@ -99,7 +99,7 @@ def _own_covariance(components: Components, axes: Array, scale: float) -> Array:
 
 
 def _draw(image: Array, x: float, y: float, covariance: Array, peak: float) -> None:
-    """Adds a Gaussian to an image, as far as it lies in it."""
+    """Add a Gaussian to an image, as far as it lies in it."""
     reach = _REACH * np.sqrt(np.diagonal(covariance))
     first = np.maximum(np.floor([x - reach[0], y - reach[1]]), 0).astype(int)
     last = np.minimum(np.ceil([x + reach[0], y + reach[1]]), [image.shape[1] - 1, image.shape[0] - 1]).astype(int)

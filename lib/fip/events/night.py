@@ -121,12 +121,12 @@ class Night:
 
     @property
     def hours(self) -> float:
-        """That were observed: the images of all directories together."""
+        """The hours that were observed: the images of all directories together."""
         return sum(each.end - each.begin for part in self.parts for each in part.entries) / HOUR
 
     @property
     def events(self) -> list[tuple[Path, dict[str, Any]]]:
-        """With the directory of each; earliest first, those that nothing speaks against before the others."""
+        """The events, each with its directory; earliest first, those that nothing speaks against before the others."""
         found = [(part.directory, each) for part in self.parts for each in part.events]
         return sorted(found, key=lambda each: (bool(each[1]["labels"]), each[1]["begin"]))
 
@@ -165,7 +165,7 @@ def counts(event: Mapping[str, Any]) -> bool:
 
 
 def night_of(directories: Sequence[Path]) -> Night:
-    """Reads what the ledgers and the searches of some directories say.
+    """Read what the ledgers and the searches of some directories say.
 
     UsageError if one is given twice, holds no images, or cannot be read.
     """
@@ -198,7 +198,7 @@ def _cadence(entries: Sequence[Entry]) -> float:
 
 
 def _number(row: dict[str, str], name: str) -> float:
-    """Of a row of text; 0 if it is not there, or no number."""
+    """Return a number from a row of text; 0 if it is not there, or no number."""
     try:
         value = float(row.get(name) or 0)
     except ValueError:

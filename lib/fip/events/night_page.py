@@ -44,7 +44,7 @@ _CHECKS = {
 
 
 def write_night(directories: Sequence[Path], output: Path | None = None) -> Path:
-    """Writes one page of several directories, as night.html in the first of them; returns its path.
+    """Write one page of several directories, as night.html in the first of them; return its path.
 
     UsageError as `fip.events.night.night_of`, or if it cannot be written.
     """
@@ -146,7 +146,7 @@ def _false(view: TransientsView) -> Panel:
 
 
 def _injected(tried: Sequence[Tried], view: TransientsView) -> Panel:
-    """By width, in images: what was found of the sources that the search has put in."""
+    """Return the panel of what was found of the sources that the search has put in, by width in images."""
     rows = []
     facts = (Fact("found", (f"{number(view.injected_found)} of {number(view.injected)}",)),) if view.injected else ()
     for least, most in WIDTHS:

@@ -38,7 +38,7 @@ def pins_of(found: Sequence[Found], verdicts: Mapping[str, str]) -> tuple[Pin, .
 
 
 def put_pins(folder: Folder, content: bytes) -> None:
-    """Has a list on disk, whole, in an open folder of what was found, if it is not that which is there. OSError."""
+    """Put a list on disk, whole, in an open folder of findings, unless the same list is there. Raises OSError."""
     try:
         if folder.read(PINS) == content:
             return
@@ -50,7 +50,7 @@ def put_pins(folder: Folder, content: bytes) -> None:
 
 
 def repin(path: Path, verdicts: Mapping[str, str]) -> None:
-    """Writes the list of DIR/transients anew by its table of events, after somebody has said something of one.
+    """Write the list of DIR/transients anew by its table of events, after somebody has said something of one.
 
     `verdicts`: all that were said, by id. UsageError if the table cannot be read, NoRoomError if no list can
     be written.

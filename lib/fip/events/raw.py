@@ -37,7 +37,7 @@ class Raw:
         self._warned = set[str]()
 
     def keep(self, events: Iterable[Found], last: bool = False) -> None:
-        """Links what has come of them by now. What cannot be is said once of each, and costs nothing else.
+        """Link what has come of them by now. What cannot be is said once of each, and costs nothing else.
 
         `last`: nobody will look again.
         """
@@ -55,7 +55,7 @@ class Raw:
                 self._warned.add(each.id)
 
     def close(self) -> None:
-        """Lets go of the spools."""
+        """Close all spools that are open."""
         for each in filter(None, self._spools.values()):
             each.close()
         self._spools.clear()

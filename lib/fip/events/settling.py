@@ -31,7 +31,7 @@ AVERAGED = (1, 32, 1024)
 """Slices in the images that are searched: themselves, and weighted means of 32 and of 32 x 32."""
 
 CANDIDATES = Budget(1, 3600)
-"""Of what is kept beside events, and not told: they measure how many false ones there are."""
+"""The budget of what is kept beside events, and not reported: it measures how many false ones there are."""
 
 MOST_MEMORY = 0.25
 """Of the machine's, that a search takes; it looks for fewer widths rather than take more."""
@@ -126,7 +126,7 @@ def averaged(searched: Searched, slices: int) -> Searched:
 
 
 def _thresholds(series: Sequence[Series], asked: Asked, exposure: float) -> Thresholds:
-    """By the budget: false events of all series of a field in the time that it is observed. UsageError if none is."""
+    """Return thresholds by the budget of false events, of all series of a field in its exposure. UsageError if none."""
     each = [replace(one.searched, cadence=max(exposure, 1e-9) * one.average) for one in series]
     areas = [one.area for one in series]
     try:

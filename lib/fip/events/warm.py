@@ -31,7 +31,7 @@ def mark() -> Path:
 
 
 def warm_up_search(say: Callable[[str], None]) -> float:
-    """Compiles what is not in the cache, and loads the rest; returns the seconds that it took.
+    """Compile what is not in the cache, and load the rest; return the seconds that it took.
 
     By a search of a few small images, with each reference: of noise, and a source that is on in one.
     """
@@ -47,7 +47,7 @@ def warm_up_search(say: Callable[[str], None]) -> float:
 
 
 def search_unless_warm() -> None:
-    """Compiles the search, if it is not there, and logs it: no image is searched meanwhile."""
+    """Compile the search, if it is not there, and log it: no image is searched meanwhile."""
     if not mark().exists():
         log.info("the search for transients was compiled: %.1f s", warm_up_search(log.warning))
 

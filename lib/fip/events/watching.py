@@ -51,7 +51,7 @@ def pixels_of(grid: Grid, watched: Sequence[Named]) -> NDArray[np.float64]:
 def write_watched(
     directory: Path, watched: Named, stokes: Sequence[str], rows: Iterable[Watched], folder: str = FOLDER
 ) -> Path:
-    """Writes all of the light curve of a place. Raises NoRoomError if it cannot be written."""
+    """Write all of the light curve of a place. Raises NoRoomError if it cannot be written."""
     path, name = directory / folder / WATCH, f"{watched.name}.ecsv"
     try:
         with closing(Folder(path)) as beside:

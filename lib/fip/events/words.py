@@ -30,7 +30,7 @@ LABELS = {
     "known": "a catalogue has it whose sources are not to be told",
     "injection": "FIP added it to its own copy of the pixels, or fip inject sources to the data: to see what is found",
 }
-"""What may speak against an event, and what it says. A labelled event is stored and shown, and not told."""
+"""What may speak against an event, and what it says. A labelled event is stored and shown, but not reported."""
 
 HOUR = 3600.0  # s
 

@@ -34,7 +34,7 @@ class Showing(Protocol):
         """Show all that is not shown yet."""
 
     def close(self) -> None:
-        """Lets go of what it holds open."""
+        """Release what it holds open."""
 
 
 Publisher = Callable[[Course], Showing]
@@ -82,7 +82,7 @@ class Courses:
         self.leaving = False  # set from any thread: what is in work is ended, and no more
 
     def work(self) -> Done:
-        """Decides slices for a moment, one of each directory in turn. What cannot be done now is said, not raised."""
+        """Decide slices for a moment, one of each directory in turn. What cannot be done now is said, not raised."""
         taken: list[tuple[Taken, float]] = []
         stalled = self._look()
         until, going = time.monotonic() + AT_ONCE, list(self._open)
@@ -119,7 +119,7 @@ class Courses:
         return (*self._ended, *now)
 
     def _publish_all(self, idle: bool) -> str:
-        """Shows what was found since, what takes long if nothing else is to be done; why it cannot be now, or ""."""
+        """Show what was found; slow work only if nothing else is to be done. Return why it cannot be shown, or ""."""
         stalled = ""
         for directory in list(self._unpublished):
             try:
@@ -130,7 +130,7 @@ class Courses:
         return stalled
 
     def close(self) -> Done:
-        """Writes checkpoints, and closes all."""
+        """Write checkpoints, and close all courses."""
         for directory, course in self._open.items():
             with suppress(FipError):  # the next life shows it
                 if directory in self._unpublished and directory in self._showing:
@@ -154,7 +154,7 @@ class Courses:
             yield Followed(self._name, job, run, *far, str(course.folder), backlog)
 
     def _look(self) -> str:
-        """Opens the courses of directories that may have something new; why one cannot be opened, or ""."""
+        """Open the courses of directories that may have something new; return why one cannot be opened, or ""."""
         if time.monotonic() - self._looked < LOOK_EVERY:
             return ""
         self._looked = time.monotonic()

@@ -13,7 +13,7 @@ from fip.follower.step import Step, load_step
 from fip.wire.messages import Vet
 
 STATE_DIRECTORY = "STATE_DIRECTORY"
-"""The variable with which systemd tells a daemon where it may write (systemd.exec(5))."""
+"""The variable in which systemd gives a daemon the folder that it may write (systemd.exec(5))."""
 
 
 Entering = Callable[[Path, Vet], None]
@@ -36,13 +36,13 @@ class Duty:
 
 
 def duty_of(name: str, told: Follower) -> Duty:
-    """That of [follower.NAME]. Raises UsageError if its step cannot be imported."""
+    """Return the duty of [follower.NAME]. Raises UsageError if its step cannot be imported."""
     step, habits = load_step(told.step), Habits(told.checkpoint, told.window, told.patience)
     return Duty(name, f"follower.{name}", step, habits, told.step_within, f"{FOLDER}/{name}", told.folder)
 
 
 def configured(name: str, config: Config) -> Duty:
-    """That of a follower of the configuration, as a daemon. Raises ConfigError if there is none, or it cannot be."""
+    """Return the duty of a configured follower, as a daemon. Raises ConfigError if there is none, or it cannot be."""
     if name not in config.follower:
         known = ", ".join(config.follower) or "none"
         raise ConfigError(f"follower.{name}: there is no such table, which says its step; there are: {known}")

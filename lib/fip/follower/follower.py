@@ -65,7 +65,7 @@ class Follower(Daemon):
         log.info("%s follows the images in %s", self._name, self._root)
 
     def drain(self) -> None:
-        """Ends with the image in work."""
+        """End with the image in work."""
         self._draining = self._courses.leaving = True
         if not self._working:
             self._work()
@@ -96,7 +96,7 @@ class Follower(Daemon):
         return follower_line(self._state(), str(self._root), self._vitals.rate)
 
     def _work(self) -> None:
-        """Has the thread work for a moment, or end."""
+        """Let the thread work for a moment, or end."""
         if self._working or self._finished:
             return
         self._working = True
@@ -115,7 +115,7 @@ class Follower(Daemon):
         return done, runs
 
     def _done(self, future: "Future[tuple[Done, tuple[Followed, ...]]]") -> None:
-        """Counts what the thread did, and has it work again."""
+        """Count what the thread did, and let it work again."""
         done, self._runs = future.result()
         self._working, self._finished = False, done.closed
         for taken, seconds in done.taken:
@@ -152,7 +152,7 @@ class Follower(Daemon):
             self._thread.call(self._entered, self._enter, self._entering, message)
 
     def _enter(self, enter: Entering, vet: Vet) -> Answered:
-        """Enters what is said, in the thread."""
+        """Enter what is said, in the thread."""
         try:
             enter(self._courses.folder_of(vet.directory), vet)
         except FipError as error:

@@ -26,7 +26,7 @@ PEOPLE = "people"  # stands for the host of the keys of those who type commands
 PEOPLES_ROLES: tuple[Role, ...] = ("operator", "viewer")
 LIST = "allowed.toml"
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
-"""The variable with which systemd tells a daemon where its credentials are (systemd.exec(5))."""
+"""The variable in which systemd gives a daemon the folder of its credentials (systemd.exec(5))."""
 
 
 class PrivateKey(BaseModel):
@@ -94,7 +94,7 @@ def read_allowed(path: Path) -> Allowed:
 
 
 def make_keys(config: Config, folder: Path, renew: Sequence[str] = ()) -> list[str]:
-    """Makes what a layout lacks: FOLDER/HOST/ROLE.key, FOLDER/people/ROLE.key and the list; says what it did.
+    """Make what a layout lacks: FOLDER/HOST/ROLE.key, FOLDER/people/ROLE.key and the list; say what was done.
 
     Keys that are there are kept, but those of `renew` (as "HOST/ROLE"): a new one replaces the file, and is listed
     beside the old, which is let in until its line is removed and the list read again. Raises ConfigError.
@@ -194,7 +194,7 @@ def _list_text(listed: Mapping[Role, Mapping[str, tuple[str, ...]]]) -> str:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Writes a file whole or not at all, never readable by more than `mode` says. Raises ConfigError."""
+    """Write a file whole or not at all, never readable by more than `mode` says. Raises ConfigError."""
     new = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700 if mode == 0o600 else 0o755, parents=True, exist_ok=True)

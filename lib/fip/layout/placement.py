@@ -91,7 +91,7 @@ def _quoted(path: Path) -> str:
 
 
 def main() -> None:
-    """Writes the plan of a host."""
+    """Write the plan of a host."""
     host, file, plan = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     try:
         config = load(file).config

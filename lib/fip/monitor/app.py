@@ -192,7 +192,7 @@ class _Pages:
         return Response(pixels.tobytes(), media_type="application/octet-stream", headers=headers)
 
     async def view(self, request: Request) -> Response:
-        """As much of a plane as a page shows, as finely as it shows it; `fip.archive.views` says what comes.
+        """Answer with the part of a plane that a page shows, as finely as it shows it; see `fip.archive.views`.
 
         What has the time at which an image was stored (`of`) in its address is the same for ever.
         """

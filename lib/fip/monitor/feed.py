@@ -24,7 +24,7 @@ class Feed:
         self._at_rest: PipelineState | None = None
 
     def hear(self, status: PipelineStatus) -> None:
-        """Takes a message; what was heard is replaced as a whole, so that any thread may read it."""
+        """Take a message; what was heard is replaced as a whole, so that any thread may read it."""
         self._hearing.hear(status)
 
     def rest(self, state: PipelineState) -> None:
@@ -61,7 +61,7 @@ class Broadcast:
         self.closing = False
 
     async def run(self) -> None:
-        """Makes the states until `closing`, which any thread may set; then all streams end."""
+        """Make the states until `closing`, which any thread may set; then all streams end."""
         while not self.closing:
             if self._listeners:
                 self._latest = self._feed.state_json()

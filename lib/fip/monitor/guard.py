@@ -103,7 +103,7 @@ class Access:
 
 
 def cookie_name(host: str) -> str:
-    """Of the cookie of the monitor at this Host: browsers do not tell ports apart."""
+    """Return the name of the monitor's cookie at this Host: browsers do not keep ports apart."""
     match = _HOST.fullmatch(host)
     return f"fip-{(match and match['port']) or 80}"
 

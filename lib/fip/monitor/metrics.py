@@ -150,7 +150,7 @@ def _numbers(views: Sequence[DaemonView]) -> Iterator[Number]:
 
 
 def _family(number: Number) -> Metric:
-    """As Prometheus' own library has it; what is unknown is left out."""
+    """Return a number as Prometheus' own library has it; what is unknown is left out."""
     kind = CounterMetricFamily if number.kind == "counter" else GaugeMetricFamily
     family = kind(number.name, number.help, labels=number.labels)
     for labels, value in number.values:

@@ -52,7 +52,7 @@ class Monitor(Daemon):
         self.reload(loaded.config)
 
     def start(self) -> None:
-        """Listens to the ventilator, and serves."""
+        """Listen to the ventilator, and serve."""
         if self._directory is None:
             self._listen_to(self._config)
         else:

@@ -67,7 +67,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the streams, and serves no more."""
+        """End the streams, and serve no more."""
         self._broadcast.closing = True
         self._server.should_exit = True
         self._thread.join()

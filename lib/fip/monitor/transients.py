@@ -76,7 +76,7 @@ def _label(gallery: Gallery, pipeline: Callable[[], Config | None]) -> Callable[
 
 
 def _vet(gallery: Gallery, config: Config | None, label: str, user: str, run: str, event: str) -> dict[str, str]:
-    """Has the detector enter what somebody says of an event; nothing is written here. FipError if it does not."""
+    """Have the detector enter what somebody says of an event; nothing is written here. FipError if it does not."""
     directory = gallery.directory(run)
     try:
         said = parse_said(label)
@@ -92,7 +92,7 @@ def _vet(gallery: Gallery, config: Config | None, label: str, user: str, run: st
 
 
 def _check_event(directory: Path, run: str, event: str) -> None:
-    """Raises AbsentError for what is no event of a run."""
+    """Raise AbsentError for what is no event of a run."""
     found = searched(directory)
     if found is None or all(each["id"] != event for each in found.of(run).events):
         raise AbsentError("no event of this run has such a name")

@@ -50,7 +50,7 @@ class _Plan:
 def inject(
     path: Path, output: Path, asked: Injecting, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Path:
-    """Writes the copy and, beside it, the list of what was put in; returns the list's path.
+    """Write the copy and, beside it, the list of what was put in; return the list's path.
 
     The copy appears under its name when it is whole. UsageError if a name is taken, or the set is not fit for it.
     """
@@ -157,7 +157,7 @@ def _check(partial: Path) -> None:
 def _add(
     partial: Path, slices: Iterable[tuple[int, tuple[Source, ...]]], reference: float, columns: Sequence[str]
 ) -> None:
-    """Adds the sources to the visibilities of these slices."""
+    """Add the sources to the visibilities of these slices."""
     with (
         closing(open_run(partial, asked_of())) as run,
         closing(tables.table(str(partial), readonly=False, ack=False)) as main,
@@ -172,7 +172,7 @@ def _add(
 
 
 def _add_to(main: Any, column: str, numbers: Any, order: Any, seen: Any) -> None:
-    """Adds [row, channel, correlation], channels in the order of frequency, to rows of a column that have a cell."""
+    """Add [row, channel, correlation], channels in the order of frequency, to rows of a column that have a cell."""
     for first, end, at in _stretches(np.asarray(numbers)):
         if main.iscelldefined(column, first):
             values = main.getcol(column, first, end - first)

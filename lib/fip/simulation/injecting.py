@@ -97,7 +97,7 @@ class Source:
 
 
 def drawn(asked: Injecting, fields: Sequence[Field]) -> tuple[Source, ...]:
-    """As many as were asked for, uniform over the images of all slices. UsageError if a S/N stands for no flux."""
+    """Draw as many as were asked for, uniform over the images of all slices. UsageError if a S/N stands for no flux."""
     if asked.snr is not None:
         for each in fields:
             if not each.noise > 0:

@@ -73,7 +73,7 @@ def _plain(
 def _by_antennas(
     simulation: Simulation, array: Array, sources: tuple[Source, ...], integration: int, some: slice
 ) -> Visibilities:
-    """By antennas; smeared, it is the mean over integration and channel, and costs SUBSTEPS x SUBSTEPS times as much.
+    """Compute by antennas; smeared, as the mean over integration and channel: SUBSTEPS x SUBSTEPS times as costly.
 
     The mean is by the rule of Gauss and Legendre, which with so many steps is exact for several turns of the phase.
     Within a channel the flux density stays as it is at its centre.

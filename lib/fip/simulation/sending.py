@@ -76,12 +76,12 @@ class L0:
         self._sender = HeapSender(shape, [_host_and_port(each) for each in endpoints], evenly)
 
     def send(self, dump: int, time: float, found: Mapping[str, NDArray[Any]]) -> None:
-        """As `Sending` says. The stream has no UVW."""
+        """Send as `Sending` says. The stream has no UVW."""
         samples = (found[f"0.{name}"] for name in ("visibility", "flag", "weight", "scale"))
         self._sender.send(dump, time - SYNC_TIME, *samples)
 
     def end(self) -> int:
-        """As `Sending` says; spead2 tells nothing of who listens."""
+        """End as `Sending` says; spead2 does not say who listens."""
         self._sender.stop()
         return 0
 

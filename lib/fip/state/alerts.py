@@ -22,7 +22,7 @@ class AlertsView:
 
 
 def summed(views: Iterable[AlertsView]) -> AlertsView | None:
-    """Of several outboxes; None of none."""
+    """Return the sum of several outboxes; None if there are none."""
     known = list(views)
     return reduce(_sum, known) if known else None
 

@@ -17,7 +17,7 @@ WORKER_HEADS = (
 STAGE_HEADS = (Head("stage", "text"), *map(Head, ("times", "p50", "p95", "p99")))
 TASK_HEADS = (Head("last slices", "text"), *map(Head, ("began", "wait", "image", "hand on")))
 SUMMED = ("cut", "gains", "flags", "model", "auto", "feeds", "wire", "store", "fsync", "step", "behind")
-"""Stages of source, sink and followers that are told in a line."""
+"""Stages of source, sink and followers that are shown in a line."""
 FLOWS = {
     "ventilator": ("slices", "bytes_out"), "worker": ("images", "bytes_out"),
     "sink": ("images", "bytes_in"), "follower": ("images", "bytes_in"),

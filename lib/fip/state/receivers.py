@@ -107,7 +107,7 @@ def _newest(view: ReceiverView) -> str:
 
 
 def _left(view: ReceiverView) -> str:
-    """Of what it holds, how much until it takes what is needed; if nobody needs it, what it holds."""
+    """Say how long it is until the ring takes what is needed; if nobody needs it, how much the ring holds."""
     if view.bites is not None:
         return duration(view.bites)
     return f"holds {duration(view.holds)}" if view.holds is not None else ""
@@ -137,7 +137,7 @@ def _facts(view: ReceiverView, several: bool) -> Iterator[Fact]:
 
 
 def _numbers(views: Sequence[ReceiverView]) -> Iterator[Number]:
-    """By spool; of receivers that know theirs."""
+    """Yield numbers by spool, for receivers that know theirs."""
     known = [((view.spool, view.status.identity), view, view.brief) for view in views if view.brief and view.spool]
     became = [((*name, what), float(getattr(brief, what))) for name, _, brief in known for what in BECAME]
     yield Number("fip_stream_integrations", "Integrations from the first to the last that were heard, by what became "
@@ -161,7 +161,7 @@ def _numbers(views: Sequence[ReceiverView]) -> Iterator[Number]:
 
 
 def _cut_numbers(ring: RingState) -> Iterator[Number]:
-    """Of the ring of cut slices."""
+    """Yield the numbers of the ring of cut slices."""
     for name, text, value in (
         ("slices", "Slices of streams that are cut and wait on the ventilator's disk.", ring.slices),
         ("bytes", "Their size.", ring.size),

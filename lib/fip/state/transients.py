@@ -109,7 +109,7 @@ def facts(view: TransientsView) -> Iterator[Fact]:
 
 
 def transients_panel(view: TransientsView | None, behind: Latency | None) -> Panel:
-    """Of a search, if there is one; `behind`: how long after an image was stored the detector has seen it."""
+    """Return the panel of a search, if there is one; `behind`: how long after storing the detector sees an image."""
     if view is None and behind is None:
         return Panel("transients", "Transients")
     found, said = view or TransientsView(), [*facts(view)] if view else []

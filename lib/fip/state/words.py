@@ -36,7 +36,7 @@ def percent(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """As "0 s", "12 ms", "3.4 s", "12 s", "1:05", "2:03:04"."""
+    """Format seconds as "0 s", "12 ms", "3.4 s", "12 s", "1:05", "2:03:04"."""
     if seconds < 0.0005:
         return "0 s"
     if seconds < 0.9995:

@@ -28,7 +28,7 @@ REASONS_SHOWN = 5
 def glance(
     directory: Path | None, ventilator: str | None, file: Path | None, console: Console, *, as_json: bool, watch: bool
 ) -> int:
-    """Prints how a pipeline does, once or until it is interrupted; returns the exit code. Raises FipError.
+    """Print how a pipeline does, once or until it is interrupted; return the exit code. Raises FipError.
 
     Of a directory in which nothing works it prints what is stored there.
     """
@@ -45,7 +45,7 @@ def glance(
 def _follow(
     config: Config, directory: Path | None, root: Path | None, console: Console, as_json: bool, watch: bool
 ) -> int:
-    """Prints states; with `watch` until it is interrupted, or the run into the directory is over."""
+    """Print states; with `watch` until it is interrupted, or the run into the directory is over."""
     code = EXIT_CODES["no pipeline"]
     with suppress(KeyboardInterrupt), Follower(config) as follower, _printer(console, as_json, watch) as show:
         for state in follower.states():
@@ -80,7 +80,7 @@ def page(state: PipelineState, width: int) -> RenderableType:
 
 
 def what_is_stored(directory: Path, console: Console, as_json: bool) -> int:
-    """Prints what is in a directory in which nothing works: all stored, some failed, or an interrupted run."""
+    """Print what is in a directory in which nothing works: all stored, some failed, or an interrupted run."""
     totals = read_totals(directory)
     verdict = verdict_of(totals)
     code = EXIT_CODES[verdict]

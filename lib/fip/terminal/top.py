@@ -117,12 +117,12 @@ class Top(App[None]):
             self.screen.show(state)
 
     def on_resize(self, event: Resize) -> None:
-        """Fits what is shown to the width."""
+        """Fit what is shown to the width."""
         if self._state:
             self.show(self._state)
 
     def action_sort(self) -> None:
-        """Sorts the workers by the next of `ORDERS`."""
+        """Sort the workers by the next of `ORDERS`."""
         names = list(ORDERS)
         self._order = names[(names.index(self._order) + 1) % len(names)]
         if self._state:
@@ -204,7 +204,7 @@ class Page(ModalScreen[None]):
         yield Footer()
 
     def show(self, state: PipelineState) -> None:
-        """Shows what it is about, of a state."""
+        """Show what it is about, of a state."""
         self.query_one(Static).update(self._drawn(state))
 
     def _drawn(self, state: PipelineState) -> Group:
@@ -212,7 +212,7 @@ class Page(ModalScreen[None]):
 
 
 def live(directory: Path | None, ventilator: str | None, file: Path | None, console: Console) -> int:
-    """Shows how a pipeline does until somebody has seen enough; returns the exit code. Raises FipError."""
+    """Show how a pipeline does until somebody has seen enough; return the exit code. Raises FipError."""
     config = watched(directory, ventilator, file)
     if directory and not config:
         return what_is_stored(directory, console, as_json=False)

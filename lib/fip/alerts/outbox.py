@@ -230,13 +230,13 @@ class Outbox:
         return next(map(_delivery, self._file.rows(query, (target, now))), None)
 
     def soonest(self, target: str) -> float | None:
-        """When the next of what is due to a target may be sent, s UTC since MJD 0; None if nothing is."""
+        """Return when the next message to a target may be sent, s UTC since MJD 0; None if there is none."""
         query = "SELECT MIN(after) FROM deliveries WHERE target = ? AND became IN ('due', 'refused')"
         found = self._file.value(query, (target,))
         return None if found is None else float(found)
 
     def ask_again(self, target: str, now: float) -> None:
-        """What a target has refused may be sent again now: something is different."""
+        """Allow that what a target has refused is sent again now: something is different."""
         if self._file.value(
             "SELECT 1 FROM deliveries WHERE target = ? AND became = 'refused' AND after > ?", (target, now)
         ):

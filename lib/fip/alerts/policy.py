@@ -165,7 +165,7 @@ def has_news(told: Spot, now: Spot) -> bool:
 
 
 def tense_of(seen: Seen, now: float, archival: bool = False) -> Tense:
-    """What an alert of an event is of; `archival`: a search of old data has found it."""
+    """Return what an alert of an event is about; `archival`: a search of old data has found it."""
     if seen.injected:
         return "injection"
     return "archival" if archival or seen.backlog or abs(now - seen.spot.end) > RECENT else "current"

@@ -23,7 +23,7 @@ _TRIES, _PAUSE = 20, 0.1  # while another process writes, and s between two of t
 
 
 def labels_of(folder: Path) -> dict[str, str]:
-    """What people call events, by their ids. FipError if it cannot be read."""
+    """Return what people call events, by the ids of events. FipError if it cannot be read."""
     return {event: verdict.label for event, verdict in verdicts(folder).items()}
 
 

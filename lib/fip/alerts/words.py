@@ -8,7 +8,7 @@ Kind: TypeAlias = Literal["initial", "update", "retraction", "summary"]
 """The kind of an alert. A summary is about many events that are held back, and about none of them by itself."""
 
 Tense: TypeAlias = Literal["current", "archival", "injection", "test"]
-"""What an alert is of: what was seen now, what a search of old data has found, what FIP has put in, or nothing real."""
+"""What an alert is about: something seen now, found in old data, put in by FIP, or nothing real."""
 
 
 @dataclass(frozen=True, slots=True)

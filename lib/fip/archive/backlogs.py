@@ -1,7 +1,7 @@
 """What a ledger knows of backlogs: slices that waited while newer ones were imaged, a series of their own in each run.
 
-A slice never changes its series: what is entered comes after what was, and nothing is known of it yet. So who follows
-a series in order has missed nothing of it.
+A slice never changes its series: what is entered comes after what was, and nothing is known of it yet. So a reader
+that follows a series in order has missed nothing of it.
 """
 
 from fip.archive.ledger_file import LedgerFile
@@ -11,7 +11,7 @@ from fip.data.ranges import Ranges, joined, of, without
 
 
 class Backlogs:
-    """In the file of a ledger of this version. Its methods raise NoRoomError and DamagedLedgerError."""
+    """The backlogs in the file of a ledger of this version. Its methods raise NoRoomError and DamagedLedgerError."""
 
     def __init__(self, file: LedgerFile, version: int) -> None:
         self._file, self._version = file, version

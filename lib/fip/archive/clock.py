@@ -21,7 +21,7 @@ def _boot() -> str:
 
 @dataclass(frozen=True)
 class Clock:
-    """The monotonic clock of a host, which all its processes share from one boot to the next."""
+    """The monotonic clock of a host. All its processes share it from one boot to the next."""
 
     boot: str = field(default_factory=_boot)
     """Which boot: readings of two boots cannot be compared."""
@@ -33,8 +33,8 @@ class Clock:
 class CountedTime:
     """A ledger's own count of seconds: never back, and with no jumps but those that were slept through.
 
-    Within one boot it goes on, whoever has the ledger open. From another boot or host no time is counted that nobody
-    has seen go by: what UTC says of it may be anything.
+    Within one boot it goes on, whoever has the ledger open. From another boot or host it counts no time that nobody has
+    seen go by: what UTC says about that time may be anything.
     """
 
     def __init__(self, file: LedgerFile, clock: Clock) -> None:

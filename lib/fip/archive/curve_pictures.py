@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 @matplotlib.style.context(STYLE, after_reset=True)
 def dynamic_spectrum(curve: LightCurve) -> bytes:
-    """A PNG: of each Stokes plane the light curve of the whole band, and below it that of each output channel."""
+    """Return a PNG: for each Stokes plane the light curve of the whole band, and below it those of output channels."""
     whole, apart = ([p for p in curve.points if bool(p.channel) is other] for other in (False, True))
     rows = len(curve.stokes)
     drawing = Figure((10, 1.0 + 4.2 * rows), dpi=100, layout="constrained")

@@ -50,9 +50,9 @@ def deep_image(directory: Path, kind: str = DIRTY, read: Callable[[int], None] =
 
 
 def light_at(directory: Path, place: NDArray[np.int64]) -> tuple[Array, Array]:
-    """What images have at pixels y * width + x, [image, pixel] in Jy/beam, earliest first, and 1/rms^2 of each [image].
+    """Return image values at pixels y * width + x, [image, pixel] Jy/beam, earliest first, and 1/rms^2 of each [image].
 
-    Of the whole band and the first Stokes. StoreError if an image cannot be read.
+    The whole band and the first Stokes are taken. StoreError if an image cannot be read.
     """
     with closing(Ledger(directory, read_only=True)) as ledger:
         entries = [each for each in ledger.entries() if not each.empty and each.rms]

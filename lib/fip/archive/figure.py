@@ -51,9 +51,10 @@ class Caption:
 class Figure:
     """Draws the images of one grid; all that does not change from one to the next is drawn once.
 
-    `shape` is the height and width of the images to draw, which may be shrunk: `block` pixels of the grid to one
-    of theirs, those beyond the last whole block left out. `corner` is the pixel (x, y) of the grid that their first is.
-    A grid that follows a `body` is centred on 0, and its axes tell how far from the body a pixel is.
+    `shape` is the height and width of the images to draw, which may be shrunk: each of their pixels is `block` pixels
+    of the grid a side, and those beyond the last whole block are left out. `corner` is the pixel (x, y) of the grid
+    that is their first. A grid that follows a `body` is centred on 0, and its axes say how far from the body a pixel
+    is.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ class Folder:
         return os.stat(checked(name), dir_fd=self._descriptor).st_size
 
     def read(self, name: str, most: int = -1) -> bytes:
-        """The content of a file, or its first `most` bytes; of what is no file (a pipe), nothing is waited for."""
+        """Return the content of a file, or its first `most` bytes. If it is no file (a pipe), nothing is waited for."""
         with open(name, "rb", opener=partial(self._open, more=os.O_NONBLOCK)) as file:
             return file.read(most)
 
@@ -73,7 +73,7 @@ class Folder:
         self.write_from(name, lambda file: _write_whole(file, content), buffering=0)
 
     def write_from(self, name: str, write: Callable[[BinaryIO], None], buffering: int = -1) -> None:
-        """The same with what `write` puts into the file, which is never in memory as a whole."""
+        """Make a file as `write_new`, from what `write` puts into it, which is never in memory as a whole."""
         with self._new(name, buffering) as file:
             write(file)
             file.flush()
@@ -143,11 +143,11 @@ class Folder:
         os.unlink(checked(name), dir_fd=self._descriptor)
 
     def sync(self) -> None:
-        """The names that were linked and removed so far are so on disk when this returns."""
+        """Put on disk the names that were linked and removed so far."""
         self._sync(self._descriptor)
 
     def sync_file(self, name: str) -> None:
-        """The content of a file is on disk when this returns."""
+        """Put the content of a file on disk."""
         with open(name, "rb", opener=self._open) as file:
             self._sync(file.fileno())
 
@@ -157,7 +157,7 @@ class Folder:
         return status.f_bavail / max(1, status.f_blocks)
 
     def leave_memory(self, name: str) -> None:
-        """What the kernel has of a file in memory may be used otherwise."""
+        """Let the kernel use otherwise the memory in which it has a file."""
         descriptor = self._open(name, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

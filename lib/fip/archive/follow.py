@@ -26,7 +26,7 @@ waited for in vain (a gap, with patience alone), or its file cannot be read. Aft
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 LATER: tuple[Outcome, ...] = ("failed", "gap", "unreadable")
-"""Of those it may be that an image comes, which is late then."""
+"""Outcomes of a slice whose image may still come; it is late then."""
 
 Outcomes = tuple[int, str, str | None]
 """What the ledger says of a slice: its index, state and reason."""
@@ -82,7 +82,7 @@ class Follow:
         self.over = False  # whether all runs were final, and nothing was left of them, at the last look
 
     def next(self, cursor: Cursor) -> Turn | None:
-        """What comes next, or None if there is nothing now. The cursor must have taken it before this is called again.
+        """Return what comes next, or None if there is nothing now. The cursor must have taken it before the next call.
 
         Raises StoreError if the ledger cannot be read.
         """
@@ -97,7 +97,7 @@ class Follow:
         self._stamp = None
 
     def give_up(self, turn: Turn) -> None:
-        """The image of a turn cannot be read: it is not late before it is entered anew."""
+        """Note that the image of a turn cannot be read: it is not late before it is entered anew."""
         if turn.entry:
             self._given_up[turn.series.key, turn.index] = turn.entry.sequence
 

@@ -122,10 +122,10 @@ class Gallery:
         kind: Kind = "image",
         said: Mapping[str, Ranges] | None = None,
     ) -> View:
-        """What a page is sent of a plane: a window, or all of it, at most `most` shown pixels a side.
+        """Return what a page shows of a plane: a window, or all of it, at most `most` shown pixels a side.
 
-        Of the image, in Jy/beam; of its difference to those before it; or of its S/N: `fip.archive.compared`. `said` as
-        in `images`.
+        It is the image, in Jy/beam; its difference to those before it; or its S/N: see `fip.archive.compared`. `said`
+        is as in `images`.
         """
         image = self.image(run, index)
         grid, pixels = image.layout.grid, self._plane(image, plane)
@@ -165,7 +165,7 @@ class Gallery:
     def light_curve(
         self, run: str, like: int, x: int, y: int, plane: int, said: Mapping[str, Ranges]
     ) -> tuple[list[Point], int]:
-        """Pixel (x, y) in the images of the field of slice `like`, earliest first; every how many-th they are."""
+        """Return pixel (x, y) in the images of slice `like`'s field, earliest first, and the step between images."""
         field = self.entry(run, like).label
         with self._lock:
             album = self._album(run)

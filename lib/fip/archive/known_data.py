@@ -13,7 +13,7 @@ NUMBERS = {
 
 
 class KnownData:
-    """In the file of a ledger of this version. Its methods raise NoRoomError and DamagedLedgerError."""
+    """The data of images in the ledger file of this version. Its methods raise NoRoomError and DamagedLedgerError."""
 
     def __init__(self, file: LedgerFile, version: int) -> None:
         self._file, self._version = file, version
@@ -26,7 +26,7 @@ class KnownData:
         return None if found is None else str(found)
 
     def set_hints(self, run: str, hints: str) -> None:
-        """The data of a run, whose files look like this, are what is stored."""
+        """Note that the data of a run, whose files look like this, are what is stored."""
         self._file.write("INSERT OR REPLACE INTO hints VALUES (?, ?)", (run, hints))
 
     def fingerprints(self, run: str) -> dict[int, Fingerprint]:

@@ -8,7 +8,7 @@ from fip.wire.messages import Followed
 
 
 class KnownFollowers:
-    """In the file of a ledger of this version. Its methods raise NoRoomError and DamagedLedgerError."""
+    """The followers in the ledger file of this version. Its methods raise NoRoomError and DamagedLedgerError."""
 
     def __init__(self, file: LedgerFile, version: int) -> None:
         self._file, self._version = file, version

@@ -28,7 +28,7 @@ _never_closed: list[sqlite3.Connection] = []
 
 
 class LedgerFile:
-    """An open file. Its errors tell whether trying again helps: NoRoomError if it does, DamagedLedgerError if not."""
+    """An open file. It raises NoRoomError if trying again helps, DamagedLedgerError if not."""
 
     def __init__(self, path: Path, read_only: bool = False, connect: Connect = sqlite3.connect) -> None:
         """Open the file. Make it if it is missing, unless it is only read. Raises NoRoomError, DamagedLedgerError."""
@@ -116,7 +116,7 @@ class LedgerFile:
 
 
 def _fault(path: Path, done: str, error: sqlite3.DatabaseError) -> StoreError:
-    """What an error of SQLite means for who wanted something of the file to be `done`."""
+    """Return what an error of SQLite means to a caller that wanted something to be `done` with the file."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY)
     garbled = "decode to UTF-8" in str(error) or code == sqlite3.SQLITE_IOERR_CORRUPTFS
     if code & 0xFF in _PASSING and not garbled:

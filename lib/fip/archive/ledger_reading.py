@@ -32,7 +32,7 @@ _OTHERS = f"(SELECT GROUP_CONCAT(files.file, '/') {OF_SLICE})"
 
 
 class LedgerReading:
-    """What an open ledger tells. All methods raise NoRoomError and DamagedLedgerError."""
+    """What an open ledger says. All methods raise NoRoomError and DamagedLedgerError."""
 
     path: Path
     backlogs: Backlogs
@@ -122,7 +122,7 @@ class LedgerReading:
         return found
 
     def expired_of(self, names: Iterable[str]) -> list[str]:
-        """The names that are of images which have expired: their files are left over."""
+        """Return those of the names whose images have expired: their files are left over."""
         expired = set(self._names("expired"))
         return [name for name in names if name in expired]
 
@@ -178,7 +178,7 @@ class LedgerReading:
     ) -> list[tuple[int, str, str | None]]:
         """What became of the next slices of a run from `first` on: index, state and reason, in order of index.
 
-        Of those of its backlog alone, or of the others alone, if that is asked for.
+        Only those of its backlog, or only the others, if that is asked for.
         """
         which = f"run = ? AND slice >= ? AND {self.backlogs.only(backlog)}"
         query = f"SELECT slice, state, reason FROM slices WHERE {which} ORDER BY slice LIMIT ?"
@@ -270,7 +270,7 @@ class LedgerReading:
 
     @contextmanager
     def _sound(self) -> Iterator[None]:
-        """DamagedLedgerError for what cannot be understood."""
+        """Raise DamagedLedgerError for what cannot be understood."""
         try:
             yield
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:

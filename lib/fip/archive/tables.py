@@ -15,7 +15,7 @@ from fip.data.values import Beam
 JY_PER_BEAM = units.Jy / units.beam
 Columns = Mapping[str, Any]
 Numbers = Mapping[tuple[str, int], Mapping[str, tuple[float, str]]]
-"""Of each slice (run, index) what the ledger keeps beside its image: value and unit, by name."""
+"""What the ledger keeps beside the image of each slice (run, index): value and unit, by name."""
 
 
 def time_columns(entries: Sequence[Entry]) -> Columns:

@@ -34,7 +34,7 @@ class Fault:
 
 
 def verify(directory: Path, digests: bool = False, say: Callable[[str], None] = print) -> int:
-    """Names each file that is missing, cut or foreign; returns the exit code, 0 if all is there. Raises FipError."""
+    """Name each file that is missing, cut or foreign; return the exit code, 0 if all is there. Raises FipError."""
     if not (directory / LEDGER).exists():
         raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it: there is no {LEDGER}")
     with closing(Ledger(directory, read_only=True)) as ledger:

@@ -1,4 +1,4 @@
-"""What a page is sent of an image: the part that it shows, as finely as it shows it, in few bytes.
+"""A view: the part of an image that a page shows, as finely as it shows it, in few bytes.
 
 Pure. docs/decisions/0151 says why, and docs/monitoring.md how a view is read.
 """
@@ -65,7 +65,7 @@ def make_view(plane: NDArray[np.floating], window: Window, most: int) -> View:
 
 
 def _first_step(pixels: NDArray[np.float32]) -> float:
-    """A share of the noise; of the brightest pixel, if there is none, and so much of it that its number is an int32."""
+    """Return a share of the noise, or of the brightest pixel if there is none, so large that its number is an int32."""
     rows, columns = (max(1, side // SAMPLE) for side in pixels.shape)
     sample = pixels[::rows, ::columns].astype(np.float64)
     finite = sample[np.isfinite(sample)]

@@ -129,6 +129,6 @@ def _texts(column: Any, known: NDArray[np.bool_]) -> list[str]:
 
 
 def _years(epoch: Array) -> Array:
-    """Julian years; J2000 of what is not known."""
+    """Return Julian years; J2000 if the epoch is not known."""
     years = np.where(np.abs(epoch) >= _FIRST_MJD, 2000 + (epoch - 51544.5) / 365.25, epoch)
     return np.where(np.isfinite(years), years, 2000.0)

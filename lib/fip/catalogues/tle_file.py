@@ -58,7 +58,7 @@ def _sets(lines: list[str], file: str) -> Iterator[tuple[int, str, str, str]]:
 
 
 def _orbit(name: str, first: str, second: str) -> Orbit:
-    """ValueError for what are no elements."""
+    """Return the orbit in two lines. ValueError if they are no elements."""
     if not second.startswith("2 ") or len(second) < _LONG - 1 or second[2:7] != first[2:7]:
         raise ValueError(f"no second line of the elements of {first[2:7]} follows: '{second:.30}'")
     for line in (first, second):

@@ -24,7 +24,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An event, to those who look what is known to be there."""
+    """An event, as those see it who look up what is known to be there."""
 
     longitude: float  # rad, ICRS
     latitude: float  # rad

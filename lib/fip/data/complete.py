@@ -1,19 +1,19 @@
-"""How much is there of the slices of a run, of what is expected. Pure."""
+"""How much of the expected data of a run's slices is there. Pure."""
 
 from dataclasses import dataclass
 
 from fip.data.names import Count, Share
 
 COMPLETE = "complete"
-"""The number of a slice in the ledger that says which share of its expected samples is there, 0 to 1."""
+"""The name of a slice's number in the ledger: the share of its expected samples that is there, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """Of some slices: how many there are, and which shares of their expected samples are there."""
+    """Counts of some slices: how many there are, and which shares of their expected samples are there."""
 
     slices: Count
-    lacking: Count  # of them, those that lack something
+    lacking: Count  # how many of them lack something
     least: Share
     mean: Share
 

@@ -1,4 +1,4 @@
-"""Whether stored images are of the data that are there now: fingerprints of slices, taken and compared. Pure.
+"""Whether stored images were made of the data that are there now: fingerprints of slices, and comparisons. Pure.
 
 See docs/decisions/0144-fingerprints.md.
 """
@@ -92,7 +92,7 @@ def finite(value: float) -> float:
 
 
 def alike(one: Fingerprint, other: Fingerprint) -> bool:
-    """Whether both may be of the same data. Visibilities may cancel: their sum is held against what it could be."""
+    """Say whether both may be of the same data. Sums may cancel: the tolerance is a share of the largest possible."""
     weight, power = max(one.weight, other.weight), max(one.power, other.power)
     ones, others = complex(one.real, one.imaginary), complex(other.real, other.imaginary)
     largest = max(abs(ones), sqrt(max(0.0, weight) * max(0.0, power)))  # of |sum w V|, by Cauchy and Schwarz
@@ -105,7 +105,7 @@ def alike(one: Fingerprint, other: Fingerprint) -> bool:
 
 
 def to_compare(run: str, stored: Ranges, grows: bool) -> list[int]:
-    """Which stored slices of a run are read again: all; of a set that grows the first, the last, and some drawn."""
+    """Return the stored slices of a run that are read again: all, or, if a set grows, first, last, and some drawn."""
     if not grows:
         return [index for begin, end in stored for index in range(begin, end)]
     known = [index for begin, end in stored for index in range(begin, end)]
@@ -128,7 +128,7 @@ class Comparing:
         return list(islice(self.left, number))
 
     def found(self, index: int, now: Fingerprint | None) -> None:
-        """What the first that is left is now; None if it can no longer be read. Others were asked for before."""
+        """Note what the first slice that is left is now; None if it is unreadable. Others were asked for before."""
         if not self.left or index != self.left[0]:
             return
         self.left.popleft()
@@ -141,7 +141,7 @@ class Comparing:
 
     @property
     def result(self) -> Comparison:
-        """What became of those that were read so far."""
+        """What became of the slices that were read so far."""
         return Comparison(self._alike, tuple(self._unlike), self._unread, self._unknown)
 
 

@@ -46,7 +46,7 @@ def another(path: Path | str, selection: Selection, when: str) -> str:
 
 
 def with_whole_paths(selection: Selected) -> Selected:
-    """The same with each of these by its whole path, as somebody elsewhere needs it."""
+    """Return the same with each of these files by its whole path, as somebody elsewhere needs it."""
 
     def whole(written: str) -> str:
         return str(Path(written).absolute())

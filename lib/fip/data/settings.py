@@ -290,7 +290,7 @@ TABLES: Mapping[str, type] = {"imaging": Imaging, "source": Selection}
 
 
 def asked(**options: Any) -> Asked:
-    """What is asked by these options, by name, as text or as values: asked(size=1024, scale="1.2arcsec", spw="0:1~9").
+    """Return what these options ask, by name, as text or as values: asked(size=1024, scale="1.2arcsec", spw="0:1~9").
 
     Raises UsageError for an option that there is not, or a value that it does not take.
     """
@@ -348,9 +348,9 @@ def from_texts(written: Mapping[str, str]) -> Asked:
 
 
 def without_extras(asked: Asked) -> Asked:
-    """What of it makes images what they are: without the PSFs of bright ones, which a run may begin or cease to store.
+    """Return that part which makes images what they are: not the PSFs of bright images, which may be stored or not.
 
-    By this, runs have their ids, and directories what they hold.
+    Ids of runs, and what directories hold, go by this.
     """
     imaging = asked.imaging
     return replace(asked, imaging=replace(imaging, make_psf=False)) if imaging.make_psf == BRIGHT_ONES else asked

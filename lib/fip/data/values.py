@@ -82,10 +82,10 @@ def whole(bands: Sequence[Band]) -> Band:
 
 
 INJECTED = "FIP-INJECTED"
-"""How the PROJECT of a MeasurementSet begins to which `fip inject` has added sources."""
+"""The beginning of PROJECT in a MeasurementSet to which `fip inject` has added sources."""
 
 INJECTED_NUMBER = "injected"
-"""The name of the number that the ledger has of each slice of such a set."""
+"""The name of the number that the ledger has for each slice of such a set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Sums over the samples of a slice as they were read, all planes together, by which changed data are known.
+    """Sums over the samples of a slice as they were read, all planes together; they show whether data have changed.
 
     V are the visibilities, w their natural weights, 0 for what is flagged. Double precision.
     """
@@ -153,7 +153,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class KnownSource:
-    """A source of the model that was subtracted: what is left there tells how good model and gains are."""
+    """A source of the model that was subtracted: what is left there shows how good model and gains are."""
 
     name: Label
     x: Real  # pixel, from 0, of the slice's grid
@@ -187,7 +187,7 @@ class Slice:
     nominal_beam: "Beam | None"  # of the first slice like it (field, windows) with nothing flagged; None without a PSF
     zeros: int = 0  # of the samples, those that do not count because all parallel hands are exactly 0
     garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
-    complete: Share = 1.0  # of the samples that are expected the share that is there, flagged ones too
+    complete: Share = 1.0  # share of the expected samples that is there, flagged ones too
     ill: dict[Label, float] = field(default_factory=dict)  # antennas to look at, as `fip.data.antennas` has them
     fingerprint: Fingerprint | None = None  # None of a slice that no data were read for
     numbers: dict[Label, tuple[Real, Unit]] = field(default_factory=dict)  # of what corrected it: value, unit
@@ -195,7 +195,7 @@ class Slice:
     known: Annotated[
         tuple[KnownSource, ...], Len(0, MOST_KNOWN)
     ] = ()  # of the model that was subtracted, the brightest first
-    ticket: bytes = b""  # that it is leased to whoever has it (`fip.wire.tickets`); b"" before it is, and without keys
+    ticket: bytes = b""  # that it is leased to its holder (`fip.wire.tickets`); b"" before it is, and without keys
 
     @property
     def nbytes(self) -> int:

@@ -1,5 +1,5 @@
-"""What is around an event: how often noise makes one like it, in which ellipse it lies, what was there before and
-after."""
+"""What is around an event: how often noise makes one like it, the ellipse in which it lies, and what was there before
+and after."""
 
 import math
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def before_and_after(measured: Measured) -> tuple[Quiet | None, Quiet | None]:
 
 
 def told(measured: Measured) -> dict[str, object]:
-    """All of it, as JSON values; and when and in which band it was looked at, by which telescope. Degrees, Hz, s."""
+    """Return all of it as JSON values, with time, band and telescope of the observation. Degrees, Hz, s."""
     ellipse, samples = ellipse_of(measured.found), measured.samples
     before, after = map(_told, before_and_after(measured))
     return {

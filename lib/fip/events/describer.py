@@ -1,6 +1,6 @@
 """A process that describes events for a detector, so that images go on being searched while one is measured and drawn.
 
-It reads, and hands over what is to be written: who has the lock of a folder writes there, and nobody else.
+It reads, and hands over what is to be written. Only the process that has the lock of a folder writes there.
 """
 
 import logging
@@ -85,9 +85,9 @@ class Describer:
             self._pipe.send((directory, found))
 
     def answer(self, wait: bool = False) -> Files | None:
-        """What it has made of the event; None if it is not ready, unless that is waited for.
+        """Return what it has made of the event; None if it is not ready, unless that is waited for.
 
-        What it raised of FIP's errors is raised here; ChildProcessError if it died of it, or was at it for too long.
+        FIP's errors that it raised are raised here; ChildProcessError if it died of the event, or took too long.
         """
         if self._at is None or self._pipe is None:
             return None

@@ -71,7 +71,7 @@ def as_lines(event: Mapping[str, Any]) -> list[str]:
 
 
 def told_in_words(event: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The same, each with a word for what it is; of verdicts, and what is kept, only if `event` has them.
+    """Return the same, each with a word for what it is; verdicts, and what is kept, only if `event` has them.
 
     UsageError if what was measured of it is not as it was written.
     """
@@ -145,7 +145,7 @@ def _value(value: Mapping[str, float]) -> str:
 
 
 def _measured(path: Path) -> dict[str, Any]:
-    """What was measured of an event; nothing if it was not. UsageError if the file cannot be read."""
+    """Return what was measured of an event; nothing if it was not measured. UsageError if the file cannot be read."""
     try:
         told = json.loads(path.read_bytes())
         if not isinstance(told, dict) or not told.keys() >= _MEASURED:
@@ -158,7 +158,7 @@ def _measured(path: Path) -> dict[str, Any]:
 
 
 def _none(identity: str, found: list[str], known: list[str]) -> str:
-    """Why there is no such event."""
+    """Return why there is no such event."""
     if found:
         return f"{len(found)} events whose names begin with {identity}, as {', '.join(found[:_NEAR])}: give all of it"
     if not known:

@@ -120,7 +120,7 @@ def _circumstances(series: Series, marks: Marks) -> Circumstances:
 
 
 def _moving(events: list[Event], labels: Mapping[int, tuple[str, ...]], series: Series) -> tuple[set[int], set[int]]:
-    """The numbers of the brightest events of what moves, which stand for it; and of the others, which are no events."""
+    """Return the numbers of the brightest events of moving things, which stand for them; and of the rest, no events."""
     best, others = set[int](), set[int]()
     for track in tracks_of([each for each in events if SIDELOBE not in labels[each.number]], series.searched):
         snrs = {each.number: each.best.snr for each in events if each.number in track.events}

@@ -1,7 +1,7 @@
 """Events of several directories and nights joined by their place: sources, and how often each was looked for.
 
 Places are joined if they are as near as 1.2 beams and their errors allow. A source that was searched for and not found
-has an upper limit: u times the noise there, in one image.
+has an upper limit: the threshold in S/N times the noise there, in one image.
 """
 
 import math
@@ -43,7 +43,7 @@ class Series:
 
     @property
     def hours(self) -> float:
-        """How long they are together."""
+        """How long they are together, in hours."""
         return self.slices * sum(each.end - each.begin for each in self.entries) / len(self.entries) / 3600
 
     @property
@@ -131,7 +131,7 @@ def series_in(directory: Path, folder: str = FOLDER) -> list[Series]:
 
 
 def joined(events: Sequence[Event], series: Sequence[Series]) -> list[Source]:
-    """The sources that events are of, that with the best one first. A moving one is one for itself."""
+    """Return the sources of events, the one with the best event first. A moving event is a source by itself."""
     beams = {(str(each.directory), each.run, each.field): each.beam for each in series}
     groups: list[list[Event]] = []
     for event in sorted(events, key=lambda each: -each["snr"]):
@@ -171,9 +171,9 @@ def added_to(events: Sequence[Event], sources: Iterable[Source]) -> list[dict[st
 
 
 def as_lines(events: Sequence[Event], everything: bool = False) -> list[str]:
-    """Of each source of events as `added_to` makes them: those it is of, and in what it was and was not found.
+    """Return lines for each source of events as `added_to` makes them: its events, and in what it was not found.
 
-    Without `everything`, of those with an event that nothing speaks against.
+    Without `everything`, only sources with an event that nothing speaks against.
     """
     sources: dict[str, list[Event]] = {}
     for event in events:

@@ -23,7 +23,7 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What an image of a series is of: one slice, or several."""
+    """The slices that an image of a series is made of: one, or several."""
 
     first: int
     last: int

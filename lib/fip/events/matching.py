@@ -22,14 +22,14 @@ from fip.events.words import EVENTS, Found
 log = logging.getLogger("fip.events")
 
 State = tuple[str, str, float, float]
-"""What of an event its matches hold for: when its best boxcar begins and ends, and its pixel."""
+"""The part of an event for which its matches hold: begin and end of its best boxcar, and its pixel."""
 
 
 class Matching:
     """Adds to events what is known to be there.
 
-    What was matched before, as the table in a folder has it, stays so: orbits of today say nothing of last month. Only
-    if all is to be matched `anew` it is not read.
+    Earlier matches, as the table in a folder has them, stay so: orbits of today say nothing of last month. The table is
+    not read if all is to be matched `anew`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Matching:
 
 
 def seen(found: Found) -> Seen:
-    """An event, as those who look what is there have to know it."""
+    """Return an event in the form that those need who look up what is there."""
     series, best = found.series, found.event.best
     place, _, _ = place_of_event(found)
     smallest = float(np.linalg.eigvalsh(np.array(series.searched.beam))[0])

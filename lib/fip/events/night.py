@@ -51,7 +51,7 @@ class Part:
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        """But those that FIP has put in, with `average` and verdicts; those that nothing speaks against first."""
+        """All events but those that FIP put in, with `average` and verdicts; those with nothing against them first."""
         found = with_verdicts(self.directory, self.found.events) if self.found else []
         return [
             each | {"average": self.averages.get(each["id"], 1)} for each in found if INJECTION not in each["labels"]
@@ -93,7 +93,7 @@ class Part:
                 yield (run, label, stokes, average), Kind(stokes, average, round(cadence, 3)), stretch
 
     def _noises(self, mine: Sequence[Entry], hour: str) -> list[float]:
-        """Jy/beam of the images in an hour; of all of its series if none of these is there any more."""
+        """Return Jy/beam of the images in an hour; of all of its series if none of these is there any more."""
         begin = (datetime.fromisoformat(hour) - MJD_0.replace(tzinfo=None)).total_seconds()
         known = [(each.average - begin, each.rms) for each in mine if each.rms is not None]
         return [rms for after, rms in known if 0 <= after < HOUR] or [
@@ -159,7 +159,7 @@ class Night:
 
 
 def counts(event: Mapping[str, Any]) -> bool:
-    """Whether an event is one for a limit: nothing speaks against it, and nobody has called it anything but real."""
+    """Say whether an event counts for a limit: nothing speaks against it, and nobody calls it anything but real."""
     verdict = event["verdict"]
     return not event["labels"] and (verdict is None or verdict["label"] in ("real", NO_VERDICT))
 

@@ -1,4 +1,4 @@
-"""Which images the ring is to keep for the events that were found: `fip.sink.pins` sees that it does."""
+"""The images that the ring is to keep for the events that were found: `fip.sink.pins` makes it do so."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -19,7 +19,7 @@ from fip.events.reading import read_table
 from fip.events.words import EVENTS, Found
 
 REAL = "real"
-"""The verdict by which an event pins its images, whatever speaks against it; any other takes them free."""
+"""The verdict by which an event pins its images, whatever speaks against it; any other releases them."""
 
 
 def pins_of(found: Sequence[Found], verdicts: Mapping[str, str]) -> tuple[Pin, ...]:

@@ -52,7 +52,7 @@ WRITTEN_EVERY = 2.0  # s from one writing of what changes with each image to the
 TRIES = 2  # at an event, if the process that describes it dies
 
 Version = tuple[bool, tuple[str, ...], str, str]
-"""What of an event its folder is written anew for: whether it is closed, its labels, its kind, and what is there."""
+"""If this changes, the folder of an event is written anew: whether it is closed, labels, kind, and what is there."""
 
 
 def _version(found: Found) -> Version:

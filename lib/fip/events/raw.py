@@ -1,4 +1,4 @@
-"""What was received of the time of an event, as a spool in its folder: links to files that the ring is to drop."""
+"""What was received at the time of an event, as a spool in its folder: links to files that the ring is to drop."""
 
 import logging
 import math
@@ -37,7 +37,7 @@ class Raw:
         self._warned = set[str]()
 
     def keep(self, events: Iterable[Found], last: bool = False) -> None:
-        """Link what has come of them by now. What cannot be is said once of each, and costs nothing else.
+        """Link what has come of them by now. What cannot be linked is reported once for each, and does no other harm.
 
         `last`: nobody will look again.
         """

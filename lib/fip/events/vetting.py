@@ -91,7 +91,7 @@ def history(folder: Path) -> tuple[Entered, ...]:
 
 
 def stamp_of(folder: Path) -> Stamp:
-    """What tells, at the price of a look at its files, that there is another verdict; () if there is none at all."""
+    """Return a stamp that changes with each verdict, by a look at the files alone; () if there is none at all."""
     return stamp_of_database(folder / STORE)
 
 
@@ -170,7 +170,7 @@ def _with_store(folder: Path, do: Callable[[LedgerFile], None]) -> None:
 
 
 def _prepare(path: Path, file: LedgerFile) -> None:
-    """Tables in a new file; one that root makes belongs to whoever owns the folder, who goes on with it."""
+    """Make tables in a new file; one that root makes belongs to the folder's owner, who goes on with it."""
     if file.version == 0:
         with file.transaction():
             if file.version == 0:  # still: somebody else may have made them meanwhile

@@ -90,7 +90,7 @@ class Series:
 
     @property
     def followed(self) -> str:
-        """What the series of images is called in which it was found: that of the run, or of its backlog."""
+        """The name of the series of images in which it was found: that of the run, or of its backlog."""
         return f"{self.run}{AFTER_RUN}" if self.backlog else self.run
 
 

@@ -1,6 +1,6 @@
 """One follower in one directory of images: each slice in turn is decided, once, and what was found is kept.
 
-After whatever end it goes on as if nothing had been: what is in the journal was decided; the state is that of the last
+However it ended, it goes on as if nothing had been: what is in the journal was decided; the state is that of the last
 checkpoint, with the images since seen again, and what is found in them is not entered twice.
 """
 

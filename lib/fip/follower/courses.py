@@ -105,7 +105,7 @@ class Courses:
         return Done(tuple(taken), stalled or self._close_those_that_are_over())
 
     def hangs(self, within: float) -> bool:
-        """Whether the step is at one image for longer than so many seconds; that is noted. From any thread."""
+        """Say whether the step is at one image for longer than so many seconds; that is noted. From any thread."""
         for course in list(self._open.values()):
             at = course.stepping
             if at and time.monotonic() - at.since > within:
@@ -143,7 +143,7 @@ class Courses:
 
     @property
     def cold_starts(self) -> int:
-        """How often it had to begin with nothing."""
+        """The number of times it had to begin with nothing."""
         return self._cold_starts + sum(course.cold_starts for course in self._open.values())
 
     def _of(self, directory: Path, course: Course) -> Iterator[Followed]:

@@ -22,7 +22,7 @@ Entering = Callable[[Path, Vet], None]
 
 @dataclass(frozen=True)
 class Duty:
-    """All that makes one follower another than the next, wherever it runs."""
+    """All that makes one follower different from the next, whatever host it runs on."""
 
     name: str  # among followers
     table: str  # of the configuration, which says the rest: "follower.mean"

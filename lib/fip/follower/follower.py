@@ -1,4 +1,4 @@
-"""The follower's state machine: stored images in, findings out. It tells its state like every daemon."""
+"""The follower's state machine: stored images in, findings out. It reports its state like every daemon."""
 
 import logging
 import time
@@ -144,8 +144,8 @@ class Follower(Daemon):
             self._vitals.took("behind", max(0.0, time.time() - entry.recorded))
 
     def _hear(self, message: Control) -> None:
-        """Of the ventilator it needs nothing; but an operator may have something entered, and says it again and again
-        until this follower's state has the answer.
+        """Handle a message of the ventilator. An operator may have something entered, and repeats the request until
+        this follower's state has the answer. Nothing else is needed from the ventilator.
         """
         if isinstance(message, Vet) and self._entering and message.request not in self._asked:
             self._asked.append(message.request)

@@ -108,7 +108,7 @@ def load_step(name: str) -> Step:
 
 
 def name_of(step: str) -> str:
-    """What a follower is called if nobody says: as its function, or as its module if that is called `step`."""
+    """Return a follower's name if nobody gives one: that of its function, or of its module if that is called `step`."""
     module, _, function = step.partition(":")
     return label(module.rpartition(".")[2] if function == "step" else function)
 

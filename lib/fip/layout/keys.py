@@ -43,7 +43,7 @@ class PrivateKey(BaseModel):
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose a public key is."""
+    """The owner of a public key."""
 
     role: Role
     host: str
@@ -53,7 +53,7 @@ class Holder:
 
 
 Allowed = Mapping[str, Holder]
-"""Whose each public key is, of all that are let in."""
+"""The owner of each public key, for all that are let in."""
 
 _LISTED = TypeAdapter(dict[Role, dict[str, tuple[PublicKey, ...]]])
 

@@ -63,7 +63,7 @@ class Access:
 
     @property
     def cookie_value(self) -> str:
-        """What a page that knew the token shows from then on to read; it is good for nothing else."""
+        """What a page with the token shows from then on to be allowed to read; it is good for nothing else."""
         return hmac.new(self.token.encode(), b"fip-monitor reads", hashlib.sha256).hexdigest()
 
     def is_known(self, headers: Mapping[str, str]) -> bool:
@@ -168,7 +168,7 @@ class Guard:
             await self._app(scope, receive, with_headers)
 
     async def _have_it_wait(self, scope: Scope) -> None:
-        """Who shows no token and asks too much waits for the answer."""
+        """Let a caller wait who shows no token and asks too much."""
         host, _ = scope.get("client") or ("", 0)
         left = self._asked.use(str(host), 1, time.monotonic())
         if left < 0:

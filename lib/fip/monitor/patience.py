@@ -43,7 +43,7 @@ class Patient(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Some of a request has come; one that is whole is under way after this."""
+        """Take some of a request; one that is whole is under way after this."""
         super().data_received(data)
         if not self._idle:
             self._door.hears(self._descriptor, time.monotonic())

@@ -64,7 +64,7 @@ class Places:
         return {"x": x, "y": y, "said": said}
 
     def _of_event(self, run: str, asked: str) -> tuple[float, float, str] | None:
-        """The newest event of that name, or at what has that name."""
+        """Return the newest event of that name, or at an object of that name."""
         found = searched(self._gallery.directory(run))
         for each in found.of(run).events if found else ():
             names = [each["id"], *(match["name"] for match in each["matches"])]

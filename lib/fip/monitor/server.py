@@ -103,7 +103,7 @@ def _bind(monitor: Monitor) -> socket.socket:
 
 
 def _hosts(monitor: Monitor) -> frozenset[str]:
-    """Names by which it is reached: loopback's, also through `ssh -L`, its own, and those that were configured."""
+    """Return the names by which it is reached: loopback's, also through `ssh -L`, its own, and configured ones."""
     names = {*_LOOPBACK, monitor.host, *monitor.hosts}
     if monitor.host not in _LOOPBACK:
         names |= {host_name(), socket.gethostname(), socket.getfqdn()}

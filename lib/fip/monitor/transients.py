@@ -34,7 +34,7 @@ TYPES = {
     ".ecsv": "text/plain; charset=utf-8",
     ".json": "application/json",
 }
-KEPT = "private, no-cache"  # it may change: it is asked each time whether it has
+KEPT = "private, no-cache"  # it may change: each time it is asked whether it has
 
 
 def transients_routes(gallery: Gallery, pipeline: Callable[[], Config | None]) -> list[Route]:
@@ -134,7 +134,7 @@ def _files(directory: Path, identity: str) -> dict[str, str]:
 
 
 def _path(gallery: Gallery, run: str, event: str, name: str) -> Path:
-    """A file of an event that is in the table: of no other name, and in no other place."""
+    """Return a file of an event that is in the table: no other name, and no other place, is allowed."""
     directory = gallery.directory(run)
     _check_event(directory, run, event)
     files = files_of(directory, event)

@@ -17,7 +17,7 @@ _DRAWN = 2  # which random numbers: those of gains
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """What an antenna's two feeds multiply a signal by: V becomes g_p V conj(g_q), g = drift x bandpass."""
+    """What an antenna's two feeds multiply a signal by: V becomes g_p V conj(g_q), with g = drift x bandpass."""
 
     drift: NDArray[np.complex128]  # [integration, antenna, feed], at the middle of each integration
     bandpass: NDArray[np.complex128]  # [antenna, channel, feed]

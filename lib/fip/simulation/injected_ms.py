@@ -1,7 +1,7 @@
-"""`fip inject`: a copy of a MeasurementSet with sources added to its visibilities, which says of itself that it is one.
+"""`fip inject`: a copy of a MeasurementSet with sources added to its visibilities. The copy says that it is one.
 
 Nothing is ever written into the set that is given. The copy's PROJECT begins with FIP-INJECTED, in all rows of its
-subtable OBSERVATION: what others split off it has that, too. `Observation.injected` knows it by that.
+subtable OBSERVATION: sets that others split off it have that, too. `Observation.injected` knows it by that.
 """
 
 import hashlib
@@ -92,7 +92,7 @@ def _check_place(path: Path, output: Path, listing: Path) -> None:
 
 
 def _make_way(partial: Path) -> None:
-    """What an earlier try has left is in the way. UsageError if it is none of that."""
+    """Remove what an earlier try has left. UsageError if what is in the way is something else."""
     if not partial.exists():
         return
     if not (partial / "table.dat").is_file():
@@ -135,7 +135,7 @@ def _field(run: Run, label: str, slices: Sequence[tuple[int, SliceInfo]]) -> Fie
 
 
 def _copy(path: Path, partial: Path, digest: str) -> None:
-    """A deep copy, which is a table of its own even if the set is a reference to others."""
+    """Make a deep copy, which is a table of its own even if the set is a reference to others."""
     with closing(tables.table(str(path), ack=False)) as original:
         original.copy(str(partial), deep=True).close()
     with closing(tables.table(f"{partial}/OBSERVATION", readonly=False, ack=False)) as observation:
@@ -148,7 +148,7 @@ def _copy(path: Path, partial: Path, digest: str) -> None:
 
 
 def _check(partial: Path) -> None:
-    """InputError if images of the copy would not be known for what they are."""
+    """Raise InputError if images of the copy would not be known as injected."""
     with closing(open_run(partial, asked_of())) as run:
         if not all(each.injected for each in run.observations.values()):
             raise InputError(f"{partial}: its OBSERVATION_ID names rows that are not in subtable OBSERVATION")

@@ -16,7 +16,7 @@ SUBSTEPS = 16  # of an integration, and of a channel, at which what is smeared i
 
 Visibilities = NDArray[np.complex64]
 Rows = Callable[[slice], tuple[Visibilities, Visibilities]]
-"""Of rows of an integration the visibilities [row, channel, correlation] of the steady sky, and of all sources."""
+"""Returns for rows of an integration the visibilities [row, channel, correlation] of the steady sky, and of all."""
 
 
 @dataclass(frozen=True, eq=False)

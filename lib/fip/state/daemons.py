@@ -1,4 +1,4 @@
-"""What there is to see of the daemons: of each all that it tells, and a row for each worker. Pure."""
+"""What there is to see of the daemons: all that each reports, and a row for each worker. Pure."""
 
 from collections.abc import Iterator, Sequence
 from statistics import median

@@ -111,7 +111,7 @@ def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
 
 
 def _large(state: PipelineState) -> tuple[str, str, Level]:
-    """What stands in large, what it is, and whether it is bad."""
+    """Return what stands in large type, what it is, and whether it is bad."""
     stored, failed, total = _sums(state)
     if state.since is not None:
         return duration(state.time - state.since), f"without a word since {clock(state.since, state.time)}", "bad"
@@ -156,7 +156,7 @@ def _now(state: PipelineState) -> Panel:
 
 
 def _complete(state: PipelineState) -> tuple[float, float] | None:
-    """Which share of the expected samples was there, on the average and in the least image; None if it is not known."""
+    """Return the share of the expected samples that was there, on average and in the least image; None if unknown."""
     told = [run.complete for run in state.now if run.complete and run.complete.slices]
     if not told:
         return None

@@ -242,7 +242,7 @@ def _bottleneck(state: PipelineState) -> Stage | None:
 
 
 def incident(status: Status, what: Logged | SocketEvent) -> Incident:
-    """What a daemon logged, or what happened to one of its sockets."""
+    """Return what a daemon logged, or what happened to one of its sockets."""
     if isinstance(what, Logged):
         return Incident(what.time, status.identity, what.level, what.text, what.times)
     text = ": ".join(

@@ -1,4 +1,4 @@
-"""What receivers hear, what of it is lost, and how long what was heard is kept. Pure."""
+"""What receivers hear, how much of it is lost, and how long what was heard is kept. Pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -33,7 +33,7 @@ def receivers_panel(views: Sequence[ReceiverView], ring: RingState | None) -> Pa
 
 
 def ring_facts(views: Sequence[ReceiverView]) -> Iterator[Fact]:
-    """How long it is until a ring takes what is not imaged: of the spool for which that is soonest."""
+    """Yield how long it is until a ring takes what is not imaged, for the spool in which that is soonest."""
     told = [view for view in views if view.bites is not None]
     if told:
         view = min(told, key=lambda view: (not view.short, view.bites or 0.0))
@@ -88,7 +88,7 @@ def _row(view: ReceiverView) -> Row:
 
 
 def _shortened(name: str) -> str:
-    """Its ends: the observation, and the digest of what is shared."""
+    """Return the ends of a name: the observation, and the digest of what is shared."""
     name = name.removesuffix(".live")
     return name if len(name) <= LONG else f"{name[: LONG - 10]}…{name[-9:]}"
 

@@ -65,7 +65,7 @@ def clock(time: float, now: float) -> str:
 
 
 def repeated(text: str, times: int) -> str:
-    """A text that was said so often."""
+    """Return a text with how often it was said."""
     return f"{text} ({times} times)" if times > 1 else text
 
 

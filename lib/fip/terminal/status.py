@@ -30,7 +30,7 @@ def glance(
 ) -> int:
     """Print how a pipeline does, once or until it is interrupted; return the exit code. Raises FipError.
 
-    Of a directory in which nothing works it prints what is stored there.
+    If nothing works in a directory, it prints what is stored there.
     """
     config = watched(directory, ventilator, file)
     if config:

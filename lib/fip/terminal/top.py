@@ -41,8 +41,8 @@ ORDERS: dict[str, Callable[[WorkerView], float]] = {
     "images/s": lambda view: -view.rate,
     "p95": lambda view: -view.status.latencies["image"].p95 if "image" in view.status.latencies else 0.0,
 }
-"""What workers may be sorted by, then by name: those that do not run, the longest at work, the fastest, the slowest
-come first."""
+"""The orders of workers; equal ones are ordered by name. Those that do not run, the longest at work, the fastest, the
+slowest come first."""
 
 
 class Top(App[None]):
@@ -78,7 +78,7 @@ class Top(App[None]):
         self._names: list[str] = []  # of the workers in its rows
 
     def compose(self) -> ComposeResult:
-        """The parts of the screen, from above."""
+        """Yield the parts of the screen, from above."""
         yield Static(f"looking for {self._where} ...", id="verdict", markup=False)
         yield Static(id="jobs")
         yield Static(id="lines")

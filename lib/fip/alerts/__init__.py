@@ -1,1 +1,1 @@
-"""Events for the world: what is told to whom, in which form, and sent until it has arrived."""
+"""Alerts: what is reported about events, to whom, in which form. Each alert is sent until it has arrived."""

@@ -22,7 +22,7 @@ LOOKED_AT = 8
 """Images whose gain checks are looked at: the last ones; half of them out of bounds are too many."""
 
 EXPLAINED = frozenset({"injection", "sidelobe", "refraction", "leakage", "satellite", "solar-system", "known"})
-"""Labels that say what an event is of: it tells nothing of the others of its time."""
+"""Labels that say what an event is: they say nothing about the other events of its time."""
 
 Cause: TypeAlias = Literal["slice", "events", "negatives", "gains"]
 
@@ -96,7 +96,7 @@ def _at_once(one: Seen, other: Seen) -> bool:
 
 
 def _unrelated(events: Iterable[Seen]) -> list[Seen]:
-    """One of each place."""
+    """Return one event of each place."""
     apart: list[Seen] = []
     for each in events:
         if not any(each.spot.is_near(other.spot) for other in apart):

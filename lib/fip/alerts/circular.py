@@ -11,7 +11,7 @@ from fip.alerts.words import Alert
 from fip.data.directions import Direction, shown
 
 SIGMAS = 5
-"""Standard deviations, with which what was not seen is told as an upper limit."""
+"""Standard deviations, at which the upper limit of what was not seen is given."""
 
 _WIDTH, _TITLE = 79, 16  # columns of a line, and of its title
 _BLANK = "____"
@@ -100,7 +100,7 @@ def _flux(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _not_seen(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Upper limits, or what is there, before and after: over the primary beam if the flux is told so."""
+    """Yield upper limits, or what is there, before and after: divided by the primary beam if the flux is."""
     gain = told.number(facts, "primary_beam") if facts.get("corrected") else 1.0
     if not gain:
         return
@@ -136,11 +136,11 @@ _AGES = 1000 * 365.25 * 86400  # s
 
 
 def _clock(time: str) -> str:
-    """To a millisecond, as a person reads it."""
+    """Return a time to a millisecond, as a person reads it."""
     return time[:23].replace("T", " ")
 
 
 def _wrapped(text: str, title: str = "") -> list[str]:
-    """In lines; those after the first begin below the text."""
+    """Return a text in lines; those after the first begin below the text."""
     words = " ".join(told.printable(text).split())
     return textwrap.wrap(words, _WIDTH, initial_indent=title, subsequent_indent=" " * len(title)) or [title]

@@ -1,4 +1,4 @@
-"""Alerts as part of a detector: what wraps its publisher, if the configuration has somebody who is told."""
+"""Alerts as part of a detector: they wrap its publisher if the configuration names somebody who gets alerts."""
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -20,7 +20,7 @@ WITHIN = 30.0
 
 
 def alerting(duty: Duty, config: Config) -> Duty:
-    """A detector's duty with alerts: they are sent by threads of their own, from now on; as it is if nobody is told."""
+    """Return the duty with alerts, which threads of their own send from now on; unchanged if nobody gets alerts."""
     shows = duty.publisher
     if not config.alerts or shows is None:
         return duty
@@ -39,7 +39,7 @@ def alerting(duty: Duty, config: Config) -> Duty:
 def tell(
     publisher: Publisher, course: Course, targets: Mapping[str, AlertTarget], archival: bool, say: Callable[..., None]
 ) -> None:
-    """Enters what is to be told of a search that is over, and sends it; `archival`: also of what was seen long ago."""
+    """Enter the alerts of a search that is over, and send them; `archival`: also those of events of long ago."""
     with closing(Reporter(publisher, course, targets, now, archival)) as reporter:
         reporter.report()
         if reporter.old:

@@ -29,7 +29,7 @@ class Draft:
     """An alert that is to be entered, and for whom."""
 
     alert: Alert
-    spot: Spot | None  # of what is told
+    spot: Spot | None  # of what it reports
     parcels: tuple[Parcel, ...]
     after: float  # s UTC since MJD 0, when it may be sent
 

@@ -47,7 +47,7 @@ def table_written(events: Iterable[Mapping[str, Any]], form: str) -> bytes:
 
 @contextmanager
 def _as_fip_wrote_it(event: Mapping[str, Any]) -> Iterator[None]:
-    """Turns what goes wrong with other facts than FIP's own into one line that names their file."""
+    """Turn what goes wrong with other facts than FIP's own into one line that names their file."""
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""An alert as JSON by the unified schema of GCN: https://gcn.nasa.gov/docs/schema, of which it has the core's words."""
+"""An alert as JSON by GCN's unified schema, https://gcn.nasa.gov/docs/schema: it uses the words of its core."""
 
 import json
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from fip.alerts.words import Alert
 from fip.data.quantities import iso_utc
 
 SCHEMA = "https://gcn.nasa.gov/schema/v7.2.3/gcn/notices/core/Alert.schema.json"
-"""Of an alert; its other words are those of Event, Reporter, DateTime, Localization, Statistics, Spectral and
-AdditionalInfo beside it."""
+"""The schema of an alert; its other words are those of Event, Reporter, DateTime, Localization, Statistics, Spectral
+and AdditionalInfo beside it."""
 
 _JY = 1e-23  # erg/cm2/s/Hz
 

@@ -24,7 +24,7 @@ _STATUS = {  # as HTTP would answer, by the names of librdkafka's errors
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """With which a token is had (OAuth 2, client credentials) that a broker takes (SASL OAUTHBEARER)."""
+    """What is needed to get a token (OAuth 2, client credentials) that a broker takes (SASL OAUTHBEARER)."""
 
     client_id: str
     client_secret: str
@@ -33,7 +33,7 @@ class Credentials:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """From a JSON object with these names, as a file holds it; ValueError, which does not tell it, for others."""
+        """Read a JSON object with these names, as a file holds it; ValueError, which does not show it, for others."""
         try:
             made = cls(**json.loads(text))
         except (TypeError, ValueError):
@@ -46,7 +46,7 @@ class Credentials:
 
 
 def settings_of(topic: Topic, credentials: Credentials | None = None) -> dict[str, Any]:
-    """Of librdkafka, for one who sends: all replicas have a message before it counts as sent."""
+    """Return the settings of librdkafka for a sender: all replicas have a message before it counts as sent."""
     protocol = ("sasl_" if credentials else "") + ("ssl" if topic.encrypted else "plaintext")
     settings: dict[str, Any] = {
         "bootstrap.servers": topic.server, "security.protocol": protocol, "client.id": "fip",
@@ -65,7 +65,7 @@ def settings_of(topic: Topic, credentials: Credentials | None = None) -> dict[st
 
 
 def post(target: AlertTarget, identity: str, content_type: str, body: bytes, within: float = WITHIN) -> Answer:
-    """Sends one message with the id of its alert as its key, and waits until the broker has it, or says why not.
+    """Send one message with the id of its alert as its key, and wait until the broker has it, or says why not.
 
     The answer has the numbers of HTTP. UsageError if confluent-kafka is not there, the target is no topic, or there are
     no credentials to be had.

@@ -19,7 +19,7 @@ _TOLD = {"initial": "told", "update": "told more", "retraction": "told that it i
 
 
 def outbox_folder(directory: Path) -> Path:
-    """Where the outbox of a directory is. UsageError if it has none."""
+    """Return the folder that holds the outbox of a directory. UsageError if it has none."""
     if not (directory / FOLDER / OUTBOX).is_file():
         if not (directory / LEDGER).exists():
             raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it: there is no {LEDGER}")
@@ -46,12 +46,12 @@ def _shown(each: Delivery) -> dict[str, Any]:
 
 
 def as_json(directory: Path) -> str:
-    """An object."""
+    """Return all that the outbox has, as a JSON object."""
     return json.dumps(told_of(directory), indent=1)
 
 
 def as_lines(directory: Path) -> Iterator[str]:
-    """What a person is told: a line an alert and target, what is wrong, and how many became what."""
+    """Yield lines for a person: one for each alert and target, what is wrong, and how many became what."""
     told = told_of(directory)
     for each in told["alerts"]:
         yield f"{each['id']} ({each['kind']}{_tense(each)}) to {each['target']}: {_became(each, directory)}"
@@ -94,7 +94,7 @@ def view_of(folder: Path) -> AlertsView | None:
 
 
 def told_of_events(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Of each event, under the name that it is told by, of each target what it has heard, or waits for.
+    """Return what each target has heard, or waits for, about each event, under the name used in its alerts.
 
     {} if there is no outbox in the folder. FipError if it cannot be read.
     """

@@ -33,7 +33,7 @@ class Turn:
     """The right to send what is due in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Takes it. BlockingIOError if another process has it, OSError if the folder cannot be written."""
+        """Take the right. BlockingIOError if another process has it, OSError if the folder cannot be written."""
         self._descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,7 +42,7 @@ class Turn:
             raise
 
     def close(self) -> None:
-        """Lets another have it."""
+        """Release it, so that another process can have it."""
         os.close(self._descriptor)
 
 
@@ -61,7 +61,7 @@ class Office:
         self._wakes = {name: Event() for name in targets}
 
     def start(self) -> None:
-        """Starts the threads."""
+        """Start the threads that look for alerts and send them."""
         Thread(target=self._heed, name="alerts", daemon=True).start()
         for name, target in self._targets.items():
             Thread(target=self._carry, args=(name, target), name=f"alerts to {name}", daemon=True).start()
@@ -86,7 +86,7 @@ class Office:
                 self._wakes[name].clear()
 
     def _look(self) -> None:
-        """Finds what there is to do, and heeds people's words."""
+        """Find what there is to do, and heed people's words."""
         if time.monotonic() - self._found >= FIND_EVERY or self._changed.is_set():
             self._known |= set(self._outboxes())
             self._found = time.monotonic()
@@ -132,7 +132,7 @@ def _stamp(folder: Path) -> object:
 def deliver(
     folder: Path, targets: Mapping[str, AlertTarget], within: float, clock: Clock = now, send: Post = ways.send
 ) -> bool:
-    """Sends what is due in a folder now, for so many s at most; False if another process does that. Raises FipError."""
+    """Send what is due in a folder now, for so many s at most; False if another process does that. Raises FipError."""
     try:
         turn = Turn(folder)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""DIR/transients/alerts.sqlite: what is told of the events of a directory, to whom, and what became of it.
+"""DIR/transients/alerts.sqlite: what is reported about the events of a directory, to whom, and what became of it.
 
 What is due is entered in one transaction with how far the detector's journal was read for it. An alert is written down
 in the words in which it is sent, before it is sent, and is the same at each repeat. Several processes write: the
@@ -20,7 +20,7 @@ from fip.data.errors import StoreError, UsageError
 
 OUTBOX = "alerts.sqlite"
 OUTBOX_FILES = (OUTBOX, f"{OUTBOX}-wal", f"{OUTBOX}-shm", f"{OUTBOX}-journal")
-"""What a new search of a directory leaves there: the world was told."""
+"""The files that a new search of a directory keeps: they say what the world has heard."""
 
 VERSION = 1
 
@@ -55,7 +55,7 @@ class Outbox:
     """The open file, for one thread. Its methods raise NoRoomError if trying again helps, else other StoreErrors."""
 
     def __init__(self, folder: Path, read_only: bool = False) -> None:
-        """Opens the file in a folder; made if it is missing, unless it is only read."""
+        """Open the file in a folder. Make it if it is missing, unless it is only read."""
         self.path = folder / OUTBOX
         self._file = LedgerFile(self.path, read_only)
         try:
@@ -71,7 +71,7 @@ class Outbox:
             raise
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file of the outbox."""
         self._file.close()
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -86,7 +86,7 @@ class Outbox:
         return int(decision), float(reached)
 
     def told(self) -> list[Told]:
-        """What was told of each event, and which are over."""
+        """Return what was reported about each event, and which events are over."""
         over = {event for (event,) in self._file.rows("SELECT event FROM over")}
         names: dict[str, set[str]] = {}
         for name, event in self._file.rows("SELECT name, event FROM names"):
@@ -100,7 +100,7 @@ class Outbox:
         return list(found.values())
 
     def ids(self, event: str) -> tuple[str, ...]:
-        """Of the alerts of an event, oldest first."""
+        """Return the ids of an event's alerts, oldest first."""
         return tuple(
             one for (one,) in self._file.rows("SELECT id FROM alerts WHERE event = ? ORDER BY number", (event,))
         )
@@ -112,7 +112,7 @@ class Outbox:
         progress: tuple[int, float],
         hold: Hold | None = None,
     ) -> None:
-        """Enters alerts, the names of the events that are told as another, a hold, and how far was looked; all or none.
+        """Enter alerts, names of events reported under another name, a hold, and how far was looked; all or none.
 
         An update takes the place of those before it that were not sent yet.
         """
@@ -167,7 +167,7 @@ class Outbox:
         )
 
     def parties(self, event: str) -> dict[str, Became]:
-        """To whom an event was first told, and what became of that."""
+        """Return who was first to hear of an event, and what became of that."""
         query = (
             f"SELECT target, became FROM {_JOINED} WHERE event = ? AND number = "
             "(SELECT MIN(number) FROM alerts WHERE event = ?)"
@@ -183,7 +183,7 @@ class Outbox:
         return dict(self._file.rows(query, (event,)))
 
     def last(self, event: str) -> Alert | None:
-        """The last alert of an event; None if there is none, or nothing more is to be told of it."""
+        """Return the last alert of an event; None if there is none, or nothing more is to be reported about it."""
         if self._file.value("SELECT COUNT(*) FROM over WHERE event = ?", (event,)):
             return None
         query = f"SELECT {_FIELDS} FROM alerts WHERE event = ? ORDER BY number DESC LIMIT 1"
@@ -192,7 +192,7 @@ class Outbox:
     # What becomes of it
 
     def open_events(self) -> dict[str, str]:
-        """By their names, the events of which something may still be told or taken back, under which they are told."""
+        """Return the names of events about which more may be reported or taken back, each with its name in alerts."""
         query = (
             "SELECT event FROM alerts WHERE spot IS NOT NULL AND event NOT IN (SELECT event FROM over) "
             "GROUP BY event ORDER BY MIN(number)"
@@ -202,7 +202,7 @@ class Outbox:
         return told | {name: event for name, event in others if event in told}
 
     def free(self, event: str, now: float) -> int:
-        """Somebody has called an event real: what waits for that is due. How much."""
+        """Make due what waits for an event that somebody has called real; return how many messages that are."""
         waiting = "FROM deliveries WHERE became = 'waiting' AND alert IN (SELECT number FROM alerts WHERE event = ?)"
         with self._file.transaction():
             count = int(self._file.value(f"SELECT COUNT(*) {waiting}", (event,)))
@@ -230,20 +230,20 @@ class Outbox:
         return next(map(_delivery, self._file.rows(query, (target, now))), None)
 
     def soonest(self, target: str) -> float | None:
-        """When the next of what is due to a target may be sent, s UTC since MJD 0; None if nothing is."""
+        """Return when the next message to a target may be sent, s UTC since MJD 0; None if there is none."""
         query = "SELECT MIN(after) FROM deliveries WHERE target = ? AND became IN ('due', 'refused')"
         found = self._file.value(query, (target,))
         return None if found is None else float(found)
 
     def ask_again(self, target: str, now: float) -> None:
-        """What a target has refused may be sent again now: something is different."""
+        """Allow that what a target has refused is sent again now: something is different."""
         if self._file.value(
             "SELECT 1 FROM deliveries WHERE target = ? AND became = 'refused' AND after > ?", (target, now)
         ):
             self._file.write("UPDATE deliveries SET after = ? WHERE target = ? AND became = 'refused'", (now, target))
 
     def begin_try(self, delivery: Delivery, again: float, now: float) -> bool:
-        """Notes that a target may have it from now on; whether it is still to be sent."""
+        """Note that a target may have it from now on; return whether it is still to be sent."""
         with self._file.transaction():
             key = (delivery.alert, delivery.target)
             became = self._file.value("SELECT became FROM deliveries WHERE alert = ? AND target = ?", key)
@@ -257,7 +257,7 @@ class Outbox:
         return True
 
     def settle(self, delivery: Delivery, became: Became, said: str, after: float, now: float) -> None:
-        """Notes what became of a try; what was taken back meanwhile stays so, unless it has arrived."""
+        """Note what became of a try; what was taken back meanwhile stays so, unless it has arrived."""
         kept = "" if became == "sent" else "AND became != 'dropped' "
         self._file.write(
             f"UPDATE deliveries SET became = ?, said = ?, after = ?, changed = ? WHERE alert = ? AND target = ? {kept}",
@@ -275,11 +275,11 @@ class Outbox:
     # What stands in the way
 
     def hold(self) -> Hold | None:
-        """What holds all back now."""
+        """Return the hold that holds all back now; None if there is none."""
         return next((each for each in self.holds() if each.released is None), None)
 
     def holds(self) -> list[Hold]:
-        """All that ever did, the first one first."""
+        """Return all holds that there ever were, the first one first."""
         query = "SELECT name, cause, reason, since, events, alert, released FROM holds ORDER BY since, name"
         return [
             Hold(name, cause, reason, since, tuple(json.loads(events)), alert, released)
@@ -291,12 +291,12 @@ class Outbox:
         return f"{run[:8]}-{cause}-{int(self._file.value('SELECT COUNT(*) FROM holds')) + 1}"
 
     def cleared(self) -> float:
-        """Up to when events were looked at by whoever released the last hold, s UTC since MJD 0; -inf if nobody did."""
+        """Return how far events were checked at the last release of a hold, s UTC since MJD 0; -inf without one."""
         found = self._file.value("SELECT MAX(until) FROM holds WHERE released IS NOT NULL")
         return float("-inf") if found is None else float(found)
 
     def release(self, name: str, now: float) -> int:
-        """Ends a hold; of what came with it, only what is called real is sent: the rest waits. How many messages do.
+        """End a hold; of what came with it, only what is called real is sent. Return how many messages wait.
 
         UsageError if there is no such hold, with the name of the one that there is.
         """
@@ -327,7 +327,7 @@ class Outbox:
         return [Fault(*row) for row in self._file.rows("SELECT target, said, since FROM faults ORDER BY target")]
 
     def note_fault(self, target: str, said: str, now: float) -> None:
-        """Notes what is wrong with a target; "": nothing."""
+        """Note what is wrong with a target; "": nothing."""
         known = self._file.value("SELECT said FROM faults WHERE target = ?", (target,))
         if said == (known or ""):
             return
@@ -344,7 +344,7 @@ class Outbox:
         yield from map(_delivery, self._file.rows(query, (*became,)))
 
     def last_words(self) -> Iterator[tuple[str, str, str, Became, float]]:
-        """Of each event and target the last alert: event, target, kind, what became of it, and when."""
+        """Yield the last alert for each event and target: event, target, kind, what became of it, and when."""
         query = (
             f"SELECT event, target, kind, became, changed, MAX(number) FROM {_JOINED} WHERE kind != 'summary' "
             "GROUP BY event, target ORDER BY event, target"

@@ -1,7 +1,7 @@
-"""Who is told what of an event, and when: rules on what is known of it, and on what was told before. Pure.
+"""Who hears what about an event, and when: rules on what is known now and on what was reported before. Pure.
 
 An event may be found more than once: in another Stokes plane, an overlapping field, or in means of its slices. What is
-near in place and time is one *source* here, and the world hears of it under the name of the event that was told first.
+near in place and time is one *source* here. The world hears of it under the name of the event that was reported first.
 """
 
 import math
@@ -16,27 +16,27 @@ from fip.data.quantities import SECONDS_PER_DAY
 from fip.events.words import INJECTION
 
 GROWN = 1.2
-"""An update is due if S/N is so many times what was told last, or the place is off by one standard deviation of it."""
+"""An update is due if S/N is so many times that of the last alert, or the place is off by one standard deviation."""
 
 APART = 30.0
 """Seconds between two alerts of one event, at least."""
 
 STANDS = 8
-"""Slices after its last one, of which a new event must outlive the labels. One that is closed has."""
+"""How many slices a new event must outlast, after its last one, without labels. One that is closed has done so."""
 
 RECENT = SECONDS_PER_DAY
-"""Seconds after which what was seen is not told as news: `archival`."""
+"""Seconds after which what was seen is no news any more, but `archival`."""
 
 REAL, BAD = "real", ("rfi", "satellite", "artefact")
 """What a person may call an event."""
 
 State: TypeAlias = Literal["due", "waiting"]
-"""Of what a target is to be sent: it is sent, or waits until a person calls the event real."""
+"""The state of what a target is to be sent: it is sent, or waits until a person calls the event real."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where and when something was seen, and how clearly."""
+    """The place and the time at which something was seen, and how clearly."""
 
     longitude: float  # rad, ICRS
     latitude: float
@@ -72,7 +72,7 @@ class Seen:
     negative: bool = False
     described: bool = True  # whether it was measured, as it is now
     stands: bool = True  # whether it is closed, or has outlived `STANDS` slices
-    only: frozenset[str] = frozenset()  # the targets that are told it; none: all
+    only: frozenset[str] = frozenset()  # the targets that hear of it; none: all
     verdict: str = ""  # of a person
     backlog: bool = False  # whether it was found in what was imaged late, while newer slices came
 
@@ -95,32 +95,32 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was told of an event."""
+    """What was reported about an event."""
 
     event: str
     ids: tuple[str, ...]  # of its alerts, oldest first
     issued: float  # when the last was; s UTC since MJD 0
     spot: Spot  # as the last said
-    over: bool = False  # nothing more is told of it
+    over: bool = False  # nothing more is reported about it
     names: frozenset[str] = frozenset()  # of all events that are of this source
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is to be told now."""
+    """What is to be reported now."""
 
     kind: Kind
     event: str  # under whose name
-    seen: Seen | None = None  # what is told; of a retraction None
+    seen: Seen | None = None  # what is reported; None for a retraction
     reason: str = ""  # of a retraction
     after: float = -math.inf  # s UTC since MJD 0, when it may be sent
 
 
 def due(seen: Sequence[Seen], known: Collection[str], told: Sequence[Told], injections: bool = False) -> Iterator[Due]:
-    """What is to be told of the events as they are now.
+    """Yield what is to be reported about the events as they are now.
 
     `known` has the ids of all that was ever found: what is among them, and not seen, has become part of something
-    else. `injections`: somebody is told of those, too.
+    else. `injections`: somebody hears of those, too.
     """
     sources = {each.event: (each, _of(each, seen)) for each in told}
     for each, mine in sources.values():
@@ -138,12 +138,12 @@ def due(seen: Sequence[Seen], known: Collection[str], told: Sequence[Told], inje
 
 
 def _of(told: Told, seen: Sequence[Seen]) -> list[Seen]:
-    """The events that are of the source that was told."""
+    """Return the events that belong to the source that was reported."""
     return [each for each in seen if each.id in told.names or each.spot.is_same(told.spot)]
 
 
 def _again(told: Told, mine: Sequence[Seen], known: Collection[str]) -> Iterator[Due]:
-    """What more is to be told of a source."""
+    """Yield what more is to be reported about a source."""
     clean = [each for each in mine if not each.against]
     if bad := next((each.against for each in mine if each.verdict in BAD), ""):
         yield Due("retraction", told.event, None, bad)
@@ -159,13 +159,13 @@ def _again(told: Told, mine: Sequence[Seen], known: Collection[str]) -> Iterator
 
 
 def has_news(told: Spot, now: Spot) -> bool:
-    """Whether an event is so much clearer, or elsewhere, that it is told again."""
+    """Say whether an event is so much clearer, or so far from its old place, that it is reported again."""
     east, north = told.apart(now)
     return now.snr >= GROWN * told.snr or math.hypot(east / told.east, north / told.north) >= 1.0
 
 
 def tense_of(seen: Seen, now: float, archival: bool = False) -> Tense:
-    """What an alert of an event is of; `archival`: a search of old data has found it."""
+    """Return what an alert of an event is about; `archival`: a search of old data has found it."""
     if seen.injected:
         return "injection"
     return "archival" if archival or seen.backlog or abs(now - seen.spot.end) > RECENT else "current"
@@ -174,7 +174,7 @@ def tense_of(seen: Seen, now: float, archival: bool = False) -> Tense:
 def recipients(
     seen: Seen, tense: Tense, targets: Mapping[str, AlertTarget], archival: bool = False
 ) -> dict[str, State]:
-    """Who is told of an event; old ones are told to nobody, unless that is asked for (`archival`)."""
+    """Return who hears of an event; nobody hears of old ones, unless that is asked for (`archival`)."""
     if tense == "archival" and not archival:
         return {}
     told: dict[str, State] = {}
@@ -188,7 +188,7 @@ def recipients(
 
 
 def told_of_holds(targets: Mapping[str, AlertTarget]) -> list[str]:
-    """Who is told that all is held back: those that are told events without a person's word."""
+    """Return who hears that all is held back: those that hear of events without a person's word."""
     return [name for name, target in targets.items() if target.told == "all"]
 
 

@@ -21,7 +21,7 @@ _SHOWN = 120  # characters of what a target answers
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a target said."""
+    """What a target has answered to a message."""
 
     status: int  # of HTTP; 0 if it said nothing
     said: str  # in words, one line
@@ -29,7 +29,7 @@ class Answer:
 
 
 def post(target: AlertTarget, identity: str, content_type: str, body: bytes) -> Answer:
-    """Sends one message, with the id of its alert as Idempotency-Key; follows no redirect, as the token is for one.
+    """Send one message, with the id of its alert as Idempotency-Key. Follow no redirect: the token is for one target.
 
     UsageError if there is no token to be had.
     """
@@ -90,7 +90,7 @@ def read_secret(path: Path) -> str:
 
 
 def _cut(connection: HTTPConnection) -> None:
-    """Ends what goes on at a connection, from another thread: a target that says a little now and then is silent."""
+    """End what goes on at a connection, from another thread: a target that says a little now and then is silent."""
     if connection.sock is not None:
         try:
             connection.sock.shutdown(socket.SHUT_RDWR)

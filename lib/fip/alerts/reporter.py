@@ -1,4 +1,4 @@
-"""What enters into the outbox what is to be told, after a search has shown what it found."""
+"""Enter alerts into the outbox, after a search has shown what it found."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ _NAMED = 50  # events that a summary names
 
 
 class Reporter:
-    """Shows what was found by a publisher, and then enters what is to be told of it. For one thread."""
+    """Publish what a search found, and then enter the alerts about it. For one thread."""
 
     def __init__(
         self,
@@ -55,27 +55,27 @@ class Reporter:
         archival: bool = False,
         entered: Callable[[], object] = lambda: None,
     ) -> None:
-        """`archival`: it is a search of old data, of which is told; `entered` is called after something was entered."""
+        """`archival`: alert also about old events, as a search of old data; `entered` is called after each entry."""
         self._publisher, self._course, self._targets = publisher, course, targets
         self._clock, self._archival, self._entered = clock, archival, entered
         self._opened: Outbox | None = None  # when it is first needed: one that is damaged hides nothing that was found
-        self._places: dict[str, tuple[float, Spot]] = {}  # by id, with the S/N of which they are
+        self._places: dict[str, tuple[float, Spot]] = {}  # by id, with the S/N at which they were measured
         self._looked: object = None
-        self.old = 0  # events that are told to nobody, as they were seen long ago
+        self.old = 0  # events that nobody hears of, as they were seen long ago
 
     def publish(self, idle: bool) -> bool:
-        """As the publisher does. Raises FipError."""
+        """Publish as the publisher does. Raises FipError."""
         shown = self._publisher.publish(idle)
         self.report()
         return shown
 
     def finish(self) -> None:
-        """As the publisher does. Raises FipError."""
+        """Finish as the publisher does. Raises FipError."""
         self._publisher.finish()
         self.report()
 
     def close(self) -> None:
-        """Closes the outbox."""
+        """Close the outbox, if it is open."""
         if self._opened:
             self._opened.close()
 
@@ -86,7 +86,7 @@ class Reporter:
         return self._opened
 
     def report(self) -> None:
-        """Enters what is to be told now, with how far the journal was read for it, in one transaction."""
+        """Enter what is to be reported now, with how far the journal was read for it, in one transaction."""
         said, positions = labels_of(self._course.folder), self._course.journal.positions()
         looked = self._publisher.shown, self._publisher.described, positions, said, self._box.cleared()
         if looked == self._looked:
@@ -125,7 +125,7 @@ class Reporter:
             )  # fmt: skip
 
     def _measure_anew(self, said: Mapping[str, str], positions: Mapping[str, int]) -> None:
-        """What is to be told was perhaps measured when less was known of it."""
+        """Measure again what is to be reported: it was perhaps measured when less was known about it."""
         seen = [self._seen(found, positions, said) for found in self._publisher.shown if is_event(found)]
         for each in due(seen, (), self._box.told()):
             if each.seen and measured_of(self._course.folder, each.seen.id).get("snr") != each.seen.spot.snr:
@@ -175,7 +175,7 @@ class Reporter:
         return Hold(self._box.new_name(trip.cause, latest), trip.cause, trip.reason, now, trip.events, 0)
 
     def _qualities(self, run: str, since: float) -> tuple[str, ...]:
-        """Of the last images of a run that were searched, and that came since."""
+        """Return the qualities of the last images of a run that were searched, and that came since."""
         end = self._course.journal.positions().get(run, 0)
         with closing(Ledger(self._course.directory, read_only=True)) as ledger:
             entries = list(ledger.entries(run, max(0, end - 4 * LOOKED_AT), end))
@@ -190,7 +190,7 @@ class Reporter:
         yield Draft(alert, None, self._parcels(alert, dict.fromkeys(told_of_holds(self._targets), "due")), now)
 
     def _draft(self, each: Due, seen: Seen, found: Found, now: float) -> Iterator[Draft]:
-        """The alert of an event, if somebody is told it."""
+        """Yield the alert of an event, if somebody is to get it."""
         ids, tense = self._box.ids(each.event), tense_of(seen, now, self._archival)
         told = recipients(seen, tense, self._targets, self._archival)
         if each.kind == "update":

@@ -48,13 +48,13 @@ class Carrier:
         self._key = self._stamp()
 
     def close(self) -> None:
-        """Closes the outboxes."""
+        """Close the outboxes of all folders."""
         for each in self._boxes.values():
             each.close()
         self._boxes.clear()
 
     def carry(self, folders: Sequence[Path]) -> float:
-        """Sends one alert, if there is one to be sent now; returns s after which to look again, 0 if at once."""
+        """Send one alert, if there is one to be sent now; return s after which to look again, 0 if at once."""
         self._open(folders)
         at, stamp = self._clock(), self._stamp()
         if stamp != self._key:  # somebody has mended it
@@ -80,7 +80,7 @@ class Carrier:
         return waiting
 
     def _carry(self, box: Outbox, delivery: Delivery, at: float) -> None:
-        """Tries to send one, and notes what came of it."""
+        """Try to send one, and note what came of it."""
         if why := why_not(delivery.id, delivery.tense, delivery.facts, self._target):
             log.error("alert %s is not sent to %s: %s", delivery.id, self.name, why)
             box.settle(delivery, "dropped", why, delivery.after, at)
@@ -124,7 +124,7 @@ class Carrier:
         return min(LONGEST, FIRST * 2.0 ** min(self._failures + 1, 20))
 
     def _fault(self, box: Outbox, said: str, at: float) -> None:
-        """Says what is wrong with the target once, and that it is mended."""
+        """Say what is wrong with the target once, and that it is mended."""
         known = next((each for each in box.faults() if each.target == self.name), None)
         if said and known is None:
             log.warning("alerts to %s: %s; it is tried again", self.name, said)
@@ -150,7 +150,7 @@ class Carrier:
             box.ask_again(self.name, self._clock())
 
     def _stamp(self) -> tuple[int, int] | None:
-        """Of the file with the token: it may be mended while nothing is restarted."""
+        """Return the stamp of the file with the token: it may be mended while nothing is restarted."""
         try:
             status = self._target.token_file.stat() if self._target.token_file else None
         except OSError:

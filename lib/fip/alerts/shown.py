@@ -18,7 +18,7 @@ from fip.state.transients import TransientsView
 
 
 def with_transients(state: PipelineState, root: Path) -> PipelineState:
-    """The state, with what was found in the images of the jobs that count now, and what was told of it."""
+    """Return the state with what was found in the images of the jobs that count now, and what was reported of it."""
     state = shown.with_transients(state, root)
     if state.transients is None:
         return state
@@ -34,7 +34,7 @@ def view_of(directory: Path) -> TransientsView | None:
 
 
 def told_by(directory: Path) -> Mapping[str, tuple[str, ...]]:
-    """Of each event that is told of, a line for each target."""
+    """Return, for each event that is reported, a line for each target."""
     stamp = stamp_of_database(directory / FOLDER / OUTBOX)
     return _read(directory / FOLDER, stamp)[1] if stamp else {}
 

@@ -41,12 +41,12 @@ def row_of(event: Facts) -> Row:
 
 
 def rows_as_ecsv(rows: Iterable[Row]) -> bytes:
-    """A table of events."""
+    """Return a table of events as ECSV."""
     return _ecsv(_table(rows, _EVENT))
 
 
 def rows_as_votable(rows: Iterable[Row]) -> bytes:
-    """As `rows_as_ecsv`; XML, by VOTable 1.4."""
+    """Return the table of `rows_as_ecsv` as XML, by VOTable 1.4."""
     return _votable(_table(rows, _EVENT), _EVENT)
 
 
@@ -56,7 +56,7 @@ def as_ecsv(alert: Alert) -> bytes:
 
 
 def as_votable(alert: Alert) -> bytes:
-    """As `as_ecsv`; XML, by VOTable 1.4."""
+    """Return the row of `as_ecsv` as XML, by VOTable 1.4."""
     return _votable(_table([_of_alert(alert)], _ALERT | _EVENT), _ALERT | _EVENT)
 
 
@@ -119,7 +119,7 @@ def _words(name: str) -> Callable[[Facts], object]:
 
 
 def _part(name: str, part: str) -> Callable[[Facts], object]:
-    """Of a value with its error, or of an ellipse."""
+    """Return a function that takes a part of a value with its error, or of an ellipse, from facts."""
     return lambda facts: (facts.get(name) or {}).get(part)
 
 

@@ -1,4 +1,4 @@
-"""What people say of events that were told: a word that an event is real lets go what waits, another takes it back."""
+"""What people say of reported events: a word that an event is real releases what waits, another takes it back."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -23,12 +23,12 @@ _TRIES, _PAUSE = 20, 0.1  # while another process writes, and s between two of t
 
 
 def labels_of(folder: Path) -> dict[str, str]:
-    """What people call events, by their ids. FipError if it cannot be read."""
+    """Return what people call events, by the ids of events. FipError if it cannot be read."""
     return {event: verdict.label for event, verdict in verdicts(folder).items()}
 
 
 def heed(box: Outbox, said: Mapping[str, str], now: float) -> None:
-    """Does what people's words ask for; done again, it changes nothing."""
+    """Do what people's words ask for; done again, it changes nothing."""
     for name, event in box.open_events().items():
         if said.get(name) in BAD:
             retract(box, event, f"a person calls it {said[name]}", now)
@@ -37,9 +37,9 @@ def heed(box: Outbox, said: Mapping[str, str], now: float) -> None:
 
 
 def retract(box: Outbox, event: str, reason: str, now: float) -> tuple[str, ...] | None:
-    """Enters that an event is taken back, for all who have heard of it, or may have; what was not sent is not sent.
+    """Enter that an event is taken back, for all who heard of it, or may have; what was not sent is not sent.
 
-    The targets; None if nothing was ever told of it, or it was taken back before.
+    Returns the targets; None if nothing was ever reported about it, or it was taken back before.
     """
     with box.transaction():
         last = box.last(event)
@@ -56,9 +56,9 @@ def retract(box: Outbox, event: str, reason: str, now: float) -> tuple[str, ...]
 
 
 def retract_named(folder: Path, identity: str, reason: str) -> tuple[str, tuple[str, ...]]:
-    """The same for a person, who names an event, or how its name begins: its name, and the targets.
+    """Retract for a person, who names an event, or how its name begins; return its name, and the targets.
 
-    UsageError if none is called so of which something was told.
+    UsageError if there is no such event about which something was reported.
     """
 
     def take_back(box: Outbox) -> tuple[str, tuple[str, ...]]:
@@ -78,7 +78,7 @@ def retract_named(folder: Path, identity: str, reason: str) -> tuple[str, tuple[
 
 
 def what_follows(directory: Path, event: str, said: str) -> str:
-    """What a person's word on an event means for others, in one line; "" if nobody is told of events here."""
+    """Say in one line what a person's word on an event means for others; "" if nobody hears of events here."""
     folder = directory / FOLDER
     if not (folder / OUTBOX).is_file():
         return ""
@@ -96,12 +96,12 @@ def what_follows(directory: Path, event: str, said: str) -> str:
 
 
 def release_hold(folder: Path, name: str) -> int:
-    """Ends a hold; how many messages then wait for a person's word. UsageError if there is none of this name."""
+    """End a hold; return how many messages then wait for a person's word. UsageError if there is none of this name."""
     return _with_outbox(folder, lambda box: box.release(name, time_now()))
 
 
 def _with_outbox(folder: Path, do: Callable[[Outbox], Value]) -> Value:
-    """Does something when no other process writes."""
+    """Do something when no other process writes."""
     for left in reversed(range(_TRIES)):
         try:
             with closing(Outbox(folder)) as box:

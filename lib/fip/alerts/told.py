@@ -1,7 +1,7 @@
-"""What all forms of an alert have in common: its names, its place and flux as they are told, and what must be added.
+"""What all forms of an alert have in common: its names, its place and flux as reported, and what must be added.
 
-Facts are those of `event.json`, or, before an event was measured, of the table of events: of what they do not have
-nothing is told.
+Facts are those of `event.json`, or, before an event was measured, of the table of events. Nothing is reported about
+facts that these do not have.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 from fip.alerts.words import Alert, Tense
 
 CONTAINED = 0.9
-"""The probability that a source is within the region that is told; standard deviations times `_WIDER` are it."""
+"""The probability that a source is within the reported region; standard deviations times `_WIDER` give it."""
 
 _WIDER = math.sqrt(-2 * math.log(1 - CONTAINED))  # of a normal distribution in two dimensions
 
@@ -35,7 +35,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Flux:
-    """A flux density, Jy."""
+    """A flux density in Jy, with its error."""
 
     value: float
     error: float | None
@@ -43,12 +43,12 @@ class Flux:
 
 
 def alert_id(event: str, number: int, tense: Tense) -> str:
-    """The id of the alert of this number (from 1) of an event: that something is not real stands in front of it."""
+    """Return the id of an event's alert of this number (from 1). If it is not real, the id begins with its tense."""
     return f"{named(event, tense)}.{number}"
 
 
 def names_of(alert: Alert) -> tuple[str, int | None]:
-    """The name under which an event is told, and the number of this alert of it; None if its id has none.
+    """Return the name under which an event is reported, and the number of this alert; None if its id has none.
 
     What is not real says so in its name, whoever has made the id.
     """
@@ -59,7 +59,7 @@ def names_of(alert: Alert) -> tuple[str, int | None]:
 
 
 def named(identity: str, tense: Tense) -> str:
-    """The id of an alert, or of an event, in front of which it says if that is not real."""
+    """Return the id of an alert or an event. If the event is not real, the id begins with its tense."""
     return identity if tense not in NOT_REAL or identity.startswith(f"{tense}-") else f"{tense}-{identity}"
 
 
@@ -75,12 +75,12 @@ def utc(time: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Without characters that XML cannot have."""
+    """Return a text without characters that XML cannot have."""
     return _NO_XML.sub("\ufffd", text)
 
 
 def region_of(facts: Mapping[str, Any]) -> Region | None:
-    """Where it is, with the ellipse of `CONTAINED` by noise; None if that is not told."""
+    """Return its place, with the ellipse that contains `CONTAINED` by noise; None if the facts do not give it."""
     ra, dec = number(facts, "ra"), number(facts, "dec")
     if ra is None or dec is None:
         return None

@@ -12,7 +12,7 @@ from fip.alerts.words import Alert, Kind, Tense
 from fip.data.quantities import iso_utc
 
 STREAM = "ivo://fip/transients"
-"""Of which FIP's alerts are; nobody has registered it, and only what comes behind the # tells them apart."""
+"""The stream of FIP's alerts. Nobody has registered it, and alerts differ only in what comes behind the #."""
 
 SYSTEM = "UTC-ICRS-TOPO"
 
@@ -58,12 +58,12 @@ def as_xml(alert: Alert) -> bytes:
 
 
 def ivorn(identity: str, tense: Tense) -> str:
-    """Under which the alert of this id is known in the VO."""
+    """Return the name under which the alert of this id is known in the VO."""
     return f"{STREAM}#{quote(told.named(identity, tense), safe='')}"
 
 
 def role_of(alert: Alert) -> str:
-    """`observation` of what is real."""
+    """Return the role; that of something real is `observation`."""
     if alert.tense in told.NOT_REAL:
         return "test"
     return "utility" if alert.kind == "summary" else "observation"

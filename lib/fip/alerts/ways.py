@@ -6,6 +6,6 @@ from fip.config import AlertTarget
 
 
 def send(target: AlertTarget, identity: str, content_type: str, body: bytes) -> Answer:
-    """Sends one message, as its target takes them. UsageError as `posting.post` and `kafka.post`."""
+    """Send one message, as its target takes them. UsageError as `posting.post` and `kafka.post`."""
     way = kafka.post if target.topic else posting.post
     return way(target, identity, content_type, body)

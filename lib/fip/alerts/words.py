@@ -1,14 +1,14 @@
-"""The words of what is told to the world."""
+"""The words for what is reported to the world."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["initial", "update", "retraction", "summary"]
-"""Of an alert. A summary tells of many events that are held back, and of none of them by itself."""
+"""The kind of an alert. A summary is about many events that are held back, and about none of them by itself."""
 
 Tense: TypeAlias = Literal["current", "archival", "injection", "test"]
-"""What an alert is of: what was seen now, what a search of old data has found, what FIP has put in, or nothing real."""
+"""What an alert is about: something seen now, found in old data, put in by FIP, or nothing real."""
 
 
 @dataclass(frozen=True, slots=True)

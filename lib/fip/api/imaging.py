@@ -49,8 +49,8 @@ def write(image: SkyImage, to: str | os.PathLike[str], overwrite: bool = False) 
     """Write an image as a FITS file, whole or not at all: it is on disk when this returns. Returns its path.
 
     `to` is the file, or a folder, in which all images of its slice get the names that `fip run` gives them. UsageError
-    where a file is there already, unless `overwrite`; where a folder is one that `fip run` stores in; StoreError where
-    it cannot be written.
+    if a file is there already, unless `overwrite`, or if `fip run` stores in that folder; StoreError if it cannot be
+    written.
     """
     path = Path(to)
     if not path.is_dir():

@@ -47,7 +47,7 @@ class _Reading:
                 raise
 
     def end(self) -> None:
-        """Ends the child."""
+        """End the child, if there is one."""
         with self._lock:
             self._end()
 
@@ -91,7 +91,7 @@ class OpenedSet:
     """A MeasurementSet that is open, and what of it is asked for. As a context it is closed in the end."""
 
     def __init__(self, path: Path, asked: Asked) -> None:
-        """Looks into it. Raises InputError and UsageError, as `fip run` says them."""
+        """Open the set and look into it. Raises InputError and UsageError, as `fip run` says them."""
         self.path, self.asked = path, asked
         self._reading = _Reading()
         self._ended = weakref.finalize(self, self._reading.end)
@@ -111,7 +111,7 @@ class OpenedSet:
         self.close()
 
     def close(self) -> None:
-        """Ends the process that reads; who asks for a slice afterwards starts another."""
+        """End the process that reads; who asks for a slice afterwards starts another."""
         self._reading.end()
 
     @property

@@ -19,7 +19,7 @@ OF_SLICES: Mapping[str, Option] = {name: option for table in TABLES.values() for
 
 
 def with_options(declared: Mapping[str, Option]) -> Callable[[Function], Function]:
-    """Has help and completion show these options in place of a function's `**options`."""
+    """Have help and completion show these options in place of a function's `**options`."""
 
     def shown(function: Function) -> Function:
         signature = inspect.signature(function)

@@ -16,7 +16,7 @@ BY = "fip.run"
 log = logging.getLogger(BY)
 
 Progress = Callable[[int, int], None]
-"""Is told how many images are stored, and of how many: more may come to be known while a MeasurementSet is written."""
+"""Called with the number of images stored and of all: more may become known while a MeasurementSet is written."""
 
 
 @with_options(OF_A_RUN)

@@ -13,7 +13,7 @@ class _Room(ModuleType):
     """This room, which can be called: its name is also that of what `import fip` gives (docs/decisions/0164)."""
 
     def __call__(self, directory: str | os.PathLike[str]) -> Any:
-        """See `fip.archive.opened.archive`."""
+        """Open a directory of images: see `fip.archive.opened.archive`."""
         from fip.archive.opened import archive
 
         return archive(directory)

@@ -14,7 +14,7 @@ from fip.wire.messages import Failure, JobState
 
 
 def has_images(directory: Path) -> None:
-    """UsageError where a directory is none that FIP has stored images in."""
+    """Raise UsageError if FIP has stored no images in this directory."""
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such directory; give the one that `fip run` stored images in")
     if not (directory / LEDGER).exists():
@@ -37,14 +37,14 @@ def at_rest(directory: Path, now: float) -> PipelineState:
 
 
 def verdict_of(totals: Sequence[RunTotals]) -> Verdict:
-    """The verdict of what is stored where nothing works: all of it, some failed, or an interrupted run."""
+    """Return the verdict if no pipeline works on these runs: all stored, some failed, or a run was interrupted."""
     if any(run.failed for run in totals):
         return "failing"
     return "no pipeline" if to_resume(totals) else "finished"
 
 
 def to_resume(totals: Sequence[RunTotals]) -> str:
-    """What is to be said of slices that nobody images; "" where there are none."""
+    """Return what to say about slices that nobody images; "" if there are none."""
     left = sum(run.total - run.stored - len(run.failed) for run in totals)
     return f"nothing works on the other {left}: run it again to resume" if left else ""
 

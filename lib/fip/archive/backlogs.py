@@ -1,7 +1,7 @@
 """What a ledger knows of backlogs: slices that waited while newer ones were imaged, a series of their own in each run.
 
-A slice never changes its series: what is entered comes after what was, and nothing is known of it yet. So who follows
-a series in order has missed nothing of it.
+A slice never changes its series: what is entered comes after what was, and nothing is known of it yet. So a reader
+that follows a series in order has missed nothing of it.
 """
 
 from fip.archive.ledger_file import LedgerFile
@@ -11,7 +11,7 @@ from fip.data.ranges import Ranges, joined, of, without
 
 
 class Backlogs:
-    """In the file of a ledger of this version. Its methods raise NoRoomError and DamagedLedgerError."""
+    """The backlogs in the file of a ledger of this version. Its methods raise NoRoomError and DamagedLedgerError."""
 
     def __init__(self, file: LedgerFile, version: int) -> None:
         self._file, self._version = file, version
@@ -24,7 +24,7 @@ class Backlogs:
         return joined((int(begin), int(end)) for begin, end in self._file.rows(query, (run,)))
 
     def enter(self, run: RunId, told: Ranges) -> None:
-        """Enters what is new of a backlog, as the ventilator tells it, but for what must not be."""
+        """Enter what is new of a backlog that the ventilator sends, but for slices that already have an entry."""
         end = int(self._file.value("SELECT COALESCE(MAX(end), 0) FROM backlog WHERE run = ?", (run,)))
         if new := tuple((max(begin, end), last) for begin, last in told if last > end):
             query = "SELECT slice FROM slices WHERE run = ? AND slice >= ? AND slice < ?"
@@ -33,7 +33,7 @@ class Backlogs:
                 self._file.write("INSERT INTO backlog VALUES (?, ?, ?)", *rows)
 
     def only(self, backlog: bool | None) -> str:
-        """Of a query on `slices`, the condition for those of the backlog alone, or the others alone; None: for all."""
+        """Return the condition of a query on `slices` for those of the backlog alone, or the others; None: for all."""
         if backlog is None or self._version < PARTED:
             return "TRUE"
         last = "SELECT end FROM backlog WHERE run = slices.run AND begin <= slice ORDER BY begin DESC LIMIT 1"

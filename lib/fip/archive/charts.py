@@ -45,7 +45,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that was done."""
+    """A span of time in which something of one kind was done."""
 
     begin: float  # s UTC, Unix, here and below
     end: float
@@ -92,7 +92,7 @@ def time_lines(rows: Mapping[str, Sequence[Span]], colours: Mapping[str, str], n
 
 
 def _done(spans: Sequence[Span], edges: Floats) -> Floats:
-    """For how long in each pixel: the seconds since all that began by its edges, less those since all that ended."""
+    """Return the seconds in each pixel: those since all that began by its edges, less those since all that ended."""
     until = np.zeros(edges.size)
     for sign, times in ((1, [span.begin for span in spans]), (-1, [span.end for span in spans])):
         ends = np.sort(times) - edges[0]

@@ -12,7 +12,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def _boot() -> str:
-    """Which boot this is; where that cannot be known, one of its own: then nothing is compared with an earlier one."""
+    """Return the id of this boot. If it is unknown, return a new id, so nothing is compared with earlier counts."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:  # a /proc of processes alone, as of ProcSubset=pid
@@ -21,7 +21,7 @@ def _boot() -> str:
 
 @dataclass(frozen=True)
 class Clock:
-    """The monotonic clock of a host, which all its processes share from one boot to the next."""
+    """The monotonic clock of a host. All its processes share it from one boot to the next."""
 
     boot: str = field(default_factory=_boot)
     """Which boot: readings of two boots cannot be compared."""
@@ -33,12 +33,12 @@ class Clock:
 class CountedTime:
     """A ledger's own count of seconds: never back, and with no jumps but those that were slept through.
 
-    Within one boot it goes on, whoever has the ledger open. From another boot or host no time is counted that nobody
-    has seen go by: what UTC says of it may be anything.
+    Within one boot it goes on, whoever has the ledger open. From another boot or host it counts no time that nobody has
+    seen go by: what UTC says about that time may be anything.
     """
 
     def __init__(self, file: LedgerFile, clock: Clock) -> None:
-        """Goes on with the count in a ledger's file. Raises NoRoomError and DamagedLedgerError."""
+        """Go on with the count in a ledger's file. Raises NoRoomError and DamagedLedgerError."""
         self._clock = clock
         row = next(file.rows("SELECT boot, ahead FROM clock"), None)
         if row and row[0] == clock.boot:
@@ -51,5 +51,5 @@ class CountedTime:
 
     @property
     def now(self) -> float:
-        """Seconds counted so far."""
+        """Return the seconds counted so far."""
         return self._clock.seconds() + self._ahead

@@ -19,9 +19,9 @@ BEFORE = 8
 def less_the_mean(
     plane: NDArray[np.floating], before: Iterable[NDArray[np.floating]], window: Window
 ) -> NDArray[np.float32]:
-    """A window of a plane [y, x] (Jy/beam) less the mean of the same of other planes; NaN if none has a number there.
+    """Return a window of a plane [y, x] (Jy/beam) less the mean of other planes there; NaN if none has a number there.
 
-    A NaN of one of the others counts for nothing.
+    A NaN in one of the others is ignored.
     """
     part = _part(plane, window).astype(np.float32)
     total, count = np.zeros(part.shape, np.float32), np.zeros(part.shape, np.uint8)
@@ -34,7 +34,7 @@ def less_the_mean(
 
 
 def in_noise(plane: NDArray[np.floating], window: Window) -> NDArray[np.float32]:
-    """A window of a plane [y, x] in units of the noise of all of the plane; NaN if that has none."""
+    """Return a window of a plane [y, x] in units of the noise of the whole plane; NaN if that has none."""
     told = image_statistics(plane)
     noise = told.rms if told and told.rms > 0 else np.nan
     return _part(plane, window).astype(np.float32) / np.float32(noise)

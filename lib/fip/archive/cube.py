@@ -67,7 +67,7 @@ def write_cube(
     output: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Cube:
-    """Writes a cube beside its place, and puts it there; without `output` as DIR/SERIES-cube.fits.
+    """Write a cube to a temporary file, and put it in its place; without `output` as DIR/SERIES-cube.fits.
 
     An image that cannot be read is a plane of NaN, as a slice without one. UsageError if the directory holds images of
     several series and none is named, or nothing of what is wanted, or the file cannot be written.
@@ -124,7 +124,7 @@ def _series(directory: Path, wanted: Wanted) -> _Series:
     with closing(Ledger(directory, read_only=True)) as ledger:
         states = {index: state for index, state, _ in ledger.outcomes(run.run, first, end - first) if index < end}
     lost = {index: states.get(index, "missing") for index in range(first, min(end, run.total))}
-    # of a run of several fields nobody knows of which one a slice without an image would have been
+    # In a run of several fields, nobody knows the field of a slice that has no image.
     return _Series(name, tuple(within), {i: state for i, state in lost.items() if state != STORED} if alone else {})
 
 
@@ -172,7 +172,7 @@ class _Writer:
         self.unreadable: list[str] = []
 
     def write(self, file: BinaryIO) -> None:
-        """All of it; OSError."""
+        """Write the whole cube to a file. Raises OSError."""
         planes, stokes = len(self._axis.slices), len(self._layout.stokes)
         begin = len(sealed(self._cards, 0))
         size = self._window.width * self._window.height * np.dtype(self._layout.dtype).itemsize

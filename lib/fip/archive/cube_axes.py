@@ -43,7 +43,7 @@ class TimeAxis:
 
 
 def time_axis(entries: Sequence[Entry]) -> TimeAxis:
-    """Of images of one series in order of time; what is missing between them has planes of its own."""
+    """Return the time axis of images of one series, in order of time; images missing between them get planes, too."""
     middles = np.array([(each.begin + each.end) / 2 for each in entries])
     numbers = [each.index for each in entries]
     most = _MOST_EMPTY * len(entries) + _SPARE
@@ -134,10 +134,10 @@ def _time_cards(axis: TimeAxis, entries: Sequence[Entry], located: bool) -> Iter
 
 
 def _beam_cards(beams: Iterable[Beam]) -> Iterator[CardTuple]:
-    """One for viewers that know of one alone.
+    """Yield the beam of the plane of median area, for viewers that know only one beam.
 
-    CASAMBM, by which CASA is told of the table BEAMS, is left out: casacore takes that of a spectral axis alone, and
-    opens no image with it that has none.
+    CASAMBM, which points CASA to the table BEAMS, is left out: casacore accepts it only for a spectral axis, and opens
+    no image that has it without one.
     """
     known = sorted(beams, key=lambda each: each.major * each.minor)
     if known:

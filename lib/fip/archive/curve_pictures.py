@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 @matplotlib.style.context(STYLE, after_reset=True)
 def dynamic_spectrum(curve: LightCurve) -> bytes:
-    """A PNG: of each Stokes plane the light curve of the whole band, and below it that of each output channel."""
+    """Return a PNG: for each Stokes plane the light curve of the whole band, and below it those of output channels."""
     whole, apart = ([p for p in curve.points if bool(p.channel) is other] for other in (False, True))
     rows = len(curve.stokes)
     drawing = Figure((10, 1.0 + 4.2 * rows), dpi=100, layout="constrained")
@@ -76,7 +76,7 @@ def _flux_and_error(points: Sequence[Point]) -> tuple[list[Floats], list[Floats]
 
 
 def _draw_channels(drawing: Figure, axes: Axes, points: Sequence[Point], number: int) -> None:
-    """Flux by colour, time along and frequency up; blank where there is no image."""
+    """Draw flux as colour, with time along and frequency up. It is blank if there is no image."""
     channels = sorted({point.channel for point in points}, key=lambda each: _centre(points, each))
     spans = sorted({(point.entry.begin, point.entry.end) for point in points})
     column = {span: 2 * at for at, span in enumerate(spans)}  # between two images is one that is blank

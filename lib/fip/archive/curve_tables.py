@@ -46,14 +46,14 @@ def curve_table(*curves: LightCurve) -> QTable:
 
 
 def ecsv(table: QTable) -> str:
-    """A table as ECSV."""
+    """Return a table as ECSV text."""
     text = StringIO()
     table.write(text, format="ascii.ecsv")
     return text.getvalue()
 
 
 def _frequency(point: Point) -> float:
-    """Of a point; NaN if it is not known."""
+    """Return the frequency of a point; NaN if it is not known."""
     if not point.channel and point.entry.frequency is not None:
         return point.entry.frequency
     return point.band.centre if point.band else math.nan

@@ -23,8 +23,8 @@ def deep_image(directory: Path, kind: str = DIRTY, read: Callable[[int], None] =
     """The mean of what is stored there, of the first Stokes; with `PSF`, of the point spread functions.
 
     An imager is linear: this is the image of all samples together, with the weights that each has in its slice. `read`
-    is told of each image that was read. UsageError if images are of several fields, or follow a body; StoreError if
-    one cannot be read, or nothing has data.
+    is called with the number of images read so far. UsageError if images are of several fields, or follow a body;
+    StoreError if one cannot be read, or nothing has data.
     """
     with closing(Ledger(directory, read_only=True)) as ledger:
         entries = [each for each in ledger.entries() if not each.empty]
@@ -50,9 +50,9 @@ def deep_image(directory: Path, kind: str = DIRTY, read: Callable[[int], None] =
 
 
 def light_at(directory: Path, place: NDArray[np.int64]) -> tuple[Array, Array]:
-    """What images have at pixels y * width + x, [image, pixel] in Jy/beam, earliest first, and 1/rms^2 of each [image].
+    """Return image values at pixels y * width + x, [image, pixel] Jy/beam, earliest first, and 1/rms^2 of each [image].
 
-    Of the whole band and the first Stokes. StoreError if an image cannot be read.
+    The whole band and the first Stokes are taken. StoreError if an image cannot be read.
     """
     with closing(Ledger(directory, read_only=True)) as ledger:
         entries = [each for each in ledger.entries() if not each.empty and each.rms]
@@ -66,7 +66,7 @@ def light_at(directory: Path, place: NDArray[np.int64]) -> tuple[Array, Array]:
 def _images(
     directory: Path, entries: list[Entry], kind: str
 ) -> Iterator[tuple[Grid, NDArray[np.floating], Array, Array]]:
-    """Of each image its grid, its planes [band, y, x], and of each band weight and frequency, 0 if it has none."""
+    """Yield each image's grid, its planes [band, y, x], and each band's weight and frequency, 0 if it has none."""
     for entry in entries:
         dirty = directory / entry.file
         path = dirty.with_name(f"{entry.file.removesuffix(f'{DIRTY}.fits')}{kind}.fits")

@@ -1,4 +1,4 @@
-"""What a ledger tells of runs, images and files: rows of its tables as values."""
+"""What a ledger says about runs, images and files: rows of its tables as values."""
 
 import json
 from collections.abc import Mapping
@@ -76,12 +76,12 @@ class Series:
 
     @property
     def key(self) -> str:
-        """What it is called among all series of a directory: as its run, if it has no other."""
+        """Its name among all series of a directory: that of its run, if it has no other."""
         return f"{self.row.run}{AFTER_RUN}" if self.backlog else self.row.run
 
     @property
     def name(self) -> str:
-        """What names of files begin with that show it."""
+        """The beginning of the names of files that show it."""
         return f"{self.row.name}{AFTER_RUN}" if self.backlog else self.row.name
 
 
@@ -94,7 +94,7 @@ class Entry:
     file: str
     size: int  # bytes
     integration: int
-    label: str  # of the field; "" where its MeasurementSet has one
+    label: str  # of the field; "" if its MeasurementSet has one field
     empty: bool
     quality: str  # as `fip.data.quality` says
     begin: float  # s UTC since MJD 0, here and in the next two
@@ -112,7 +112,7 @@ class Entry:
     data_weight: float | None = None  # of its samples the sum of w, here of w |V|^2 in the next, and their number
     data_power: float | None = None
     data_used: float | None = None
-    complete: float | None = None  # of the samples that were expected the share that was there, 0 to 1; None: not noted
+    complete: float | None = None  # share of the expected samples that was there, 0 to 1; None: not noted
     sequence: int = 0  # the order in which they were entered: 1, 2, ...; 0 from before that was noted
 
 
@@ -124,7 +124,7 @@ ENTRY = (
 """The columns of `slices` that `entry_of` takes."""
 
 OF_SLICE = "FROM files WHERE files.run = slices.run AND files.slice = slices.slice"
-"""Of a query on `slices`: the files of further kinds of each."""
+"""Part of a query on `slices`: the files of further kinds of each slice."""
 
 SIZE = f"bytes + COALESCE(psf_bytes, 0) + COALESCE((SELECT SUM(files.bytes) {OF_SLICE}), 0)"
 """Bytes of all files of a slice, likewise."""

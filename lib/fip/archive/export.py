@@ -12,7 +12,7 @@ from fip.fits.unpacked import unpacked
 
 
 def export_images(directory: Path, output: Path, progress: Callable[[int, int], None] = lambda done, of: None) -> int:
-    """Writes all files of stored images, unpacked, and the list of the images in time order; returns how many.
+    """Write all files of stored images, unpacked, and the list of the images in time order; return how many.
 
     Each appears whole. UsageError if the directory holds no images, or the folder is one that FIP stores in, or has a
     file of one of the names, or cannot be written; or a file cannot be read.

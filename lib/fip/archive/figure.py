@@ -51,9 +51,10 @@ class Caption:
 class Figure:
     """Draws the images of one grid; all that does not change from one to the next is drawn once.
 
-    `shape` is the height and width of the images to draw, which may be shrunk: `block` pixels of the grid to one
-    of theirs, those beyond the last whole block left out. `corner` is the pixel (x, y) of the grid that their first is.
-    A grid that follows a `body` is centred on 0, and its axes tell how far from the body a pixel is.
+    `shape` is the height and width of the images to draw, which may be shrunk: each of their pixels is `block` pixels
+    of the grid a side, and those beyond the last whole block are left out. `corner` is the pixel (x, y) of the grid
+    that is their first. A grid that follows a `body` is centred on 0, and its axes say how far from the body a pixel
+    is.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Figure:
         self.size = overlay.size
         """Width and height of a frame in pixels, both even."""
         self.image_box = (self._left, self._top, self._left + self._width, self._top + self._height)
-        """Where in a frame the image lies: left, top, right, bottom, the latter two excluded."""
+        """The place of the image in a frame: left, top, right, bottom, the latter two excluded."""
         self._background = Image.new("RGB", self.size, BACKGROUND)
         self._background.paste(overlay, mask=overlay)
         self._overlay = overlay.crop(self.image_box)
@@ -97,7 +98,7 @@ class Figure:
         return frame
 
     def _draw_all_but_pixels(self) -> tuple[Image.Image, int, int]:
-        """What is around and above the images, transparent elsewhere; and where in it their upper left corner is."""
+        """Return what is around and above the images, transparent elsewhere, and their upper left corner in it."""
         unit, room = self._unit, 14 * self._unit
         width, height = self._width + 2 * room, self._height + 2 * room
         share = np.array([room, room, self._width, self._height]) / (width, height, width, height)

@@ -10,7 +10,7 @@ NETWORK = re.compile(r"(nfs4?|cifs|smb3|smbfs|9p|afs|ceph|lustre|gpfs|beegfs|ora
 
 
 def network_type(path: Path, mounts: str | None = None) -> str:
-    """The type of the network file system that a directory is on, as "nfs4"; "" where it is on none.
+    """Return the type of a directory's network file system, as "nfs4"; "" if the directory is on none.
 
     `mounts` is the text of the kernel's table of mounts (proc_pid_mountinfo(5)), by default as it is now.
     """

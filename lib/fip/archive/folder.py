@@ -22,13 +22,13 @@ SYNCED_AT_ONCE = 8  # files
 class Folder:
     """A directory whose files are written, linked, read and removed by their plain names.
 
-    All of them are reached through the descriptor that was opened at first, and never by a path: a disk that is
-    unmounted, or another that is mounted there, changes nothing of which files are meant. Each call raises OSError as
-    the file system does, and for a name that leads out of the directory.
+    All of them are reached through the descriptor that was opened at first, and never by a path. If a disk is
+    unmounted, or another is mounted there, the same files are still meant. Each call raises OSError as the file system
+    does, and for a name that leads out of the directory.
     """
 
     def __init__(self, path: Path, make: bool = True) -> None:
-        """Opens the directory; where it is missing it is made, if `make`, and is on disk then."""
+        """Open the directory. If it is missing and `make` is true, make it; it is then on disk."""
         self.path = path
         self.synced = 0.0  # s, all that was waited for the disk in fsync
         if make:
@@ -38,7 +38,7 @@ class Folder:
         self._threads: ThreadPoolExecutor | None = None  # that wait for the disk
 
     def close(self) -> None:
-        """Lets go of the directory, and of its lock."""
+        """Close the directory, and release its lock."""
         if self._threads:
             self._threads.shutdown()
         os.close(self._descriptor)
@@ -46,13 +46,13 @@ class Folder:
             os.close(self._lock)
 
     def lock(self) -> None:
-        """Takes the lock of the directory for this process. BlockingIOError where another has it."""
+        """Take the lock of the directory for this process. BlockingIOError if another process has it."""
         if self._lock is None:
             self._lock = self._open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def still_in_place(self) -> bool:
-        """Whether the path leads to the directory that was opened; OSError where it leads nowhere now."""
+        """Say whether the path still leads to the directory that was opened; OSError if it now leads nowhere."""
         return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
 
     def names(self) -> list[str]:
@@ -60,27 +60,27 @@ class Folder:
         return os.listdir(self._descriptor)  # noqa: PTH208 of a descriptor
 
     def size(self, name: str) -> int:
-        """Bytes of a file."""
+        """Return the size of a file in bytes."""
         return os.stat(checked(name), dir_fd=self._descriptor).st_size
 
     def read(self, name: str, most: int = -1) -> bytes:
-        """The content of a file, or its first `most` bytes; of what is no file (a pipe), nothing is waited for."""
+        """Return the content of a file, or its first `most` bytes. If it is no file (a pipe), nothing is waited for."""
         with open(name, "rb", opener=partial(self._open, more=os.O_NONBLOCK)) as file:
             return file.read(most)
 
     def write_new(self, name: str, content: bytes | memoryview) -> None:
-        """Makes a file with this content, in place of one of that name; its content is on disk when this returns."""
+        """Make a file with this content, in place of one of that name; its content is on disk when this returns."""
         self.write_from(name, lambda file: _write_whole(file, content), buffering=0)
 
     def write_from(self, name: str, write: Callable[[BinaryIO], None], buffering: int = -1) -> None:
-        """The same with what `write` puts into the file, which is never in memory as a whole."""
+        """Make a file as `write_new`, from what `write` puts into it, which is never in memory as a whole."""
         with self._new(name, buffering) as file:
             write(file)
             file.flush()
             self._sync(file.fileno())
 
     def write_all(self, files: Mapping[str, bytes | memoryview]) -> dict[str, OSError]:
-        """Makes files with these contents, as `write_new`, at the same time; those that cannot be made, with why.
+        """Make files with these contents, as `write_new`, at the same time; return those that cannot be made, with why.
 
         Nothing is written after one that cannot be. All are synced together, by threads: the journal of a disk then
         takes what it would take for each in turn for many at once.
@@ -99,7 +99,7 @@ class Folder:
             return errors | self._sync_all(opened)
 
     def _sync_all(self, opened: Mapping[str, int]) -> dict[str, OSError]:
-        """Waits until these descriptors are on disk; those that cannot be, with why."""
+        """Wait until these descriptors are on disk; return those that cannot be, with why."""
         if len(opened) > 1 and self._threads is None:
             self._threads = ThreadPoolExecutor(SYNCED_AT_ONCE, "fsync")
         begun, errors = time.monotonic(), dict[str, OSError]()
@@ -122,32 +122,32 @@ class Folder:
         return begin(self._descriptor, checked(temporary))
 
     def finish(self, file: NewFile, name: str) -> None:
-        """Gives a file that was begun its name; its content is on disk then. FileExistsError as `link`."""
+        """Give a file that was begun its name; its content is on disk then. FileExistsError as `link`."""
         self._sync(file.descriptor)
         os.link(f"/proc/self/fd/{file.descriptor}", checked(name), dst_dir_fd=self._descriptor)
 
     def link(self, name: str, to: str) -> None:
-        """Gives a file a second name; FileExistsError where that is taken: no file goes, unlike by a rename."""
+        """Give a file a second name. FileExistsError if that name is taken: unlike a rename, no file is lost."""
         os.link(checked(name), checked(to), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def replace(self, name: str, to: str) -> None:
-        """Gives a file another name, in place of one that has it."""
+        """Give a file another name, in place of one that has it."""
         os.replace(checked(name), checked(to), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def symlink(self, target: Path, name: str) -> None:
-        """Makes a symbolic link of this name, to anywhere; FileExistsError where the name is taken."""
+        """Make a symbolic link of this name, to anywhere. FileExistsError if the name is taken."""
         os.symlink(target, checked(name), dir_fd=self._descriptor)
 
     def unlink(self, name: str) -> None:
-        """Removes a file; FileNotFoundError where there is none."""
+        """Remove a file. FileNotFoundError if it does not exist."""
         os.unlink(checked(name), dir_fd=self._descriptor)
 
     def sync(self) -> None:
-        """The names that were linked and removed so far are so on disk when this returns."""
+        """Put on disk the names that were linked and removed so far."""
         self._sync(self._descriptor)
 
     def sync_file(self, name: str) -> None:
-        """The content of a file is on disk when this returns."""
+        """Put the content of a file on disk."""
         with open(name, "rb", opener=self._open) as file:
             self._sync(file.fileno())
 
@@ -157,7 +157,7 @@ class Folder:
         return status.f_bavail / max(1, status.f_blocks)
 
     def leave_memory(self, name: str) -> None:
-        """What the kernel has of a file in memory may be used otherwise."""
+        """Let the kernel use otherwise the memory in which it has a file."""
         descriptor = self._open(name, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -188,7 +188,7 @@ def is_plain(name: str) -> bool:
 
 
 def checked(name: str) -> str:
-    """The name; OSError where it leads out of its directory."""
+    """Return the name. OSError if it leads out of its directory."""
     if not is_plain(name):
         raise OSError(errno.EINVAL, f"{name!r:.80} is not the name of a file in this directory")
     return name

@@ -26,7 +26,7 @@ waited for in vain (a gap, with patience alone), or its file cannot be read. Aft
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 LATER: tuple[Outcome, ...] = ("failed", "gap", "unreadable")
-"""Of those it may be that an image comes, which is late then."""
+"""Outcomes of a slice whose image may still come; it is late then."""
 
 Outcomes = tuple[int, str, str | None]
 """What the ledger says of a slice: its index, state and reason."""
@@ -50,9 +50,9 @@ class Cursor(Protocol):
     """How far somebody has followed; kept by whoever follows, on disk, or else what is seen is seen again."""
 
     def is_apart(self, run: Series, whole: bool) -> bool:
-        """Whether the backlog of a run is a series of its own; told that run, and whether it is `whole` by now.
+        """Say whether the backlog of a run is a series of its own, given that run and whether it is `whole` by now.
 
-        It is one with the others for whoever begins when it is whole. The answer stays as it was first.
+        For whoever begins when the run is whole, it is one series with the others. The answer stays as it was first.
         """
 
     def position(self, series: Series) -> int:
@@ -78,11 +78,11 @@ class Follow:
         self._missing: dict[str, tuple[int, float]] = {}  # by series: the one after those waited for, and since when
         self._sequence: dict[str, int] = {}  # by series: up to which images were looked at for late ones
         self.series: tuple[Series, ...] = ()  # all that there were at the last look
-        self.finished: tuple[Series, ...] = ()  # those of which nothing was left, at the last look
+        self.finished: tuple[Series, ...] = ()  # those with nothing left, at the last look
         self.over = False  # whether all runs were final, and nothing was left of them, at the last look
 
     def next(self, cursor: Cursor) -> Turn | None:
-        """What comes next, or None if there is nothing now. The cursor must have taken it before this is called again.
+        """Return what comes next, or None if there is nothing now. The cursor must have taken it before the next call.
 
         Raises StoreError if the ledger cannot be read.
         """
@@ -91,13 +91,13 @@ class Follow:
         return self._turns.popleft() if self._turns else None
 
     def again(self) -> None:
-        """Has the ledger be looked at again, whatever it was seen to say."""
+        """Let the ledger be looked at again, even if it has not changed."""
         self._turns.clear()
         self._sequence.clear()
         self._stamp = None
 
     def give_up(self, turn: Turn) -> None:
-        """The image of a turn cannot be read: it is not late before it is entered anew."""
+        """Note that the image of a turn cannot be read: it is not late before it is entered anew."""
         if turn.entry:
             self._given_up[turn.series.key, turn.index] = turn.entry.sequence
 
@@ -139,10 +139,10 @@ class Follow:
         return [Series(row, backlog=False), Series(row, backlog=True)]
 
     def _take(self, ledger: Ledger, series: Series, cursor: Cursor) -> Ranges:
-        """Finds what comes next of a series; returns its slices."""
+        """Find what comes next in a series; return its slices."""
         run, position = series.row.run, cursor.position(series)
         found = ledger.outcomes(run, position, MOST_AT_ONCE, series.backlog)
-        # Looked up after that: a slice of which something is known does not come to be in the backlog any more.
+        # Looked up after that: a slice about which something is known does not enter the backlog any more.
         backlog = ledger.backlogs.of(run) if series.backlog is not None else ()
         end = max(series.row.total, found[-1][0] + 1 if found else 0)
         slices = backlog if series.backlog else without(((0, end),), backlog)

@@ -1,4 +1,4 @@
-"""An image as a follower is given it: what the ledger says of it, and its pixels, read before it is handed out."""
+"""An image as a follower gets it: what the ledger says of it, and its pixels, read before it is handed out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -80,7 +80,7 @@ class Gallery:
             return album.seen, [album.entries[-number] for number in range(new, 0, -1)]
 
     def directory(self, run: str) -> Path:
-        """Where the images of a run are."""
+        """Return the directory of a run's images."""
         return self._album(run).directory
 
     def job(self, run: str) -> str:
@@ -89,7 +89,7 @@ class Gallery:
         return "" if directory == self._root else directory.name
 
     def entry(self, run: str, index: int) -> Entry:
-        """One image."""
+        """Return the entry of one image. AbsentError if the slice is not stored."""
         directory = self._album(run).directory
         found: list[Entry] = []
         if index < MOST_SLICES:
@@ -122,10 +122,10 @@ class Gallery:
         kind: Kind = "image",
         said: Mapping[str, Ranges] | None = None,
     ) -> View:
-        """What a page is sent of a plane: a window, or all of it, at most `most` shown pixels a side.
+        """Return what a page shows of a plane: a window, or all of it, at most `most` shown pixels a side.
 
-        Of the image, in Jy/beam; of its difference to those before it; or of its S/N: `fip.archive.compared`. `said` as
-        in `images`.
+        It is the image, in Jy/beam; its difference to those before it; or its S/N: see `fip.archive.compared`. `said`
+        is as in `images`.
         """
         image = self.image(run, index)
         grid, pixels = image.layout.grid, self._plane(image, plane)
@@ -165,7 +165,7 @@ class Gallery:
     def light_curve(
         self, run: str, like: int, x: int, y: int, plane: int, said: Mapping[str, Ranges]
     ) -> tuple[list[Point], int]:
-        """Pixel (x, y) in the images of the field of slice `like`, earliest first; every how many-th they are."""
+        """Return pixel (x, y) in the images of slice `like`'s field, earliest first, and the step between images."""
         field = self.entry(run, like).label
         with self._lock:
             album = self._album(run)
@@ -189,7 +189,7 @@ class Gallery:
         return all_texts(asked) if asked else {}
 
     def log_tail(self, run: str) -> str:
-        """The last lines of the log beside the images, as `fip run` writes it; "" where there is none."""
+        """Return the last lines of the log beside the images, as `fip run` writes it; "" if there is none."""
         place = self._album(run).directory / LOG_FILE
         try:
             with place.open("rb") as file:
@@ -219,7 +219,7 @@ class Gallery:
             return self._albums[run]
 
     def _refresh(self, album: Album, said: Ranges | None) -> None:
-        """Looks up the images that are stored and not yet in the album."""
+        """Look up the images that are stored and not yet in the album."""
         stamp = stamp_of(album.directory)
         if said == album.known or (said is None and stamp == album.stamp):
             return
@@ -233,7 +233,7 @@ class Gallery:
         album.known, album.stamp = stored, stamp
 
     def _look(self) -> None:
-        """Reads the runs of the ledgers that changed."""
+        """Read the runs of the ledgers that changed."""
         for directory in self._directories():
             stamp = stamp_of(directory)
             if self._stamps.get(directory) != stamp:

@@ -13,7 +13,7 @@ NUMBERS = {
 
 
 class KnownData:
-    """In the file of a ledger of this version. Its methods raise NoRoomError and DamagedLedgerError."""
+    """The data of images in the ledger file of this version. Its methods raise NoRoomError and DamagedLedgerError."""
 
     def __init__(self, file: LedgerFile, version: int) -> None:
         self._file, self._version = file, version
@@ -26,11 +26,11 @@ class KnownData:
         return None if found is None else str(found)
 
     def set_hints(self, run: str, hints: str) -> None:
-        """The data of a run, whose files look like this, are what is stored."""
+        """Note that the data of a run, whose files look like this, are what is stored."""
         self._file.write("INSERT OR REPLACE INTO hints VALUES (?, ?)", (run, hints))
 
     def fingerprints(self, run: str) -> dict[int, Fingerprint]:
-        """Of the slices of a run, as they were when they were stored; of those of which it is known."""
+        """Return the fingerprints of a run's slices, as they were when stored; only slices with a known one."""
         if self._version < HINTED:  # then none was taken
             return {}
         names = ", ".join(f"'{name}'" for name in NUMBERS)
@@ -44,7 +44,7 @@ class KnownData:
             raise DamagedLedgerError(f"ledger {self._file.path} is damaged: a fingerprint is none: {error}") from None
 
     def enter(self, image: ImageFile) -> None:
-        """Enters the fingerprint of an image's slice, in the transaction of the image."""
+        """Enter the fingerprint of an image's slice, in the transaction of the image."""
         known = image.fingerprint
         if known is not None:
             rows = [

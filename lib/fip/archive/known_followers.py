@@ -8,7 +8,7 @@ from fip.wire.messages import Followed
 
 
 class KnownFollowers:
-    """In the file of a ledger of this version. Its methods raise NoRoomError and DamagedLedgerError."""
+    """The followers in the ledger file of this version. Its methods raise NoRoomError and DamagedLedgerError."""
 
     def __init__(self, file: LedgerFile, version: int) -> None:
         self._file, self._version = file, version
@@ -21,7 +21,7 @@ class KnownFollowers:
         return [Followed(name, "", run, position, needs, folder) for name, run, position, needs, folder in rows]
 
     def enter(self, followed: Collection[Followed]) -> None:
-        """Enters how far followers are."""
+        """Enter how far followers are."""
         rows = [(each.name, each.run, each.next, each.needs, each.folder) for each in followed]
         if rows:
             self._file.write("INSERT OR REPLACE INTO followers VALUES (?, ?, ?, ?, ?)", *rows)

@@ -31,7 +31,7 @@ from fip.wire.messages import Failure, RunPlan
 
 
 class Ledger(LedgerReading):
-    """One open ledger."""
+    """One open ledger of a directory."""
 
     def __init__(
         self,
@@ -41,10 +41,10 @@ class Ledger(LedgerReading):
         connect: Connect = sqlite3.connect,
         clock: Clock | None = None,
     ) -> None:
-        """Opens the ledger of a directory with `connect`, made where it is missing; ages are told by `clock`.
+        """Open the ledger of a directory with `connect`. It is made if it is missing. `clock` counts ages.
 
-        Raises StoreError where it cannot be used, NoRoomError where it cannot now and may later; EmptyLedgerError where
-        it is to be read and has no tables. All its methods raise NoRoomError and DamagedLedgerError.
+        Raises StoreError if it cannot be used, NoRoomError if it cannot be used now but may be later; EmptyLedgerError
+        if it is opened only to read and has no tables. All its methods raise NoRoomError and DamagedLedgerError.
         """
         self.path = directory / LEDGER
         self._file = LedgerFile(self.path, read_only, connect)
@@ -72,7 +72,7 @@ class Ledger(LedgerReading):
         return version
 
     def _bring_up_to_date(self) -> None:
-        """Makes the tables and columns that a ledger of its schema lacks, all of them or none."""
+        """Make the tables and columns that a ledger of its schema lacks, all of them or none."""
         missing = [MIGRATIONS[each] for each in range(self._version, SCHEMA_VERSION)] if self._version else [SCHEMA]
         if missing:
             with self._file.transaction():
@@ -82,11 +82,11 @@ class Ledger(LedgerReading):
         self._version = SCHEMA_VERSION
 
     def close(self) -> None:
-        """Closes the file; a writer leaves it so that it can be read without write permission."""
+        """Close the file; a writer leaves it so that it can be read without write permission."""
         self._file.close()
 
     def open_run(self, plan: RunPlan) -> str:
-        """Enters a run, or what is new of it; returns the name its files begin with (equal stems get "-2")."""
+        """Enter a run, or what is new of it; return the name its files begin with (equal stems get "-2")."""
         with self._file.transaction():
             held: str | None = self._file.value("SELECT name FROM runs WHERE run = ?", (plan.run,))
             if held is not None:
@@ -107,13 +107,13 @@ class Ledger(LedgerReading):
         return name
 
     def add_all(self, images: Iterable[tuple[ImageFile, Mapping[Kind, str]]]) -> None:
-        """Enters stored images, whose files have these names, all or none; on disk when this returns."""
+        """Enter stored images, whose files have these names, all or none; on disk when this returns."""
         with self._file.transaction():
             for image, names in images:
                 self.add(image, names)
 
     def add(self, image: ImageFile, names: Mapping[Kind, str]) -> None:
-        """Enters a stored image, whose files have these names; on disk when this returns.
+        """Enter a stored image, whose files have these names; on disk when this returns.
 
         A slice that had failed is stored now.
         """
@@ -142,11 +142,11 @@ class Ledger(LedgerReading):
             self.data.enter(image)
 
     def add_failure(self, failure: Failure) -> None:
-        """Enters a slice that will not come, with its reason."""
+        """Enter a slice that will not come, with its reason."""
         self.add_failures([failure])
 
     def add_failures(self, failures: Iterable[Failure]) -> None:
-        """Enters slices that will not come, with their reasons, all or none; on disk when this returns."""
+        """Enter slices that will not come, with their reasons, all or none; on disk when this returns."""
         with self._file.transaction():
             for each in failures:
                 self._put(run=each.run, slice=each.index, state="failed", reason=each.reason, attempt=each.attempt)
@@ -163,13 +163,13 @@ class Ledger(LedgerReading):
         self._set("state = 'expired'", [(each.run, each.index) for each in images])
 
     def clear(self) -> None:
-        """Forgets all: no image, run or selection is in it then."""
+        """Forget all: no image, run or selection is in it then."""
         with self._file.transaction():
             for table in ("files", "numbers", "slices", "hints", "followers", "backlog", "runs", "directory"):
                 self._file.write(f"DELETE FROM {table}")
 
     def judge_noise(self, run: str) -> None:
-        """Adds "noise" to the quality of the images whose noise is out of line with others of their field and band."""
+        """Add "noise" to the quality of the images whose noise is out of line with others of their field and band."""
         band = f"{self._number('band_centre')}, {self._number('band_width')}"
         query = f"SELECT slice, quality, rms, maximum, label, {band} FROM slices WHERE run = ? AND state = 'stored'"
         alike: dict[tuple[Any, ...], list[Any]] = {}
@@ -183,7 +183,7 @@ class Ledger(LedgerReading):
         self._set("quality = ?", changes)
 
     def _set(self, column: str, rows: Sequence[tuple[object, ...]]) -> None:
-        """Sets a column of slices, as each of `rows` says: what there is to set, run, slice; all of them or none."""
+        """Set a column of slices, as each of `rows` says: what there is to set, run, slice; all of them or none."""
         if rows:
             self._file.write(f"UPDATE slices SET {column} WHERE run = ? AND slice = ?", *rows)
 
@@ -195,7 +195,7 @@ class Ledger(LedgerReading):
         self._sequence = sequence
 
     def _put_numbers(self, run: str, index: int, numbers: Mapping[str, tuple[float, str]]) -> None:
-        """Enters numbers of a slice, each with its unit, by their names."""
+        """Enter numbers of a slice, each with its unit, by their names."""
         rows = [(run, index, name, value, unit) for name, (value, unit) in numbers.items()]
         if rows:
             self._file.write("INSERT OR REPLACE INTO numbers VALUES (?, ?, ?, ?, ?)", *rows)

@@ -24,14 +24,14 @@ Connect = Callable[..., sqlite3.Connection]
 """How a file is connected to: called as `sqlite3.connect`."""
 
 _never_closed: list[sqlite3.Connection] = []
-"""Of files that are not where they were: SQLite would remove their logs by path, which is another's now."""
+"""Connections to files that are not at their old paths: SQLite would remove logs by path, which are another's now."""
 
 
 class LedgerFile:
-    """An open file. Its errors tell whether trying again helps: NoRoomError if it does, DamagedLedgerError if not."""
+    """An open file. It raises NoRoomError if trying again helps, DamagedLedgerError if not."""
 
     def __init__(self, path: Path, read_only: bool = False, connect: Connect = sqlite3.connect) -> None:
-        """Opens the file, made where it is missing unless it is only read. Raises NoRoomError, DamagedLedgerError."""
+        """Open the file. Make it if it is missing, unless it is only read. Raises NoRoomError, DamagedLedgerError."""
         self.path, self._read_only = path, read_only
         self._within = False  # a transaction
         with self._faults("used"):
@@ -42,7 +42,7 @@ class LedgerFile:
         self._file = None if read_only else _identity(path)
 
     def close(self) -> None:
-        """Closes the file; a writer leaves it so that it can be read without write permission."""
+        """Close the file; a writer leaves it so that it can be read without write permission."""
         if not self._in_place:
             _never_closed.append(self._connection)
             return
@@ -54,7 +54,7 @@ class LedgerFile:
 
     @property
     def version(self) -> int:
-        """The version of its tables; 0 where it has none."""
+        """Return the version of its tables; 0 if it has none."""
         return int(self.value("PRAGMA user_version"))
 
     def rows(self, query: str, values: Sequence[object] = (), named: bool = False) -> Generator[Any, None, None]:
@@ -94,7 +94,7 @@ class LedgerFile:
             self._within = False
 
     def write(self, statement: str, *rows: Sequence[object]) -> None:
-        """Runs a statement, for each of `rows` where there are any, in a transaction."""
+        """Run a statement in a transaction: once for each of `rows`, or once if there are none."""
         with self.transaction(), self._faults("written"):
             self._connection.executemany(statement, rows) if rows else self._connection.execute(statement)
 
@@ -116,7 +116,7 @@ class LedgerFile:
 
 
 def _fault(path: Path, done: str, error: sqlite3.DatabaseError) -> StoreError:
-    """What an error of SQLite means for who wanted something of the file to be `done`."""
+    """Return what an error of SQLite means to a caller that wanted something to be `done` with the file."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_BUSY)
     garbled = "decode to UTF-8" in str(error) or code == sqlite3.SQLITE_IOERR_CORRUPTFS
     if code & 0xFF in _PASSING and not garbled:
@@ -150,7 +150,7 @@ def _opened_to_read(path: Path, connect: Connect) -> sqlite3.Connection:
 
     A sink that was killed in the midst of one, on a network file system or as it closed, leaves a journal that undoes
     it; SQLite reads nothing before that is done. Whoever may write here does it by looking, without harm to a sink
-    that lives. Others are told so.
+    that lives. Others get an error that says so.
     """
     database = _read_only(path, connect)
     try:

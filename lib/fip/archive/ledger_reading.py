@@ -32,7 +32,7 @@ _OTHERS = f"(SELECT GROUP_CONCAT(files.file, '/') {OF_SLICE})"
 
 
 class LedgerReading:
-    """What an open ledger tells. All methods raise NoRoomError and DamagedLedgerError."""
+    """What an open ledger says. All methods raise NoRoomError and DamagedLedgerError."""
 
     path: Path
     backlogs: Backlogs
@@ -122,7 +122,7 @@ class LedgerReading:
         return found
 
     def expired_of(self, names: Iterable[str]) -> list[str]:
-        """The names that are of images which have expired: their files are left over."""
+        """Return those of the names whose images have expired: their files are left over."""
         expired = set(self._names("expired"))
         return [name for name in names if name in expired]
 
@@ -178,7 +178,7 @@ class LedgerReading:
     ) -> list[tuple[int, str, str | None]]:
         """What became of the next slices of a run from `first` on: index, state and reason, in order of index.
 
-        Of those of its backlog alone, or of the others alone, if that is asked for.
+        Only those of its backlog, or only the others, if that is asked for.
         """
         which = f"run = ? AND slice >= ? AND {self.backlogs.only(backlog)}"
         query = f"SELECT slice, state, reason FROM slices WHERE {which} ORDER BY slice LIMIT ?"
@@ -257,20 +257,20 @@ class LedgerReading:
         return f"(SELECT value FROM numbers WHERE {of_slice} AND name = '{name}') AS {name}"
 
     def _plain(self, name: str) -> str:
-        """The name of a file; DamagedLedgerError where it leads out of the directory: nobody is to follow it."""
+        """Return a file name. DamagedLedgerError if it leads out of the directory: nobody is to follow it."""
         if not isinstance(name, str) or not is_plain(name):
             raise DamagedLedgerError(f"ledger {self.path} names {name!r:.200}, which is no file of its directory")
         return name
 
     def _label(self, name: str) -> str:
-        """The name of a run; DamagedLedgerError where files cannot have it."""
+        """Return the name of a run. DamagedLedgerError if files cannot have it."""
         if not is_label(name):
             raise DamagedLedgerError(f"ledger {self.path} calls a run {name!r:.200}, with which no file name can begin")
         return name
 
     @contextmanager
     def _sound(self) -> Iterator[None]:
-        """DamagedLedgerError for what cannot be understood."""
+        """Raise DamagedLedgerError for what cannot be understood."""
         try:
             yield
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:

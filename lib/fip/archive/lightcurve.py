@@ -1,4 +1,4 @@
-"""`fip lightcurve`: how bright places were, from the images of a directory, of which only the pixels there are read."""
+"""`fip lightcurve`: how bright places were, from a directory's images. Only the pixels at these places are read."""
 
 import math
 from collections import Counter
@@ -119,7 +119,7 @@ def light_curves(
 
 
 def stored_entries(directory: Path) -> list[Entry]:
-    """The ledger's images, earliest first. UsageError where there is no ledger, or no image in it."""
+    """Return the ledger's images, earliest first. UsageError if there is no ledger, or no image in it."""
     if not (directory / LEDGER).is_file():
         raise UsageError(f"{directory}: no {LEDGER} in it; give the folder that `fip run` stored images in")
     with closing(Ledger(directory, read_only=True)) as ledger:
@@ -160,13 +160,13 @@ def cores_of(image: Planes) -> list[Core]:
 
 
 def pixel_of(grid: Grid, direction: Direction | Offset) -> tuple[int, int]:
-    """The pixel (x, y), counted from 0, that a direction or an offset falls on; UsageError where none does."""
+    """Return the pixel (x, y), counted from 0, of a direction or an offset. UsageError if no pixel is there."""
     x, y = place_of(grid, direction)
     return round(x), round(y)
 
 
 def place_of(grid: Grid, direction: Direction | Offset) -> tuple[float, float]:
-    """Where a direction or an offset falls, pixels (x, y) from 0; UsageError if that is outside of the images."""
+    """Return the place of a direction or an offset, pixels (x, y) from 0. UsageError if it is outside of the images."""
     if isinstance(direction, Offset):
         x, y = grid.width / 2 - direction.east / grid.scale, grid.height / 2 + direction.north / grid.scale
         return _inside(grid, x, y, told(direction))
@@ -206,7 +206,7 @@ def told(place: Direction | Offset) -> str:
 
 
 def in_frame_of(direction: Direction, frame: Frame) -> Direction:
-    """The direction in another frame, of which it already is where it has none; B1950 without proper motion."""
+    """Convert a direction to another frame. If it has no frame, it is already in this one. B1950: no proper motion."""
     if direction.frame in (None, frame):
         return Direction(direction.longitude, direction.latitude, frame)
     place = SkyCoord(direction.longitude, direction.latitude, unit="rad", frame=_FRAMES[direction.frame])

@@ -22,7 +22,7 @@ KEPT = (
 
 
 def step(state: State, image: FollowedImage) -> tuple[State, Iterable[Finding]]:
-    """Adds an image to the mean of its field; there is nothing to be found in it."""
+    """Add an image to the mean of its field; there is nothing to be found in it."""
     if image.entry.empty:
         return state, ()
     field = image.label

@@ -81,7 +81,7 @@ class Artist:
     shown: Shown
     window: Window  # of the stored pixels
     stretch: Stretch
-    png: Path | None  # a folder, where each frame goes, too
+    png: Path | None  # a folder that gets each frame, too
 
     def draw(self, number: int) -> Image.Image:
         """The frame of this number, counted from 0."""
@@ -109,8 +109,8 @@ def make_movie(
     """Make an MP4 of a directory's images, first channel, in time order; return what was written.
 
     Images of another field or grid make a movie of their own, FILE-FIELD.mp4. Without `output` the movie is
-    DIR/movie.mp4. With `png`, a folder, each frame goes there too, named as its image. `progress` is told the frames
-    done and their number. UsageError where there is no image, one cannot be read, or holds nothing of what is asked.
+    DIR/movie.mp4. With `png`, a folder, each frame goes there too, named as its image. `progress` is called with the
+    frames done and their number. UsageError if there is no image, one cannot be read, or none shows what is asked for.
     """
     if output is not None and output.suffix.lower() != ".mp4":
         raise UsageError(f"{output}: the movie is an MP4; a name as {output.stem}.mp4 would do")
@@ -206,7 +206,7 @@ def _artist(frames: Sequence[Frame], shown: Shown, png: Path | None) -> Artist:
 
 
 def _window(grid: Grid, shown: Shown) -> Window:
-    """The pixels that are shown. UsageError where the images hold nothing of what is asked for."""
+    """Return the pixels that are shown. UsageError if the images hold nothing of what is asked for."""
     x, y = pixel_of(grid, shown.about) if shown.about else (grid.width // 2, grid.height // 2)
     half = max(1, round(shown.width / grid.scale / 2)) if shown.width else max(grid.width, grid.height)
     left, bottom = max(0, x - half), max(0, y - half)
@@ -243,7 +243,7 @@ def _draw(number: int) -> Image.Image:
 
 
 def _frames(directory: Path) -> list[Frame]:
-    """The images of a directory, in the order of its list where it has one."""
+    """Return the images of a directory, in the order of its list if it has one."""
     if not directory.is_dir():
         raise UsageError(f"{directory}: no such folder; give the folder that `fip run` wrote its images to")
     listing = directory / IMAGE_LIST
@@ -322,7 +322,7 @@ def _read_pixels(frame: Frame, shown: Shown, window: Window) -> tuple[NDArray[np
 
 
 def _shown_time(date: str) -> str:
-    """2026-03-01 20:00:04.000 UTC."""
+    """Format a time as 2026-03-01 20:00:04.000 UTC."""
     day, _, clock = date.partition("T")
     seconds, _, fraction = clock.partition(".")
     return f"{day} {seconds}.{fraction[:3]:0<3} UTC"

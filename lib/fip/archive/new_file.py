@@ -35,7 +35,7 @@ class NewFile:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Return its size in bytes."""
         return os.fstat(self.descriptor).st_size
 
     def read(self, most: int) -> bytes:
@@ -59,7 +59,7 @@ class NewFile:
         return False
 
     def close(self) -> None:
-        """Closes it; a temporary name is removed."""
+        """Close it, and remove a temporary name if it has one."""
         self.given_away()
         os.close(self.descriptor)
         if self._temporary:
@@ -88,5 +88,5 @@ def begin(folder: int, temporary: str) -> NewFile:
 
 
 def set_direct(descriptor: int) -> None:
-    """From now on it is written past the page cache. OSError if the file system does not do that."""
+    """From now on, write the file past the page cache. OSError if the file system does not do that."""
     fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_DIRECT)

@@ -76,7 +76,7 @@ class Archive:
         the middle of the images, which stays with a body that they follow; `stokes` as "I,V", all planes if it is
         None. Columns: time (UTC), mjd (d), flux_I and error_I (Jy/beam, forced) and so for each plane, bmaj, bmin, bpa,
         frequency (Hz), quality, x, y (pixel, from 0, to a fraction), file; with `channels` a row for each output
-        channel, too, and columns bandwidth and channel, 0 for the whole band. UsageError where no image shows it, or a
+        channel, too, and columns bandwidth and channel, 0 for the whole band. UsageError if no image shows it, or a
         plane is not there.
         """
         try:

@@ -27,11 +27,11 @@ class Stretch:
 
     low: float  # Jy/beam, shown as 0
     high: float  # Jy/beam, shown as 1
-    softening: float  # Jy/beam, where linear turns logarithmic
+    softening: float  # Jy/beam, at which linear turns logarithmic
 
     @property
     def norm(self) -> AsinhNorm:
-        """The same for matplotlib."""
+        """The same stretch, as a norm for matplotlib."""
         return AsinhNorm(self.softening, self.low, self.high)
 
 

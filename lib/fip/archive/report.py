@@ -49,7 +49,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Happened:
-    """An event, in words."""
+    """An event, described in words."""
 
     name: str
     summary: str
@@ -65,14 +65,14 @@ class Told:
     line: str
     facts: tuple[Fact, ...] = ()
     events: tuple[Happened, ...] = ()
-    more: int = 0  # events that are not told of
+    more: int = 0  # events that are not shown
 
 
 def write_report(directory: Path, output: Path | None = None, transients: Told | None = None) -> Path:
-    """Writes DIR/report.html, or another file, of the images that a directory's ledger lists; returns its path.
+    """Write DIR/report.html, or another file, about the images that a directory's ledger lists; return its path.
 
-    `transients`: what was found in them, if they were searched. UsageError where there is no image, one cannot be read,
-    or the page cannot be written.
+    `transients`: what was found in them, if they were searched. UsageError if there is no image, one cannot be read, or
+    the page cannot be written.
     """
     output = output or directory / "report.html"
     html = _html(directory, stored_entries(directory), transients)
@@ -105,7 +105,7 @@ def _html(directory: Path, entries: Sequence[Entry], transients: Told | None) ->
 
 
 def _numbers(entries: Sequence[Entry], totals: Sequence[RunTotals], recorded: Floats) -> Iterator[tuple[str, str]]:
-    """What stands in large."""
+    """Yield the numbers that the page shows in large type."""
     took = float(recorded[-1] - recorded[0])
     observed = sum(entry.end - entry.begin for entry in entries)
     yield "images stored", f"{number(len(entries))} of {number(sum(run.total for run in totals))}"

@@ -27,7 +27,7 @@ Content = bytes | memoryview | Path
 class SkyImage:
     """A FITS image of FIP's, and those of its slice beside it. Nothing is read before it is asked for.
 
-    Its properties raise UsageError, naming the file, where that cannot be read.
+    Its properties raise UsageError, naming the file, if the file cannot be read.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class SkyImage:
         return f"<SkyImage {self.name}>"
 
     def __getitem__(self, kind: str) -> "SkyImage":
-        """The image of this kind of the same slice: image["psf"]. UsageError where there is none."""
+        """Return the image of this kind of the same slice: image["psf"]. UsageError if there is none."""
         if kind not in self.kinds:
             raise UsageError(f"{self.name}: there is no image of kind {kind!r} of this slice; {', '.join(self.kinds)}")
         return self.kinds[kind]
 
     @property
     def path(self) -> Path | None:
-        """Where it is stored; None if it is not."""
+        """The path of its file; None if it is not stored."""
         return self._content if isinstance(self._content, Path) else None
 
     @cached_property
@@ -76,7 +76,7 @@ class SkyImage:
 
     @cached_property
     def content(self) -> bytes | memoryview:
-        """The FITS file, whole."""
+        """The bytes of the whole FITS file."""
         if not isinstance(self._content, Path):
             return self._content
         try:
@@ -97,7 +97,7 @@ class SkyImage:
 
     @cached_property
     def channels(self) -> NDArray[np.floating] | None:
-        """Pixels [stokes, channel, y, x] of each sub-band, Jy/beam; None where the band is not divided."""
+        """Pixels [stokes, channel, y, x] of each sub-band, Jy/beam; None if the band is not divided."""
         found: NDArray[np.floating] | None
         found = self._read(lambda opened: _native(opened[CHANNELS].data) if CHANNELS in opened else None)
         return found

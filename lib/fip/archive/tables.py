@@ -15,7 +15,7 @@ from fip.data.values import Beam
 JY_PER_BEAM = units.Jy / units.beam
 Columns = Mapping[str, Any]
 Numbers = Mapping[tuple[str, int], Mapping[str, tuple[float, str]]]
-"""Of each slice (run, index) what the ledger keeps beside its image: value and unit, by name."""
+"""What the ledger keeps beside the image of each slice (run, index): value and unit, by name."""
 
 
 def time_columns(entries: Sequence[Entry]) -> Columns:
@@ -27,12 +27,12 @@ def time_columns(entries: Sequence[Entry]) -> Columns:
 
 
 def beam_columns(entries: Sequence[Entry]) -> Columns:
-    """The restoring beam of each; NaN where none was fitted."""
+    """Return the restoring beam of each entry; NaN if none was fitted."""
     return beams_as_columns([entry.beam for entry in entries])
 
 
 def beams_as_columns(beams: Sequence[Beam | None]) -> Columns:
-    """Beams; NaN for None."""
+    """Return beams as columns; NaN for None."""
     columns = {}
     for name, attribute, unit in (("bmaj", "major", "arcsec"), ("bmin", "minor", "arcsec"), ("bpa", "angle", "deg")):
         radians = [getattr(beam, attribute, math.nan) for beam in beams] * units.rad
@@ -41,7 +41,7 @@ def beams_as_columns(beams: Sequence[Beam | None]) -> Columns:
 
 
 def frequency_column(entries: Sequence[Entry]) -> Columns:
-    """The weighted mean frequency of what was imaged; NaN where that was not noted."""
+    """Return the weighted mean frequency of what was imaged; NaN if it was not noted."""
     known = [math.nan if entry.frequency is None else entry.frequency for entry in entries]
     return {"frequency": known * units.Hz}
 

@@ -25,8 +25,8 @@ class Fault:
 
     name: str
     what: str  # as "is missing"
-    run: RunId  # of which it should be an image
-    index: int | None  # of the slice of that; None where the ledger has no such image
+    run: RunId  # to which its image should belong
+    index: int | None  # of the slice in that run; None if the ledger has no such image
     there: bool = True  # whether the name is taken
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class Fault:
 
 
 def verify(directory: Path, digests: bool = False, say: Callable[[str], None] = print) -> int:
-    """Names each file that is missing, cut or foreign; returns the exit code, 0 if all is there. Raises FipError."""
+    """Name each file that is missing, cut or foreign; return the exit code, 0 if all is there. Raises FipError."""
     if not (directory / LEDGER).exists():
         raise UsageError(f"{directory} is not a directory of images, as `fip run` leaves it: there is no {LEDGER}")
     with closing(Ledger(directory, read_only=True)) as ledger:
@@ -56,7 +56,7 @@ def verify(directory: Path, digests: bool = False, say: Callable[[str], None] = 
 
 
 def amount(number: int) -> str:
-    """As "1 file is"."""
+    """Return a number of files in words, as "1 file is"."""
     return f"{number} file is" if number == 1 else f"{number} files are"
 
 
@@ -100,7 +100,7 @@ def _wrong(folder: Folder, listed: Listed, digests: bool) -> str:
 
 
 def _strangers(folder: Folder, names: set[str], runs: Mapping[str, RunId]) -> Iterator[Fault]:
-    """Of files that the ledger does not list, those with the name of a slice of its runs that are no images of them."""
+    """Yield files that the ledger does not list, named as a slice of its runs, but that are no images of theirs."""
     for name in names:
         match = _IMAGE.fullmatch(name)
         own = sorted((each for each in runs if match and _begins(match["stem"], each)), key=len)

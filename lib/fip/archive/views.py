@@ -1,4 +1,4 @@
-"""What a page is sent of an image: the part that it shows, as finely as it shows it, in few bytes.
+"""A view: the part of an image that a page shows, as finely as it shows it, in few bytes.
 
 Pure. docs/decisions/0151 says why, and docs/monitoring.md how a view is read.
 """
@@ -36,14 +36,14 @@ class View:
     """A part of a plane as it is sent.
 
     A shown pixel is the maximum of `block` x `block` stored ones; those of the last rows and columns that fill no block
-    are left out. With a `step`, it is told as a number of steps, to within half of one.
+    are left out. With a `step`, it is sent as a number of steps, to within half of one.
     """
 
     window: Window  # of the stored image
     width: int  # shown pixels
     height: int
     block: int  # stored pixels, along each side, to a shown one
-    step: float  # Jy/beam; 0 where pixels are told exactly
+    step: float  # Jy/beam; 0 if pixels are sent exactly
     content: bytes
     """gzip of four planes of bytes, the lowest first: of float32, or with a step of uint32 (2n for n steps, 2n - 1 for
     -n steps, 2^32 - 1 for NaN), row by row from the south."""
@@ -65,7 +65,7 @@ def make_view(plane: NDArray[np.floating], window: Window, most: int) -> View:
 
 
 def _first_step(pixels: NDArray[np.float32]) -> float:
-    """A share of the noise; of the brightest pixel, if there is none, and so much of it that its number is an int32."""
+    """Return a share of the noise, or of the brightest pixel if there is none, so large that its number is an int32."""
     rows, columns = (max(1, side // SAMPLE) for side in pixels.shape)
     sample = pixels[::rows, ::columns].astype(np.float64)
     finite = sample[np.isfinite(sample)]

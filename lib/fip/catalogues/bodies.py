@@ -1,7 +1,7 @@
-"""The Sun, the Moon and the planets: where they are, by the ephemerides that astropy has built in. Nothing is fetched.
+"""The Sun, the Moon and the planets: their places, by the ephemerides that astropy has built in. Nothing is fetched.
 
-Planets are right to 1.5 arcmin, the Moon to 10 arcsec if it is known where the array is: its place differs by a degree
-from one side of the Earth to the other.
+Planets are right to 1.5 arcmin, and the Moon to 10 arcsec if the position of the array is known: its place differs by a
+degree from one side of the Earth to the other.
 """
 
 import math

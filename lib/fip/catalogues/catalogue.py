@@ -15,7 +15,7 @@ from fip.data.quantities import SECONDS_PER_DAY
 Array = NDArray[np.float64]
 
 WITHIN = 0.5  # beams, within which a source is at the place of an event
-MOST = 3  # sources that are told of a place, the nearest ones
+MOST = 3  # sources that are named for a place, the nearest ones
 _AROUND = 16  # sources whose area says how many there are about a place
 _YEAR = 365.25 * SECONDS_PER_DAY
 _J2000 = (2451545.0 - JD_OF_MJD_0) * SECONDS_PER_DAY
@@ -34,7 +34,7 @@ class Sources:
 
 
 class Catalogue:
-    """A catalogue of a name, and whether its sources are told: "yes", "no", or to one target of alerts."""
+    """A catalogue with a name, and who hears of events at its sources: "yes", "no", or one target of alerts."""
 
     def __init__(self, name: str, sources: Sources, tell: bool | str = True) -> None:
         self.name, self.sources, self.tell = name, sources, tell
@@ -67,7 +67,7 @@ class Catalogue:
         )  # fmt: skip
 
     def place_of(self, name: str, time: float) -> tuple[float, float] | None:
-        """Where the source of a name is at a time, s UTC since MJD 0: rad, ICRS; None if there is none."""
+        """Return the place of a named source at a time, s UTC since MJD 0: rad, ICRS; None if there is none."""
         wanted = _plain(name)
         row = next((row for row, each in enumerate(self.sources.names) if _plain(each) == wanted), None)
         if row is None:
@@ -112,7 +112,7 @@ def _motion(sources: Sources) -> tuple[Array | None, float]:
 
 
 def _angles(vectors: Array, place: Array) -> Array:
-    """rad."""
+    """Return the angles between the vectors and a place, rad."""
     found = 2 * np.arcsin(np.clip(np.linalg.norm(vectors - place, axis=1) / 2, 0, 1))
     return np.asarray(found, np.float64)
 

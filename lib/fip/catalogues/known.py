@@ -22,7 +22,7 @@ class Listed:
     """A catalogue as it is asked for."""
 
     file: Path
-    tell: bool | str = True  # whether events at its sources are told, or to which one target of alerts
+    tell: bool | str = True  # whether events at its sources are reported, or to which one target of alerts
 
 
 class Known:
@@ -60,7 +60,7 @@ class Known:
         return told
 
     def place_of(self, name: str, time: float) -> tuple[float, float] | None:
-        """Where the source of a name is at a time: rad, ICRS; None if no catalogue has it."""
+        """Return the place of a named source at a time: rad, ICRS; None if no catalogue has it."""
         places = (self._now(each).place_of(name, time) for each in self._catalogues)
         return next((place for place in places if place), None)
 
@@ -82,7 +82,7 @@ class _File(Generic[T]):
         self.content = read(path)
 
     def renew(self) -> str:
-        """Reads it again if it has changed; why that cannot be, or ""."""
+        """Read it again if it has changed; return why it cannot be read, or ""."""
         stamp = _stamp(self.path)
         if stamp == self._stamp:
             return ""

@@ -1,8 +1,8 @@
 """Satellites whose path passes the place of an event while it is on. Pure, but for what sgp4 computes.
 
 A path is right across, to a few 100 m, and along it to some seconds: an event is a satellite's if it is within a beam
-of the path, or within 300 m of it, and no more than 0.5 deg, or a beam, before its beginning or behind its end. Of an
-event of several slices that is asked of each: a satellite that is there in fewer than half of them has not made it.
+of the path, or within 300 m of it, and no more than 0.5 deg, or a beam, before its beginning or behind its end. If an
+event has several slices, this is asked for each: a satellite that is there in fewer than half of them did not make it.
 
 The chance is that of satellites at random in the sky above the horizon, as many as there are now, as fast as they are.
 """
@@ -30,7 +30,7 @@ DOUBTFUL = 3 * SECONDS_PER_DAY
 USELESS = 30 * SECONDS_PER_DAY
 """s from the epoch of an orbit, from which on nothing is said by it."""
 BY_CHANCE = 0.05
-"""A match that is as likely by chance does not speak against an event: of an array whose beam is a degree, some
+"""A match that is as likely by chance does not speak against an event: if the beam of an array is a degree, some
 satellite of a list of thousands always passes."""
 
 _FASTEST = 12e3  # m/s, of a satellite
@@ -60,7 +60,7 @@ class Sky:
 
 
 class Orbits:
-    """Those of a list, which may have several of a satellite: that counts whose epoch is nearest."""
+    """The orbits of a list. It may have several of a satellite; the one whose epoch is nearest counts."""
 
     def __init__(self, orbits: Sequence[Orbit]) -> None:
         self._orbits = sorted(orbits, key=lambda each: each.number)
@@ -70,13 +70,13 @@ class Orbits:
         self.sky = lru_cache(maxsize=8)(self._sky)  # of many events at one time all is computed once
 
     def doubtful(self, time: float) -> tuple[int, int, int]:
-        """How many satellites there are, and of how many the epoch is DOUBTFUL, and USELESS."""
+        """Return the number of satellites, and how many of them have an epoch that is DOUBTFUL, and USELESS."""
         away = np.full(int(self._of.max(initial=-1)) + 1, np.inf)
         np.minimum.at(away, self._of, np.abs(self._epochs - time))
         return away.size, int((away > DOUBTFUL).sum()), int((away > USELESS).sum())
 
     def _sky(self, time: float, site: tuple[float, float, float]) -> Sky:
-        """One of each satellite whose epoch is not USELESS at a time, s UTC since MJD 0, about a place in ITRF, m."""
+        """Return one orbit of each satellite, not USELESS at a time, s UTC since MJD 0, about a place in ITRF, m."""
         orbits, records = self._of_day(int(time // SECONDS_PER_DAY))
         place, speed = _propagated(records, np.array([time]))
         here = from_teme(np.array([time]))[0].T @ np.array(site)
@@ -94,7 +94,7 @@ class Orbits:
 
 
 def passing(orbits: Orbits, seen: Seen) -> tuple[Match, ...]:
-    """The satellites whose path passes an event, nearest first; none if it is not known where the array is."""
+    """Return the satellites whose path passes an event, nearest first; none if the array's position is not known."""
     if seen.site is None:
         return ()
     sky = orbits.sky(seen.middle, seen.site)

@@ -60,7 +60,7 @@ def read_catalogue(path: Path, option: str) -> Sources:
 
 
 def _read(path: Path, option: str) -> Any:
-    """An astropy table."""
+    """Read a file as an astropy table."""
     from astropy.table import Table  # late: it takes a while
 
     kind = FORMATS.get(path.suffix.lower())
@@ -98,7 +98,7 @@ def _needed(table: Any, spelt: Mapping[str, str], names: Sequence[str], file: st
 
 
 def _numbers(table: Any, name: str, unit: str, file: str) -> Array:
-    """A column in a unit; NaN where it has no value."""
+    """Return a column in a unit; NaN if it has no value."""
     from astropy.units import Unit  # late: it takes a while
 
     column = table[name]
@@ -129,6 +129,6 @@ def _texts(column: Any, known: NDArray[np.bool_]) -> list[str]:
 
 
 def _years(epoch: Array) -> Array:
-    """Julian years; J2000 of what is not known."""
+    """Return Julian years; J2000 if the epoch is not known."""
     years = np.where(np.abs(epoch) >= _FIRST_MJD, 2000 + (epoch - 51544.5) / 365.25, epoch)
     return np.where(np.isfinite(years), years, 2000.0)

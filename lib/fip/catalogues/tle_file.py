@@ -39,7 +39,7 @@ def read_tle(path: Path, option: str = "--tle") -> tuple[Orbit, ...]:
 
 
 def _sets(lines: list[str], file: str) -> Iterator[tuple[int, str, str, str]]:
-    """Of each satellite the number of its first line, its name, and the two lines."""
+    """Yield for each satellite the number of its first line, its name, and the two lines."""
     name, at = "", 0
     while at < len(lines):
         line = lines[at].rstrip()
@@ -58,7 +58,7 @@ def _sets(lines: list[str], file: str) -> Iterator[tuple[int, str, str, str]]:
 
 
 def _orbit(name: str, first: str, second: str) -> Orbit:
-    """ValueError for what are no elements."""
+    """Return the orbit in two lines. ValueError if they are no elements."""
     if not second.startswith("2 ") or len(second) < _LONG - 1 or second[2:7] != first[2:7]:
         raise ValueError(f"no second line of the elements of {first[2:7]} follows: '{second:.30}'")
     for line in (first, second):

@@ -27,7 +27,7 @@ def as_text(matches: Sequence[Match]) -> str:
 
 
 def listed_matches(text: str) -> list[dict[str, Any]]:
-    """What `told` has given, of a text as `as_text` writes it. ValueError for another."""
+    """Read the matches in a text that `as_text` has written. ValueError for another text."""
     found = json.loads(text) if text else []
     if not isinstance(found, list) or not all(map(_is_told, found)):
         raise ValueError(f"'{text:.40}' are no matches")
@@ -35,7 +35,7 @@ def listed_matches(text: str) -> list[dict[str, Any]]:
 
 
 def in_words(match: Mapping[str, Any]) -> str:
-    """A match as a person reads it, of what `told` has given."""
+    """Return a match, as `listed_matches` gives it, in words for a person."""
     chance = "" if match["chance"] is None else f", by chance {match['chance']:.2g}"
     return f"{match['name']} ({match['of']}), {match['separation']:.3g} arcsec away{chance}"
 

@@ -1,7 +1,7 @@
 """How the Earth stands among the stars at a time: by erfa, and by the tables of its rotation that astropy has. Pure.
 
-Directions are those of a catalogue of stars, without aberration: a thing near the Earth that is seen in the direction d
-is where a star would be seen whose place is d - v / c, v being the velocity of the Earth.
+Directions are those of a catalogue of stars, without aberration. A thing near the Earth that is seen in the direction d
+coincides with a star whose place in the catalogue is d - v / c, v being the velocity of the Earth.
 """
 
 import warnings

@@ -19,12 +19,12 @@ class Match:
     separation: float  # rad, from the place of the event
     chance: float  # that some object of the list is so near by chance, 0 to 1; NaN if that is not known
     label: str = ""  # of `fip.events.words.LABELS`, if the match speaks against the event
-    target: str = ""  # the one target of alerts to which the event is told; "": all
+    target: str = ""  # the one target of alerts to which the event is reported; "": all
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An event, to those who look what is known to be there."""
+    """An event, as those see it who look up what is known to be there."""
 
     longitude: float  # rad, ICRS
     latitude: float  # rad
@@ -42,5 +42,5 @@ class Seen:
 
 
 def chance_of(expected: float) -> float:
-    """That there is one at least of what so many are expected of, 0 to 1."""
+    """Return the probability, 0 to 1, that there is at least one if so many are expected."""
     return -math.expm1(-expected)

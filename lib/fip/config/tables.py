@@ -110,7 +110,7 @@ class Sink(Daemon):
     keep: Kept = Retention()  # of the images in a directory; the oldest expire
     ledger: Path | None = None  # folder for the ledgers of all directories; None: each in its own directory
     images: Address = "ipc:///run/fip/images"
-    address: Address | None = None  # where workers reach `images`; None: the host the ventilator sees the sink at
+    address: Address | None = None  # at which workers reach `images`; None: the host the ventilator sees the sink at
     written_from: Bytes = 1_000_000  # bytes of an image, from which on workers on the sink's host write it themselves
 
 
@@ -122,7 +122,7 @@ class Receiver(Daemon):
     """The daemon that hears a stream and writes its integrations to a spool, which jobs name like a MeasurementSet."""
 
     format: Label = OWN_FORMAT  # fip, meerkat-l0, or what a package registers in fip.streams
-    listen: tuple[Endpoint, ...] = ()  # where it hears: "udp://0.0.0.0:7148"; several if the stream comes so
+    listen: tuple[Endpoint, ...] = ()  # at which it hears: "udp://0.0.0.0:7148"; several if the stream comes so
     setup: str = ""  # what all integrations share: the path of a JSON file, or what the format says
     spool: Path = Path("/var/lib/fip-receiver")  # the folder of spools
     keep: Bytes = 50_000_000_000  # bytes of integrations in a spool; the oldest leave
@@ -136,7 +136,7 @@ class Monitor(Daemon):
 
     address: str = Field("127.0.0.1:8570", pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$")
     hosts: tuple[str, ...] = ()  # further names by which browsers reach it
-    token_file: Path = Path("/var/lib/fip-monitor/token")  # made where it is missing
+    token_file: Path = Path("/var/lib/fip-monitor/token")  # made if it is missing
     directory: Path | None = None  # of images; None: that of the sink
 
     @property

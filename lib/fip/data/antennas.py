@@ -13,17 +13,17 @@ from fip.data.names import label
 Fault = Literal["flagged", "high", "low"]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 
-_OFTEN = 0.1  # of the images of a run: an antenna that is ill in fewer is not named in its summary
+_OFTEN = 0.1  # share of a run's images: an antenna that is ill in fewer is not named in its summary
 
 
 @dataclass(frozen=True, slots=True)
 class IllAntenna:
-    """What a run's images say of an antenna."""
+    """What a run's images say about an antenna."""
 
     name: str  # in the characters of a label
     fault: Fault
     images: int  # in which it is so
-    value: float  # the mean of these
+    value: float  # the mean over these images
 
     @property
     def amount(self) -> str:
@@ -40,7 +40,7 @@ def number_name(fault: Fault, antenna: str) -> str:
 
 
 def gathered(numbers: Iterable[tuple[str, int, float]]) -> tuple[IllAntenna, ...]:
-    """What numbers of images say of antennas, by name, how often and mean; those that are ill in most images first."""
+    """Return what images say about antennas: by name, how often and the mean; those ill in most images first."""
     ill = [
         IllAntenna(named.partition(".")[2], fault, images, mean)
         for named, images, mean in numbers

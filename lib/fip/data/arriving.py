@@ -44,9 +44,9 @@ class Writing:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What a recording that comes in parts tells of them, beside its rows."""
+    """What a recording that comes in parts reports about them, beside its rows."""
 
     proposed: tuple[str, ...] = ()  # lines for its manifest by which it would go on, in order; not there when last read
     oddities: Mapping[Oddity, int] = field(default_factory=dict)  # how often each was, since the recording began
-    said: tuple[str, ...] = ()  # of those that are new, a text each for the log
-    waits: str = ""  # what of it is waited for now; "" if nothing is
+    said: tuple[str, ...] = ()  # a text for the log for each of those that are new
+    waits: str = ""  # what it waits for now; "" if nothing

@@ -27,7 +27,7 @@ def parse_compress(text: str) -> str:
 
 
 def steps_to_the_noise(written: str) -> float:
-    """Of a compression as `parse_compress` returns it."""
+    """Return the steps to the noise of a compression as `parse_compress` returns it."""
     return float(written.partition(":")[2])
 
 
@@ -37,7 +37,7 @@ Compress = Annotated[str, AfterValidator(parse_compress)]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Steps:
-    """In which steps the pixels of each plane of an image are told."""
+    """The steps in which the pixels of each plane of an image are given."""
 
     step: NDArray[np.float64]  # [stokes, plane] Jy/beam, above 0
     lowest: NDArray[np.int64]  # [stokes, plane], the whole number of steps below which no pixel is

@@ -54,7 +54,7 @@ def is_file(written: str) -> bool:
 
 
 def with_files(written: str, change: Callable[[str], str]) -> str:
-    """The same if it is a word, and what `change` makes of it if it is a file."""
+    """Return a word unchanged; return what `change` makes of a file."""
     return change(written) if is_file(written) else written
 
 

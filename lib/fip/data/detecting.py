@@ -13,7 +13,7 @@ WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 """Slices of the longest transient that can be looked for."""
 
 AVERAGES = (32, 1024)
-"""Of so many slices means are searched, too, and may be kept as images."""
+"""Numbers of slices: means of so many are searched, too, and may be kept as images."""
 
 UNITS = {
     "s": 1.0,
@@ -51,7 +51,7 @@ def parse_budget(text: str) -> Budget:
 
 
 def format_budget(budget: Budget) -> str:
-    """A budget as `parse_budget` reads it: in the longest unit that its time is a whole number of."""
+    """Format a budget as `parse_budget` reads it: in the longest unit that divides its time evenly."""
     unit = next((unit for unit in reversed(UNITS) if budget.seconds % UNITS[unit] == 0), "s")
     times = budget.seconds / UNITS[unit]
     return f"{_number(budget.events)}/" + (unit if times == 1 else f"{_number(times)} {unit}")
@@ -65,7 +65,7 @@ def parse_widths(text: str) -> int:
 
 
 def parse_averages(text: str) -> tuple[int, ...]:
-    """Of how many slices means are kept as images, from `32,1024`; "" for none; ValueError for anything else."""
+    """Parse `32,1024`, the numbers of slices whose means are kept as images; "" for none; ValueError for the rest."""
     numbers = [part.strip() for part in text.split(",") if text.strip()]
     if not set(numbers) <= set(map(str, AVERAGES)) or len(set(numbers)) < len(numbers):
         raise ValueError(f"'{text}' is not of how many slices means are kept: {_listed(AVERAGES)}, each once, or ''")

@@ -20,7 +20,7 @@ class Direction:
 
     longitude: float  # rad, in [0, 2 pi): right ascension, or galactic longitude
     latitude: float  # rad: declination, or galactic latitude
-    frame: Frame | None  # None: ICRS where the data are in ICRS, else FK5
+    frame: Frame | None  # None: ICRS if the data are in ICRS, else FK5
 
 
 BODIES = ("sun", "moon", "mercury", "venus", "mars", "jupiter", "saturn", "uranus", "neptune")

@@ -1,4 +1,4 @@
-"""Every error that FIP raises on purpose. Each message is one line: what is wrong, where, and what would do."""
+"""Every error that FIP raises on purpose. Each message is one line: what is wrong, in what, and what would do."""
 
 from fip.data.arriving import Arrivals
 
@@ -38,7 +38,7 @@ class StoodStillError(LostReaderError):
 class NotYetError(InputError):
     """A MeasurementSet that is being written and holds nothing yet of what is asked for."""
 
-    arrivals: Arrivals | None = None  # what is told of the parts in which it comes, if it does
+    arrivals: Arrivals | None = None  # what is known of the parts in which it comes, if it does
     ended: bool | None = None  # whether its writer has said that nothing comes; None if that never says
 
 
@@ -55,7 +55,7 @@ class WireError(FipError):
 
 
 class RefusedError(WireError):
-    """A message of a peer that cannot be worked with, and is told so: it is of another version, or one too many."""
+    """A message that cannot be worked with, and whose sender is answered so: another version, or one too many."""
 
 
 class StoreError(FipError):

@@ -1,4 +1,4 @@
-"""Whether stored images are of the data that are there now: fingerprints of slices, taken and compared. Pure.
+"""Whether stored images were made of the data that are there now: fingerprints of slices, and comparisons. Pure.
 
 See docs/decisions/0144-fingerprints.md.
 """
@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def _warning(self) -> str:
-        """One line; "" where all were compared."""
+        """Return one line of warning; "" if all were compared."""
         parts = (
             (self.unknown, "were stored before FIP took fingerprints: their values were not compared with the data"),
             (self.unread, "can no longer be read: they were not compared with the data"),
@@ -63,14 +63,14 @@ class Comparison:
 
 
 def fingerprint(blocks: Sequence[Block]) -> Fingerprint:
-    """Of the samples of a slice as they are read, naturally weighted. Sums that are not finite count as 0."""
+    """Return the fingerprint of a slice's samples as read, naturally weighted. Sums that are not finite count as 0."""
     total, sums, used = 0j, np.zeros(2), 0
     with np.errstate(over="ignore", invalid="ignore"):
         for weight, visibility in _batches(blocks):
             total += complex(visibility.sum())
             used += int(np.count_nonzero(weight))
             parts = visibility.view(np.float64)
-            parts *= parts  # of |w V|^2; both are 0 where the weight is
+            parts *= parts  # of |w V|^2; both are 0 if the weight is
             sums += weight.sum(), ((parts[::2] + parts[1::2]) / np.maximum(weight, _TINY)).sum()
     return Fingerprint(finite(sums[0]), finite(total.real), finite(total.imag), finite(sums[1]), used)
 
@@ -92,7 +92,7 @@ def finite(value: float) -> float:
 
 
 def alike(one: Fingerprint, other: Fingerprint) -> bool:
-    """Whether both may be of the same data. Visibilities may cancel: their sum is held against what it could be."""
+    """Say whether both may be of the same data. Sums may cancel: the tolerance is a share of the largest possible."""
     weight, power = max(one.weight, other.weight), max(one.power, other.power)
     ones, others = complex(one.real, one.imaginary), complex(other.real, other.imaginary)
     largest = max(abs(ones), sqrt(max(0.0, weight) * max(0.0, power)))  # of |sum w V|, by Cauchy and Schwarz
@@ -105,7 +105,7 @@ def alike(one: Fingerprint, other: Fingerprint) -> bool:
 
 
 def to_compare(run: str, stored: Ranges, grows: bool) -> list[int]:
-    """Which stored slices of a run are read again: all; of a set that grows the first, the last, and some drawn."""
+    """Return the stored slices of a run that are read again: all, or, if a set grows, first, last, and some drawn."""
     if not grows:
         return [index for begin, end in stored for index in range(begin, end)]
     known = [index for begin, end in stored for index in range(begin, end)]
@@ -117,7 +117,7 @@ class Comparing:
     """Slices of a run as they were stored, and what becomes of them when their data are read again, one by one."""
 
     def __init__(self, known: Mapping[int, Fingerprint], indices: Sequence[int]) -> None:
-        """Compares the slices `indices`, of which these fingerprints are known."""
+        """Begin to compare those of the slices `indices` whose fingerprints are known."""
         self._known = known
         self.left = deque(index for index in indices if index in known)
         self._alike, self._unread, self._unlike = 0, 0, list[int]()
@@ -128,7 +128,7 @@ class Comparing:
         return list(islice(self.left, number))
 
     def found(self, index: int, now: Fingerprint | None) -> None:
-        """What the first that is left is now; None if it can no longer be read. Others were asked for before."""
+        """Note what the first slice that is left is now; None if it is unreadable. Others were asked for before."""
         if not self.left or index != self.left[0]:
             return
         self.left.popleft()
@@ -141,12 +141,12 @@ class Comparing:
 
     @property
     def result(self) -> Comparison:
-        """What became of those that were read so far."""
+        """What became of the slices that were read so far."""
         return Comparison(self._alike, tuple(self._unlike), self._unread, self._unknown)
 
 
 def compare(known: Mapping[int, Fingerprint], indices: Sequence[int], read: Callable[[int], Fingerprint]) -> Comparison:
-    """Compares the slices `indices` as they were stored with what `read` finds now, or InputError where it cannot."""
+    """Compare the slices `indices` as they were stored with what `read` finds now; `read` may raise InputError."""
     comparing = Comparing(known, indices)
     while comparing.left:
         index = comparing.left[0]

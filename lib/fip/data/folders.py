@@ -1,11 +1,11 @@
-"""Names in folders that are on disk: what survives a loss of power."""
+"""Names in folders, put on disk so that they survive a loss of power."""
 
 import os
 from pathlib import Path
 
 
 def make_folder(path: Path) -> None:
-    """Makes a directory and those above it that are missing; each is on disk when this returns. OSError."""
+    """Make a directory and those above it that are missing; each is on disk when this returns. OSError."""
     missing = []
     while not path.is_dir():
         missing.append(path)
@@ -16,7 +16,7 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """The names in a directory are on disk when this returns. OSError."""
+    """Put the names in a directory on disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -4,7 +4,7 @@
         dirty = so_far.images["dirty"]
         return so_far.with_image("half", replace(dirty, pixels=dirty.pixels / 2))
 
-What cannot be stored is refused where it is added, by a ValueError that says why.
+What cannot be stored is refused when it is added, by a ValueError that says why.
 """
 
 import math

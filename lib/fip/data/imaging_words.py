@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 Weighting = Literal["natural", "uniform", "briggs"]
 BRIGHT_ONES: Literal["bright"] = "bright"
-"""Of `make_psf`: those of bright slices alone, by which a search for transients tells a source from its sidelobes."""
+"""A value of `make_psf`: only those of bright slices, by which a search for transients knows a source's sidelobes."""
 _YES, _NO = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n")  # as of any other truth value
 
 

@@ -21,7 +21,7 @@ def parse_join(text: str) -> tuple[str, ...]:
 
 
 def _checked(join: tuple[str, ...]) -> tuple[str, ...]:
-    """ValueError for what is joined in no way that there is, or with what has no whole path."""
+    """Raise ValueError for sets that are joined in no known way, or with a path that is not whole."""
     if join[:1] not in ((), (BANDS,)):
         raise ValueError(f"'{join[0]:.200}' is not how sets are joined: give {BANDS}, or leave it out to image each")
     for each in join[1:]:
@@ -35,19 +35,19 @@ Join = Annotated[tuple[str, ...], reads(parse_join), AfterValidator(_checked), P
 
 
 def name_of(path: Path, others: Sequence[Path | str] = ()) -> str:
-    """What a run of these sets is called, as a label: the set's stem, or what the stems have in common."""
+    """Return the name of a run of these sets, as a label: the set's stem, or what the stems have in common."""
     stems = [Path(each).stem for each in (path, *others)]
     shared = next(filter(None, (_beginning(stems), _end(stems))), stems[0]) if len(set(stems)) > 1 else stems[0]
     return label(shared)
 
 
 def shown(name: str, join: Sequence[str]) -> str:
-    """What headers call the data: the name of the first set, and how many there are beside it."""
+    """Return the name of the data in headers: the name of the first set, and how many there are beside it."""
     return f"{name} and {len(join) - 1} more" if len(join) > 1 else name
 
 
 def _beginning(stems: Sequence[str]) -> str:
-    """What all begin with, up to a mark between words."""
+    """Return the common beginning of all, up to a mark between words."""
     alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*stems, strict=False))
     shared = "".join(letters[0] for letters in alike)
     if not all(re.match(r"[._+-]|$", stem[len(shared) :]) for stem in stems):

@@ -41,7 +41,7 @@ def _checked_folder(text: str) -> str:
 
 
 def checked_path(text: str) -> str:
-    """The path; ValueError for what can be none."""
+    """Return the path; ValueError for a text that cannot be one."""
     if "\0" in text or len(text.encode()) > LONGEST_PATH:
         raise ValueError(f"a path has no byte 0 in it, and no more than {LONGEST_PATH} bytes")
     return text
@@ -51,7 +51,7 @@ Number = Annotated[int, Interval(ge=0, lt=1 << 31)]
 """A count or an index; what comes from a socket is held to the range."""
 
 Attempts = Annotated[int, Interval(ge=0, lt=1 << 20)]
-"""The number of an attempt, as a worker tells it: the next one is one more, and still a `Number`."""
+"""The number of an attempt, as a worker reports it: the next one is one more, and still a `Number`."""
 
 Count = Annotated[int, Interval(ge=0, lt=1 << 63)]
 """How often, or how many bytes; what comes from a socket is held to the range."""
@@ -67,19 +67,19 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 """A part of all, 0 to 1."""
 
 Sum = Annotated[float, Interval(ge=-1e300, le=1e300)]
-"""As `Real`, of any size that squares and sums of single precision have."""
+"""Like `Real`, but of any size that squares and sums of single precision have."""
 
 Line = Annotated[str, StringConstraints(max_length=LONGEST_LINE)]
 """A name or a word that is not for file names; what comes from a socket is held to the length."""
 
 Text = Annotated[str, AfterValidator(itemgetter(slice(LONGEST_TEXT)))]
-"""What a person is to read, as a reason; of what comes from a socket the beginning is taken."""
+"""A text for a person, as a reason; from a socket only the beginning is taken."""
 
 PathName = Annotated[str, StringConstraints(min_length=1), AfterValidator(checked_path)]
 """A path as the kernel takes it; whether anything is there is not known."""
 
 Address = Annotated[str, StringConstraints(max_length=LONGEST_LINE, pattern=r"^(tcp://[^/]*:[0-9]{1,5}|ipc://.+)$")]
-"""Where a socket is, of a transport that FIP speaks; the host may be left out."""
+"""The address of a socket, of a transport that FIP speaks; the host may be left out."""
 
 Label = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9._+-]{{1,{LONGEST}}}$")]
 
@@ -90,11 +90,11 @@ Folder = Annotated[str, AfterValidator(_checked_folder)]
 """The name of a folder within another, or "" for that itself."""
 
 RunId = Label
-"""Which run: a hash of the data and of what was asked (`fip.source.run_id`)."""
+"""The id of a run: a hash of the data and of what was asked (`fip.source.run_id`)."""
 
 
 class SliceId(NamedTuple):
-    """Which slice."""
+    """The run of a slice, and its index in it."""
 
     run: RunId
     slice: Number  # its index in the run, from 0 without gaps

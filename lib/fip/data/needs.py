@@ -38,7 +38,7 @@ def sets_of(path: str, selection: Selection) -> Iterator[str]:
 
 
 def another(path: Path | str, selection: Selection, when: str) -> str:
-    """That a run is not the one that it was, in one line: of this recording, or by these files."""
+    """Say in one line that a run is not the one that it was: its recording or its files have changed."""
     files = ", ".join(files_of(selection))
     return f"{path}: is another one than {when}" + (
         f", or one of the files that correct it is: {files}" if files else ""
@@ -46,7 +46,7 @@ def another(path: Path | str, selection: Selection, when: str) -> str:
 
 
 def with_whole_paths(selection: Selected) -> Selected:
-    """The same with each of these by its whole path, as somebody elsewhere needs it."""
+    """Return the same with each of these files by its whole path, as somebody elsewhere needs it."""
 
     def whole(written: str) -> str:
         return str(Path(written).absolute())

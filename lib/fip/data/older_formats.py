@@ -19,7 +19,7 @@ KNOWN = frozenset(
 
 
 def asked_at_0c91216(written: Mapping[str, Any]) -> Asked:
-    """What is asked by the JSON object that a ledger, or a job in the queue, held then."""
+    """Return what is asked by the JSON object that a ledger, or a job in the queue, held at that time."""
     values = {name: value for name, value in written.items() if name != "subset"}
     values["weight"] = values.pop("weighting")
     values |= {name: value or None for name, value in written["subset"].items()}
@@ -28,7 +28,7 @@ def asked_at_0c91216(written: Mapping[str, Any]) -> Asked:
 
 
 def facts_of_0c91216(asked: Asked, made: Imaging, pseudo: bool) -> dict[str, Any] | None:
-    """What a run's id was made of beside the data; None if an option is set that there was not.
+    """Return what a run's id was made of beside the data; None if an option is set that did not exist then.
 
     `made` has the planes as they are made, `pseudo` is whether one hand may stand for both.
     """

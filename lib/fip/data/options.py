@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 @dataclass(frozen=True)
 class Card:
-    """The card of an image's header that tells an option, if that is set."""
+    """The card of an image's header that gives an option, if that is set."""
 
     keyword: str
     comment: str
@@ -21,7 +21,7 @@ class Option:
     names: tuple[str, ...] = ()  # on the command line; () for --its-name
     metavar: str | None = None
     card: Card | None = None
-    flag: bool = False  # whether to name it is all there is to say
+    flag: bool = False  # whether naming it is all there is to say
     several: bool = False  # whether it may be given several times, which is as values separated by commas
 
 

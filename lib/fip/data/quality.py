@@ -47,7 +47,7 @@ FLARE_SIGMA = NEGATIVE_SIGMA
 """A peak that rises by this times what the noise rises by, in squares, is a source: noise has no such peaks."""
 
 AMPLITUDES = (0.8, 1.2)
-"""Of the sky model's own, the amplitude with which the visibilities hold it: outside, gains or the model are wrong."""
+"""Limits of the model's amplitude in the visibilities, over its own: outside, gains or the model are wrong."""
 
 OFFSET_BEAMS = 0.2
 """Bright model sources that are off by more leave a tenth of their flux and more beside them."""
@@ -56,8 +56,8 @@ SKY_FACTOR = 1.5
 """Noise above what the visibilities scatter by a half is no noise: sources are left, and a better model is needed."""
 
 BRIGHT = 8.0
-"""Times its noise that a pixel is above or below 0 from which on its slice is bright: the search for transients takes
-its source off by the slice's point spread function, which is stored beside it for that (`make_psf = "bright"`)."""
+"""A pixel so many times its noise above or below 0 makes its slice bright. A search for transients takes its source
+off by the slice's point spread function, which is stored beside it for that (`make_psf = "bright"`)."""
 
 TOTAL_INTENSITY = ("I", "XX", "YY", "RR", "LL")
 """Planes whose pixels cannot be negative but for noise and sidelobes."""
@@ -106,7 +106,7 @@ def quality(slice_: Slice, beam: Beam | None, statistics: Statistics | None, off
 
 
 def noisy(rms: Sequence[float | None], peaks: Sequence[float | None] = ()) -> list[bool]:
-    """For each image of a field and band whether its noise is out of line with the others'.
+    """Return, for each image of a field and band, whether its noise is out of line with the others'.
 
     It is not without statistics, nor if the brightest pixel, of `peaks`, has risen with the noise and by far more: a
     source has flared, and what has risen are its sidelobes. Noise and interference have peaks of a few times their rms.

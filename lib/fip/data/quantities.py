@@ -37,7 +37,7 @@ AS_WRITTEN = {"as_written": True}
 
 
 def reads(parse: Callable[[str], Value]) -> BeforeValidator:
-    """Has a value be read from text, or from a bare number in a file."""
+    """Return a validator that reads a value from text, or from a bare number in a file."""
 
     def read(value: object, info: ValidationInfo) -> object:
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
@@ -143,7 +143,7 @@ def parse_bytes(text: str) -> int:
 
 
 def format_bytes(number: int) -> str:
-    """The inverse of `parse_bytes`."""
+    """Format bytes as `parse_bytes` reads them."""
     unit = next((unit for unit in reversed(_BYTES) if _BYTES[unit] <= number), "kB")
     return f"{number / _BYTES[unit]:.6g}{unit}"
 
@@ -168,7 +168,7 @@ def parse_time(text: str) -> float:
 
 
 def format_time(seconds: float) -> str:
-    """The inverse of `parse_time`."""
+    """Format seconds as `parse_time` reads them."""
     unit = next((unit for unit in reversed(_TIMES) if _TIMES[unit] <= seconds), "s")
     return f"{seconds / _TIMES[unit]:.10g}{unit}"
 
@@ -186,7 +186,7 @@ def parse_keep(text: str) -> Retention:
 
 
 def format_keep(keep: Retention) -> str:
-    """The inverse of `parse_keep`."""
+    """Format a retention as `parse_keep` reads it."""
     if keep.seconds is not None:
         return format_time(keep.seconds)
     return "all" if keep.size is None else format_bytes(keep.size)

@@ -49,7 +49,7 @@ def add(ranges: Ranges, index: int) -> Ranges:
 
 
 def added(new: Ranges, known: Ranges) -> list[int]:
-    """The indices of `new` that are not in `known`; cheap where the two are nearly the same, or have many parts."""
+    """Return the indices of `new` that are not in `known`; cheap if both are nearly the same, or have many parts."""
     return [index for begin, end in without(new, known) for index in range(begin, end)]
 
 

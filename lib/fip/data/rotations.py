@@ -22,7 +22,7 @@ from fip.data.quantities import SPEED_OF_LIGHT
 from fip.data.values import Block
 
 Array = NDArray[np.float64]
-_SAMPLES_AT_ONCE = 1 << 18  # that are rephased
+_SAMPLES_AT_ONCE = 1 << 18  # samples that are rephased in one step
 _STEP = 1e-4  # rad, towards north: small beside what bends, large beside rounding
 
 

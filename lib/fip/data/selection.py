@@ -112,7 +112,7 @@ def parse_average(text: str) -> Average:
 
 
 def format_spw(choices: tuple[WindowChoice, ...]) -> str:
-    """As `parse_spw` reads it."""
+    """Format choices of windows as `parse_spw` reads them."""
     return ",".join(
         format_inclusive(each.windows)
         + (":" + ";".join(format_inclusive(part) for part in each.channels) if each.channels else "")
@@ -121,7 +121,7 @@ def format_spw(choices: tuple[WindowChoice, ...]) -> str:
 
 
 def format_scans(scans: tuple[tuple[int, int], ...]) -> str:
-    """As `parse_scans` reads it."""
+    """Format scans as `parse_scans` reads them."""
     return ",".join(format_inclusive(each) for each in scans)
 
 
@@ -131,17 +131,17 @@ def format_inclusive(both: tuple[int, int]) -> str:
 
 
 def format_uv_range(reach: UvRange) -> str:
-    """As `parse_uv_range` reads it."""
+    """Format a range as `parse_uv_range` reads it."""
     return f"{_shortest(reach.least)}{reach.unit}~{_shortest(reach.most)}{reach.unit}"
 
 
 def format_time_range(times: tuple[float, float]) -> str:
-    """As `parse_time_range` reads it."""
+    """Format two times as `parse_time_range` reads them."""
     return "~".join(iso_utc(each).removesuffix(".000000") for each in times)
 
 
 def format_average(average: Average) -> str:
-    """As `parse_average` reads it."""
+    """Format an average as `parse_average` reads it."""
     return f"{average.length:g}" if average.unit == "integrations" else f"{_shortest(average.length)}s"
 
 
@@ -175,7 +175,7 @@ def _seconds(text: str) -> float:
 
 
 def _shortest(value: float) -> str:
-    """In as many digits as it takes."""
+    """Format a number in as many digits as it takes."""
     return f"{value:g}" if float(f"{value:g}") == value else repr(value)
 
 

@@ -28,7 +28,7 @@ from fip.data.user_code import Stages, Written
 
 KernelName = Written
 KERNELS = ("auto", "slant", "wgridder", "ska-sdp-func")
-"""FIP's own. auto: slant where it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
+"""FIP's own. auto: slant if it can and is expected to be faster, else wgridder. Each slice is decided by itself."""
 
 FINEST_EPSILON = 1e-11  # of double precision
 COARSEST_EPSILON = 0.1
@@ -263,7 +263,7 @@ _NO_PART = (
 
 
 def _robust_said(values: Any) -> Any:
-    """Takes "briggs:0.5" apart; a robustness that stands beside it gives way."""
+    """Take "briggs:0.5" apart; a robustness that stands beside it gives way."""
     said = re.fullmatch(_BRIGGS, str(values.get("weight"))) if isinstance(values, Mapping) else None
     return {**values, "weight": "briggs", "robust": said[1]} if said else values
 
@@ -290,7 +290,7 @@ TABLES: Mapping[str, type] = {"imaging": Imaging, "source": Selection}
 
 
 def asked(**options: Any) -> Asked:
-    """What is asked by these options, by name, as text or as values: asked(size=1024, scale="1.2arcsec", spw="0:1~9").
+    """Return what these options ask, by name, as text or as values: asked(size=1024, scale="1.2arcsec", spw="0:1~9").
 
     Raises UsageError for an option that there is not, or a value that it does not take.
     """
@@ -348,9 +348,9 @@ def from_texts(written: Mapping[str, str]) -> Asked:
 
 
 def without_extras(asked: Asked) -> Asked:
-    """What of it makes images what they are: without the PSFs of bright ones, which a run may begin or cease to store.
+    """Return that part which makes images what they are: not the PSFs of bright images, which may be stored or not.
 
-    By this, runs have their ids, and directories what they hold.
+    Ids of runs, and what directories hold, go by this.
     """
     imaging = asked.imaging
     return replace(asked, imaging=replace(imaging, make_psf=False)) if imaging.make_psf == BRIGHT_ONES else asked

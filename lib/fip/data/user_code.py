@@ -34,7 +34,7 @@ class Code:
 
     @property
     def settled(self) -> str:
-        """NAME@DIGEST."""
+        """The code's name as NAME@DIGEST."""
         return f"{self.name}@{self.digest}"
 
     def is_asked(self, kind: CodeKind, written: str) -> bool:
@@ -54,7 +54,7 @@ def parse_code(text: str) -> str:
 
 
 def name_of(written: str) -> str:
-    """NAME of NAME@DIGEST."""
+    """Return the NAME of NAME or NAME@DIGEST."""
     return written.partition("@")[0]
 
 

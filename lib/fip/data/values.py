@@ -82,28 +82,28 @@ def whole(bands: Sequence[Band]) -> Band:
 
 
 INJECTED = "FIP-INJECTED"
-"""How the PROJECT of a MeasurementSet begins to which `fip inject` has added sources."""
+"""The beginning of PROJECT in a MeasurementSet to which `fip inject` has added sources."""
 
 INJECTED_NUMBER = "injected"
-"""The name of the number that the ledger has of each slice of such a set."""
+"""The name of the number that the ledger has for each slice of such a set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a run knows of where its data come from; it goes into the header of every image."""
+    """What a run knows about the source of its data; it goes into the header of every image."""
 
     measurement_set: str  # the MS's file name, without its folder
     telescope: str
     observer: str
     project: str
     field: str  # the field's name
-    position: tuple[float, float, float] | None  # m, ITRF position of the array; None where unknown
+    position: tuple[float, float, float] | None  # m, ITRF position of the array; None if unknown
     antennas: int  # antennas with visibilities
-    column: str  # the column imaged; "DATA-MODEL_DATA" where the model is subtracted
+    column: str  # the column imaged; "DATA-MODEL_DATA" if the model is subtracted
     correlations: tuple[str, ...]  # those used, as ("XX", "YY")
-    frequency_frame: str  # FITS SPECSYS, as "TOPOCENT"; "" where unknown
+    frequency_frame: str  # FITS SPECSYS, as "TOPOCENT"; "" if unknown
     selection: str = ""  # what of the MeasurementSet was selected, as "spw 0:1~9; scan 3"; "" if that is all
-    pseudo: bool = False  # whether I is of one hand where the other is flagged (pseudoI)
+    pseudo: bool = False  # whether I is of one hand in samples whose other hand is flagged (pseudoI)
     diameter: float | None = None  # m, the median positive diameter of its dishes; None without one
     parallactic: bool = False  # whether Q and U are of the sky, and not in the frame of the feeds
 
@@ -130,7 +130,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Sums over the samples of a slice as they were read, all planes together, by which changed data are known.
+    """Sums over the samples of a slice as they were read, all planes together; they show whether data have changed.
 
     V are the visibilities, w their natural weights, 0 for what is flagged. Double precision.
     """
@@ -153,7 +153,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class KnownSource:
-    """A source of the model that was subtracted: what is left there tells how good model and gains are."""
+    """A source of the model that was subtracted: what is left there shows how good model and gains are."""
 
     name: Label
     x: Real  # pixel, from 0, of the slice's grid
@@ -173,7 +173,7 @@ class Slice:
     index: Number  # number of the slice in its run: 0, 1, ... without gaps
     attempt: Number  # 1 the first time it is sent
     integration: Number  # number of the (first) integration in the MS's field, before any selection
-    label: OptionalLabel  # of the field, for file names; "" where the MS has one field
+    label: OptionalLabel  # of the field, for file names; "" if the MS has one field
     times: Times
     grid: Grid
     bands: tuple[Band, ...]  # one for each output channel
@@ -187,7 +187,7 @@ class Slice:
     nominal_beam: "Beam | None"  # of the first slice like it (field, windows) with nothing flagged; None without a PSF
     zeros: int = 0  # of the samples, those that do not count because all parallel hands are exactly 0
     garbled: int = 0  # of the samples, those that do not count because they hold a number that no telescope gives
-    complete: Share = 1.0  # of the samples that are expected the share that is there, flagged ones too
+    complete: Share = 1.0  # share of the expected samples that is there, flagged ones too
     ill: dict[Label, float] = field(default_factory=dict)  # antennas to look at, as `fip.data.antennas` has them
     fingerprint: Fingerprint | None = None  # None of a slice that no data were read for
     numbers: dict[Label, tuple[Real, Unit]] = field(default_factory=dict)  # of what corrected it: value, unit
@@ -195,11 +195,11 @@ class Slice:
     known: Annotated[
         tuple[KnownSource, ...], Len(0, MOST_KNOWN)
     ] = ()  # of the model that was subtracted, the brightest first
-    ticket: bytes = b""  # that it is leased to whoever has it (`fip.wire.tickets`); b"" before it is, and without keys
+    ticket: bytes = b""  # that it is leased to its holder (`fip.wire.tickets`); b"" before it is, and without keys
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its samples."""
+        """The number of bytes of its samples."""
         arrays = ((block.uvw, block.frequency, block.visibility, block.weight) for block in self.blocks)
         return sum(array.nbytes for each in arrays for array in each)
 
@@ -247,14 +247,14 @@ class Table:
 class Image:
     """A dirty image, a point spread function, or what a stage has made.
 
-    Plane 0 is the whole band; where that is divided, plane 1 + k is output channel k. Pixels beyond the horizon
+    Plane 0 is the whole band; if that is divided, plane 1 + k is output channel k. Pixels beyond the horizon
     (l^2 + m^2 >= 1) and planes without visibilities are NaN.
     """
 
     pixels: NDArray[np.floating]  # [stokes, plane, y, x], Jy/beam, apparent flux
     beam: Beam | None  # of the whole band; None if no PSF can be fitted
     statistics: Statistics | None  # of the whole band; None for an empty slice
-    channel_beams: tuple[Beam | None, ...] = ()  # of each output channel, where the band is divided
+    channel_beams: tuple[Beam | None, ...] = ()  # of each output channel, if the band is divided
     kernel: str = ""  # the kernels that made its planes, as "slant", "slant+wgridder"; "" for an empty slice
     quality: str = ""  # of a dirty image, as `fip.data.quality` says: "good", or what is doubtful
     unit: str = "Jy/beam"  # of the pixels, but for those of a PSF; "" for none
@@ -282,14 +282,14 @@ class Written:
 
 @dataclass(frozen=True, eq=False)
 class FitsFile:
-    """A FITS file, whole."""
+    """A FITS file, whole, with its kind."""
 
     kind: Kind
     content: bytes | memoryview
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The number of its bytes."""
         return len(self.content)
 
     @cached_property
@@ -316,7 +316,7 @@ class ImageFile:
     index: Number
     attempt: Number
     integration: Number
-    label: OptionalLabel  # of the field, for file names; "" where the MS has one field
+    label: OptionalLabel  # of the field, for file names; "" if the MS has one field
     worker: Line
     times: Times
     empty: bool

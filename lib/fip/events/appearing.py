@@ -1,4 +1,4 @@
-"""How a measured event looks: what `fip.search.appearance` is told of it, for the labels that need that."""
+"""How a measured event looks: the input of `fip.search.appearance`, for the labels that need it."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,7 @@ def labels_by_look(directory: Path, measured: Measured, cutouts: Cutouts) -> tup
 
 
 def appearance(directory: Path, measured: Measured, cutouts: Cutouts) -> Appearance:
-    """Of its images together, each by its noise. Its shape is judged by a stored PSF alone: no beam is a Gaussian."""
+    """Return the look of its images together, by their noise. Only a stored PSF judges shape: no beam is a Gaussian."""
     best = measured.found.event.best
     on, noise = np.array(cutouts.on, bool), np.array(cutouts.noise, float)
     good = on & (noise > 0)
@@ -43,7 +43,7 @@ def appearance(directory: Path, measured: Measured, cutouts: Cutouts) -> Appeara
 
 
 def _psf(directory: Path, measured: Measured, cutouts: Cutouts) -> Array | None:
-    """Of one of its images, as far as a cut-out reaches; None if none is stored."""
+    """Return the PSF of one of its images, as far as a cut-out reaches; None if none is stored."""
     shown = [entry for entry, on in zip(cutouts.entries, cutouts.on, strict=True) if on]
     for entry in shown[:_MOST_PSFS]:
         psf = psf_beside(directory / entry.file, measured.found.series.plane)
@@ -57,7 +57,7 @@ def _psf(directory: Path, measured: Measured, cutouts: Cutouts) -> Array | None:
 
 
 def _intensity(measured: Measured) -> float | None:
-    """Of Stokes I at the place of an event in another plane."""
+    """Return the flux of Stokes I at the place of an event in another plane; None if it is not known."""
     stokes = measured.found.series.stokes
     if stokes == INTENSITY or INTENSITY not in measured.stokes:
         return None

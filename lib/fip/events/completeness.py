@@ -19,7 +19,7 @@ from fip.search.points import HALF_WANTED, MOST_WANTED, Points, interval, points
 INJECTIONS = "injections.ecsv"
 
 WIDTHS = ((1, 1), (2, 3), (4, 7), (8, 15), (16, 31), (32, 64))
-"""Images, of which a table has a row each."""
+"""Numbers of images: a table has a row for each range."""
 
 BRIGHTNESS = ((5, 6), (6, 7), (7, 8), (8, 10), (10, 12))
 """S/N from, to below: a table has a column for each."""
@@ -53,12 +53,12 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of the share, 95 %."""
+        """The interval of the share, 95 %."""
         return interval(self.found, self.asked)
 
 
 def series_key(run: str, field: str, stokes: str, average: int) -> str:
-    """What a series is called of which a source is part, in what it is drawn by and in the journal."""
+    """Return the name of the series to which a source belongs, for the random draw and in the journal."""
     return json.dumps([run, field, stokes, average])
 
 
@@ -108,7 +108,7 @@ def threshold_of(directory: Path) -> float | None:
 
 
 def share(tried: Iterable[Tried], threshold: float | None) -> Share:
-    """Of all these."""
+    """Return the share that was found of all that were tried."""
     all_ = tuple(tried)
     by_theory = None
     if threshold is not None and all_:

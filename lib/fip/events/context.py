@@ -1,5 +1,5 @@
-"""What is around an event: how often noise makes one like it, in which ellipse it lies, what was there before and
-after."""
+"""What is around an event: how often noise makes one like it, the ellipse in which it lies, and what was there before
+and after."""
 
 import math
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def false_alarm_rate(found: Found) -> float:
 
 
 def ellipse_of(found: Found) -> Ellipse:
-    """By Cramer and Rao: Lambda^-1 / S^2 in pixels, as these lie on the sky at its place."""
+    """Return the ellipse by Cramer and Rao: Lambda^-1 / S^2 in pixels, as these lie on the sky at its place."""
     grid, best = found.series.grid, found.event.best
     pixels = [(best.x, best.y), (best.x + 1, best.y), (best.x, best.y + 1)]
     places = np.radians(wcs_of(grid).wcs_pix2world(pixels, 0))
@@ -71,7 +71,7 @@ def before_and_after(measured: Measured) -> tuple[Quiet | None, Quiet | None]:
 
 
 def told(measured: Measured) -> dict[str, object]:
-    """All of it, as JSON values; and when and in which band it was looked at, by which telescope. Degrees, Hz, s."""
+    """Return all of it as JSON values, with time, band and telescope of the observation. Degrees, Hz, s."""
     ellipse, samples = ellipse_of(measured.found), measured.samples
     before, after = map(_told, before_and_after(measured))
     return {

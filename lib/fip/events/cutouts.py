@@ -43,7 +43,7 @@ class Cutouts:
 
 
 def cut_out(directory: Path, found: Found, entries: Sequence[Entry]) -> Cutouts:
-    """Cuts an event out of what is stored; images that cannot be read are left out.
+    """Cut an event out of what is stored; images that cannot be read are left out.
 
     If the search took a reference off its images, the median of those that do not show it is taken off here.
     """

@@ -1,6 +1,6 @@
 """A process that describes events for a detector, so that images go on being searched while one is measured and drawn.
 
-It reads, and hands over what is to be written: who has the lock of a folder writes there, and nobody else.
+It reads, and hands over what is to be written. Only the process that has the lock of a folder writes there.
 """
 
 import logging
@@ -72,7 +72,7 @@ class Describer:
         return self._at.found
 
     def ask(self, directory: Path, found: Found) -> None:
-        """Has it describe an event of the images in a directory; only if it is free. Raises FipError if none runs."""
+        """Ask it, if it is free, to describe an event of the images in a directory. Raises FipError if none runs."""
         if self._pipe is None:
             try:
                 self.pid, connection = start_python(_PROGRAM.replace("PARENT", str(os.getpid())))
@@ -85,9 +85,9 @@ class Describer:
             self._pipe.send((directory, found))
 
     def answer(self, wait: bool = False) -> Files | None:
-        """What it has made of the event; None if it is not ready, unless that is waited for.
+        """Return what it has made of the event; None if it is not ready, unless that is waited for.
 
-        What it raised of FIP's errors is raised here; ChildProcessError if it died of it, or was at it for too long.
+        FIP's errors that it raised are raised here; ChildProcessError if it died of the event, or took too long.
         """
         if self._at is None or self._pipe is None:
             return None
@@ -111,7 +111,7 @@ class Describer:
         return answered
 
     def end(self) -> None:
-        """Ends the process; what was in work is dropped."""
+        """End the process; what was in work is dropped."""
         if self._pipe is not None:
             self._ending()
         self.pid, self._pipe, self._at = 0, None, None
@@ -142,6 +142,6 @@ def _described(directory: Path, found: Found) -> tuple[Files | None, FipError | 
 
 
 def files_of(directory: Path, found: Found) -> Files:
-    """Describes an event of the images in a directory. Raises FipError if one cannot be read."""
+    """Describe an event of the images in a directory. Raises FipError if one cannot be read."""
     described = describe(directory, found, stored_entries(directory))
     return Files(found, described.files, described.looks)

@@ -16,13 +16,13 @@ from fip.events.pinning import kept_of
 from fip.events.vetted import before_in_words, in_words
 from fip.events.words import CUTOUT, FACTS, FOLDER, LABELS, LIGHT, PAGE, PICTURE
 
-_NEAR = 3  # names that are told instead of one that is not there
+_NEAR = 3  # names that are suggested instead of one that is not there
 _MEASURED = {
     "ra_err", "dec_err", "time_err", "threshold", "forced", "unbiased", "corrected", "primary_beam", "steady",
     "spectrum", "spectrum_of", "spectral_index", "images", "images_on", "window", "left_out",
 }  # fmt: skip
 AGAINST, FILE = "against it", "file"
-"""What labels and files are called among what is told of an event."""
+"""The titles of labels and of files in the description of an event."""
 
 _TITLE = 12  # columns of the first word of a line
 
@@ -57,12 +57,12 @@ def with_measured(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_json(event: Mapping[str, Any]) -> str:
-    """An object."""
+    """Return an event as a JSON object."""
     return json.dumps(event, indent=1)
 
 
 def as_lines(event: Mapping[str, Any]) -> list[str]:
-    """What a person is told of it. UsageError if what was measured of it is not as it was written."""
+    """Return lines that describe it to a person. UsageError if its measured values are not as they were written."""
     labels = f", but {', '.join(event['labels'])}" if event["labels"] else ""
     return [
         f"{event['id']}: {event['kind']}{labels}",
@@ -71,7 +71,7 @@ def as_lines(event: Mapping[str, Any]) -> list[str]:
 
 
 def told_in_words(event: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The same, each with a word for what it is; of verdicts, and what is kept, only if `event` has them.
+    """Return the same, each with a word for what it is; verdicts, and what is kept, only if `event` has them.
 
     UsageError if what was measured of it is not as it was written.
     """
@@ -145,7 +145,7 @@ def _value(value: Mapping[str, float]) -> str:
 
 
 def _measured(path: Path) -> dict[str, Any]:
-    """What was measured of an event; nothing if it was not. UsageError if the file cannot be read."""
+    """Return what was measured of an event; nothing if it was not measured. UsageError if the file cannot be read."""
     try:
         told = json.loads(path.read_bytes())
         if not isinstance(told, dict) or not told.keys() >= _MEASURED:
@@ -158,7 +158,7 @@ def _measured(path: Path) -> dict[str, Any]:
 
 
 def _none(identity: str, found: list[str], known: list[str]) -> str:
-    """Why there is no such event."""
+    """Return why there is no such event."""
     if found:
         return f"{len(found)} events whose names begin with {identity}, as {', '.join(found[:_NEAR])}: give all of it"
     if not known:

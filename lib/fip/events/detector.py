@@ -21,15 +21,15 @@ from fip.events.live import Live  # noqa: E402
 from fip.events.searching import Finding, conclude, take  # noqa: E402
 
 CHECKPOINT = 512
-"""Images from one checkpoint to the next. It is as large as 55 images (36 for means): all that is needed to go on as if
-nothing had been."""
+"""Images from one checkpoint to the next. A checkpoint is as large as 55 images (36 for means): all that is needed to
+go on as if nothing had been."""
 
 NAME = "detector"
 _LIVE = f"{UNWRITTEN}live"
 
 
 def detector_step(asked: Asked, folder: str = FOLDER) -> Step:
-    """The step of a search; its name tells what is asked, so that a folder holds what one search found.
+    """Return the step of a search; its name says what is asked, so that a folder holds what one search found.
 
     Means that are to be stored go into `folder` beside the images.
     """
@@ -51,7 +51,7 @@ def detector_step(asked: Asked, folder: str = FOLDER) -> Step:
 
 
 def _store_means(live: Live) -> None:
-    """Before what was found is entered: after a restart, the same are written again."""
+    """Write means before findings are entered: after a restart, the same are written again."""
     for of in live.fields.values():
         for mean in of.made:
             write_mean(Path(live.folder), of.header, mean)
@@ -59,7 +59,7 @@ def _store_means(live: Live) -> None:
 
 
 def habits(patience: float | None = None) -> Habits:
-    """How it follows."""
+    """Return the habits with which it follows."""
     return Habits(CHECKPOINT, patience=patience)
 
 
@@ -75,7 +75,7 @@ def written(asked: Asked) -> str:
 
 
 def _digest(places: tuple[Named, ...]) -> str:
-    """Of a list of places, whatever file it came in."""
+    """Return a digest of a list of places, whatever file it came in."""
     return hashlib.sha256(repr(places).encode()).hexdigest()[:8]
 
 

@@ -48,7 +48,7 @@ def _catalogue(name: str, told: Catalogue) -> Known:
 
 
 def detector_duty(detector: Detector, known: Known | None = None) -> Duty:
-    """That of the detector; what it finds goes beside the images, with what is `known` there. Raises UsageError."""
+    """Return the detector's duty; its findings go beside the images, with what is `known` there. Raises UsageError."""
     asked = asked_of(detector)
     of, how = detector_step(asked), habits(detector.patience)
     shows = publisher(asked, known)

@@ -42,7 +42,7 @@ class Findings:
     watched: list[tuple[str, int, Finding]] = field(default_factory=list)  # run, slice, fluxes of places
 
     def add(self, run: str, index: int, finding: Finding) -> None:
-        """Takes a finding of a slice in, in the order in which they were found."""
+        """Take a finding of a slice in, in the order in which they were found."""
         what, key = finding["what"], (run, str(finding.get("key", "")))
         if what == "series":
             self.series[key] = from_json(Series, finding["series"])
@@ -120,7 +120,7 @@ def _circumstances(series: Series, marks: Marks) -> Circumstances:
 
 
 def _moving(events: list[Event], labels: Mapping[int, tuple[str, ...]], series: Series) -> tuple[set[int], set[int]]:
-    """The numbers of the brightest events of what moves, which stand for it; and of the others, which are no events."""
+    """Return the numbers of the brightest events of moving things, which stand for them; and of the rest, no events."""
     best, others = set[int](), set[int]()
     for track in tracks_of([each for each in events if SIDELOBE not in labels[each.number]], series.searched):
         snrs = {each.number: each.best.snr for each in events if each.number in track.events}
@@ -131,7 +131,7 @@ def _moving(events: list[Event], labels: Mapping[int, tuple[str, ...]], series: 
 
 
 def _once(found: Iterable[Found]) -> list[Found]:
-    """Without what is near in place and time to one of a better S/N that is of other means of the same images."""
+    """Leave out what is near, in place and time, to one of a better S/N from other means of the same images."""
     kept: list[Found] = []
     for each in sorted(found, key=lambda each: -each.event.best.snr):
         if not any(_is_same(each, other) for other in kept):
@@ -163,7 +163,7 @@ def is_told(found: Found) -> bool:
 
 
 def folded(findings: Iterable[tuple[Any, str, int, Finding]]) -> Findings:
-    """Of the rows of a journal."""
+    """Return the findings in the rows of a journal."""
     made = Findings()
     for _, run, index, finding in findings:
         made.add(run, index, finding)

@@ -42,7 +42,7 @@ class Described:
 
 
 def write_event(directory: Path, found: Found, entries: Sequence[Entry], folder: str = FOLDER) -> Measured:
-    """Measures an event in the images of a directory, and writes its folder; `entries` are those of its run at least.
+    """Measure an event in the images of a directory, and write its folder; `entries` are those of its run at least.
 
     What is measured has the labels that are given by how it looks, too. Raises NoRoomError if it cannot be written.
     """
@@ -52,7 +52,7 @@ def write_event(directory: Path, found: Found, entries: Sequence[Entry], folder:
 
 
 def describe(directory: Path, found: Found, entries: Sequence[Entry]) -> Described:
-    """Measures an event in the images of a directory, and draws it."""
+    """Measure an event in the images of a directory, and draw it."""
     measured = measure(directory, found, entries)
     cutouts = cut_out(directory, found, entries)
     looks = labels_by_look(directory, measured, cutouts)
@@ -70,7 +70,7 @@ def describe(directory: Path, found: Found, entries: Sequence[Entry]) -> Describ
 
 
 def put_event(path: Path, files: Mapping[str, bytes]) -> None:
-    """Writes the files of an event into its folder, each beside and then in its place. Raises NoRoomError."""
+    """Write an event's files into its folder, each first under a temporary name. Raises NoRoomError."""
     try:
         with closing(Folder(path)) as beside:
             for name, content in files.items():

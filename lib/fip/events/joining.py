@@ -1,7 +1,7 @@
 """Events of several directories and nights joined by their place: sources, and how often each was looked for.
 
 Places are joined if they are as near as 1.2 beams and their errors allow. A source that was searched for and not found
-has an upper limit: u times the noise there, in one image.
+has an upper limit: the threshold in S/N times the noise there, in one image.
 """
 
 import math
@@ -24,7 +24,7 @@ from fip.fits.stored_image import StoredImage
 from fip.search.words import NEAR
 
 _SIGMA = 3.0  # of the errors of two places, that they may be farther apart
-_LOOKED_AT = 3  # images of a series by which the noise at a place is told
+_LOOKED_AT = 3  # images of a series from which the noise at a place is known
 
 Event = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ class Series:
 
     @property
     def hours(self) -> float:
-        """How long they are together."""
+        """How long they are together, in hours."""
         return self.slices * sum(each.end - each.begin for each in self.entries) / len(self.entries) / 3600
 
     @property
@@ -53,7 +53,7 @@ class Series:
 
     @cached_property
     def grid(self) -> Grid:
-        """Of its first image that is there. UsageError if none is."""
+        """The grid of its first image that is there. UsageError if none is."""
         return self._first.layout.grid
 
     @cached_property
@@ -94,7 +94,7 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one or more events are of, and where it was looked for."""
+    """What made one or more events, and the series that were searched at its place."""
 
     name: str
     events: tuple[Event, ...]  # best first
@@ -103,7 +103,7 @@ class Source:
 
     @property
     def slices(self) -> int:
-        """In which it was looked for: a slice of two planes counts twice."""
+        """How many slices were searched for it: a slice of two planes counts twice."""
         return sum(each.slices for each in self.searched)
 
     @property
@@ -131,7 +131,7 @@ def series_in(directory: Path, folder: str = FOLDER) -> list[Series]:
 
 
 def joined(events: Sequence[Event], series: Sequence[Series]) -> list[Source]:
-    """The sources that events are of, that with the best one first. A moving one is one for itself."""
+    """Return the sources of events, the one with the best event first. A moving event is a source by itself."""
     beams = {(str(each.directory), each.run, each.field): each.beam for each in series}
     groups: list[list[Event]] = []
     for event in sorted(events, key=lambda each: -each["snr"]):
@@ -171,9 +171,9 @@ def added_to(events: Sequence[Event], sources: Iterable[Source]) -> list[dict[st
 
 
 def as_lines(events: Sequence[Event], everything: bool = False) -> list[str]:
-    """Of each source of events as `added_to` makes them: those it is of, and in what it was and was not found.
+    """Return lines for each source of events as `added_to` makes them: its events, and in what it was not found.
 
-    Without `everything`, of those with an event that nothing speaks against.
+    Without `everything`, only sources with an event that nothing speaks against.
     """
     sources: dict[str, list[Event]] = {}
     for event in events:
@@ -224,7 +224,7 @@ def _are_one(one: Event, other: Event, beams: Mapping[tuple[str, str, str], floa
 
 
 def _apart(one: Event, other: Event) -> float:
-    """rad, the haversine of which does not lose small angles."""
+    """Return the distance, rad; the haversine does not lose small angles."""
     (ra, dec), (ra2, dec2) = ((math.radians(each["ra"]), math.radians(each["dec"])) for each in (one, other))
     h = math.sin((dec - dec2) / 2) ** 2 + math.cos(dec) * math.cos(dec2) * math.sin((ra - ra2) / 2) ** 2
     return 2 * math.asin(min(1.0, math.sqrt(h)))

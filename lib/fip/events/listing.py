@@ -83,7 +83,7 @@ def _injected(directory: Path) -> frozenset[str]:
 
 
 def as_json(events: list[dict[str, Any]]) -> str:
-    """A list of objects."""
+    """Return the events as a JSON list of objects."""
     return json.dumps(events, indent=1)
 
 
@@ -105,7 +105,7 @@ def _is_real(event: dict[str, Any]) -> bool:
 
 
 def _lines(event: dict[str, Any]) -> list[str]:
-    """Of an event, and what was said of it, and at its place before."""
+    """Yield the lines of an event, with what was said of it, and at its place before."""
     said = [f"  verdict: {in_words(event['verdict'])}"] if event["verdict"] else []
     more = f", and {len(event['before']) - 1} more" if len(event["before"]) > 1 else ""
     before = [f"  here before: {before_in_words(event['before'][0])}{more}"] if event["before"] else []
@@ -124,5 +124,5 @@ def _line(event: dict[str, Any]) -> str:
 
 
 def _text(value: object) -> str:
-    """Of a column that may be masked where it is empty."""
+    """Return a value as text; "" for an empty one, also in a column that masks empty values."""
     return "" if value is None or str(value) == "--" else str(value)

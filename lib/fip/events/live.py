@@ -23,7 +23,7 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What an image of a series is of: one slice, or several."""
+    """The slices that an image of a series is made of: one, or several."""
 
     first: int
     last: int
@@ -76,7 +76,7 @@ class Searching:
     needed: bool = False  # whether it was said that a model is needed
     trial: Trial | None = None
     noise: float = math.nan  # Jy/beam, of the last image
-    late: Late = field(default_factory=Late)  # noise and power of late images
+    late: Late = field(default_factory=Late)  # noise and power of the images that came late
     mean: Mean | None = None
     means: "Searching | None" = None  # the search of its means
 
@@ -111,5 +111,5 @@ class Live:
 
 
 def key_of(series: Series) -> str:
-    """By which a series is known in its run."""
+    """Return the key by which a series is known in its run."""
     return f"{series.label}/{series.stokes}/{series.average}"

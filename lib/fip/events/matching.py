@@ -1,4 +1,4 @@
-"""What is known to be at the places of events: looked up once for each, told with it, and kept with what was found."""
+"""What is known to be at the places of events: looked up once for each, shown with it, and kept with what was found."""
 
 import logging
 import math
@@ -22,14 +22,14 @@ from fip.events.words import EVENTS, Found
 log = logging.getLogger("fip.events")
 
 State = tuple[str, str, float, float]
-"""What of an event its matches hold for: when its best boxcar begins and ends, and its pixel."""
+"""The part of an event for which its matches hold: begin and end of its best boxcar, and its pixel."""
 
 
 class Matching:
     """Adds to events what is known to be there.
 
-    What was matched before, as the table in a folder has it, stays so: orbits of today say nothing of last month. Only
-    if all is to be matched `anew` it is not read.
+    Earlier matches, as the table in a folder has them, stay so: orbits of today say nothing of last month. The table is
+    not read if all is to be matched `anew`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Matching:
         anew: bool = False,
         warn: Callable[[str], None] = log.warning,
     ) -> None:
-        """`warn` is told, once each, what of the lists is doubtful."""
+        """`warn` is called, once each, with what is doubtful in the lists."""
         self.known, self._warn = known if known is not None else Known(), warn
         self._matches: dict[str, tuple[State, tuple[Match, ...]]] = {}
         if folder and not (anew and self.known):
@@ -62,7 +62,7 @@ class Matching:
 
 
 def seen(found: Found) -> Seen:
-    """An event, as those who look what is there have to know it."""
+    """Return an event in the form that those need who look up what is there."""
     series, best = found.series, found.event.best
     place, _, _ = place_of_event(found)
     smallest = float(np.linalg.eigvalsh(np.array(series.searched.beam))[0])

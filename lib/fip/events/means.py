@@ -37,14 +37,14 @@ class MeanImage:
 
 
 def name_of(mean: MeanImage) -> str:
-    """Of its file."""
+    """Return the name of its file."""
     series = mean.series
     parts = filter(None, (series.name, series.label, f"x{series.average}", f"t{mean.first:06d}", series.stokes))
     return "-".join(parts) + ".fits"
 
 
 def write_mean(folder: Path, header: str, mean: MeanImage) -> None:
-    """Writes it, beside and then in its place: the same again, if it is there. OSError."""
+    """Write it under a temporary name, then put it in its place, also if it is there already. Raises OSError."""
     content = mean_file(header, mean)
     with closing(Folder(folder / MEANS)) as beside:
         beside.write_new(f"{name_of(mean)}.part", content)

@@ -70,13 +70,13 @@ class Measured:
 
     @property
     def plane(self) -> int:
-        """Of its own Stokes in `stokes`."""
+        """The index of its own Stokes in `stokes`."""
         own = self.found.series.stokes
         return self.stokes.index(own) if own in self.stokes else 0
 
 
 def measure(directory: Path, found: Found, entries: Sequence[Entry]) -> Measured:
-    """Measures an event in what is stored of its run and field, from 64 images before its first to 64 after its last.
+    """Measure an event in what is stored of its run and field, from 64 images before its first to 64 after its last.
 
     `entries` may hold others, which count for nothing. An image that cannot be read is left out, and named.
     """
@@ -112,7 +112,7 @@ def measure(directory: Path, found: Found, entries: Sequence[Entry]) -> Measured
 
 
 def place_of_event(found: Found) -> tuple[Direction, float, float]:
-    """Where it is (ICRS), and the standard deviations to the east and north (rad) that noise makes.
+    """Return its place (ICRS), and the standard deviations to the east and north (rad) that noise makes.
 
     They are those of Cramer and Rao: Lambda^-1 / S^2 in pixels.
     """

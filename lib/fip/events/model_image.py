@@ -35,8 +35,9 @@ def open_model(
     """The sky model of `--sky-model`, for images of a grid and a band, the first and the last at `times` (s UTC).
 
     `primary_beam` is that of the run, of dishes of `diameter` m; None: the fluxes of the model are apparent. `path`, of
-    the images, is for messages. Nothing is left out as below the horizon, as nobody knows where the array is: what does
-    not shine in an image has no part in its noise. InputError or UsageError, one line, for what cannot be used.
+    the images, is for messages. Nothing is left out as below the horizon, as the position of the array is not known:
+    what does not shine in an image has no part in its noise. InputError or UsageError, one line, for what cannot be
+    used.
     """
     window = ExpectedWindow(0, np.array([band.centre]), np.array([band.width]), ("XX", "YY"))
     centre = Direction(grid.longitude, grid.latitude, grid.frame)
@@ -98,7 +99,7 @@ def _own_covariance(components: Components, axes: Array, scale: float) -> Array:
 
 
 def _draw(image: Array, x: float, y: float, covariance: Array, peak: float) -> None:
-    """Adds a Gaussian to an image, as far as it lies in it."""
+    """Add a Gaussian to an image, as far as it lies in it."""
     reach = _REACH * np.sqrt(np.diagonal(covariance))
     first = np.maximum(np.floor([x - reach[0], y - reach[1]]), 0).astype(int)
     last = np.minimum(np.ceil([x + reach[0], y + reach[1]]), [image.shape[1] - 1, image.shape[0] - 1]).astype(int)

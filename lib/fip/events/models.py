@@ -23,7 +23,7 @@ _NOTHING = np.empty((0, 0), np.float32)
 
 
 def model_for(directory: Path, header: str, grid: Grid, images: Sequence[Begun], plane: int) -> Model | None:
-    """Of a field, by its first images, if the run was given `--sky-model`; None if not, or if it cannot be read now.
+    """Return a field's model, by its first images, if the run has `--sky-model`; None if not, or if it is unreadable.
 
     What MODEL_DATA held is not known here.
     """

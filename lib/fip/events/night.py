@@ -51,7 +51,7 @@ class Part:
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        """But those that FIP has put in, with `average` and verdicts; those that nothing speaks against first."""
+        """All events but those that FIP put in, with `average` and verdicts; those with nothing against them first."""
         found = with_verdicts(self.directory, self.found.events) if self.found else []
         return [
             each | {"average": self.averages.get(each["id"], 1)} for each in found if INJECTION not in each["labels"]
@@ -72,7 +72,7 @@ class Part:
         return found
 
     def stretches(self) -> Iterator[tuple[SeriesId, Kind, Stretch]]:
-        """What was searched, of which series.
+        """Yield what was searched, each with its series.
 
         The images of an hour count as many as were searched in it, each with its own noise.
         """
@@ -93,7 +93,7 @@ class Part:
                 yield (run, label, stokes, average), Kind(stokes, average, round(cadence, 3)), stretch
 
     def _noises(self, mine: Sequence[Entry], hour: str) -> list[float]:
-        """Jy/beam of the images in an hour; of all of its series if none of these is there any more."""
+        """Return Jy/beam of the images in an hour; of all of its series if none of these is there any more."""
         begin = (datetime.fromisoformat(hour) - MJD_0.replace(tzinfo=None)).total_seconds()
         known = [(each.average - begin, each.rms) for each in mine if each.rms is not None]
         return [rms for after, rms in known if 0 <= after < HOUR] or [
@@ -115,18 +115,18 @@ class Night:
 
     @property
     def title(self) -> str:
-        """When it was."""
+        """When the night was, in words."""
         begin, end = (iso_utc(each)[:16].replace("T", " ") for each in self.span)
         return f"{begin} to {end[11:] if end[:10] == begin[:10] else end} UTC"
 
     @property
     def hours(self) -> float:
-        """That were observed: the images of all directories together."""
+        """The hours that were observed: the images of all directories together."""
         return sum(each.end - each.begin for part in self.parts for each in part.entries) / HOUR
 
     @property
     def events(self) -> list[tuple[Path, dict[str, Any]]]:
-        """With the directory of each; earliest first, those that nothing speaks against before the others."""
+        """The events, each with its directory; earliest first, those that nothing speaks against before the others."""
         found = [(part.directory, each) for part in self.parts for each in part.events]
         return sorted(found, key=lambda each: (bool(each[1]["labels"]), each[1]["begin"]))
 
@@ -159,13 +159,13 @@ class Night:
 
 
 def counts(event: Mapping[str, Any]) -> bool:
-    """Whether an event is one for a limit: nothing speaks against it, and nobody has called it anything but real."""
+    """Say whether an event counts for a limit: nothing speaks against it, and nobody calls it anything but real."""
     verdict = event["verdict"]
     return not event["labels"] and (verdict is None or verdict["label"] in ("real", NO_VERDICT))
 
 
 def night_of(directories: Sequence[Path]) -> Night:
-    """Reads what the ledgers and the searches of some directories say.
+    """Read what the ledgers and the searches of some directories say.
 
     UsageError if one is given twice, holds no images, or cannot be read.
     """
@@ -198,7 +198,7 @@ def _cadence(entries: Sequence[Entry]) -> float:
 
 
 def _number(row: dict[str, str], name: str) -> float:
-    """Of a row of text; 0 if it is not there, or no number."""
+    """Return a number from a row of text; 0 if it is not there, or no number."""
     try:
         value = float(row.get(name) or 0)
     except ValueError:

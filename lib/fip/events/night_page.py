@@ -1,4 +1,4 @@
-"""The page of a night: its numbers in words, as panels, and where they are put."""
+"""The page of a night: its numbers in words, as panels, and how it is written to a file."""
 
 import math
 from collections import Counter
@@ -29,7 +29,7 @@ from fip.state.words import NONE, duration, listed, number, percent
 
 PICTURED = 12  # events with a picture; of more there is a line each
 LISTED = 200  # events in a table
-PLOTTED = 12  # series of which the noise is drawn
+PLOTTED = 12  # series whose noise is drawn
 
 _DEPTH_HEADS = (
     Head("on for", "text"), Head("deg² h"), Head("half to"), Head("nine tenths to"), Head("all to"), Head("found"),
@@ -44,7 +44,7 @@ _CHECKS = {
 
 
 def write_night(directories: Sequence[Path], output: Path | None = None) -> Path:
-    """Writes one page of several directories, as night.html in the first of them; returns its path.
+    """Write one page of several directories, as night.html in the first of them; return its path.
 
     UsageError as `fip.events.night.night_of`, or if it cannot be written.
     """
@@ -58,7 +58,7 @@ def write_night(directories: Sequence[Path], output: Path | None = None) -> Path
 
 
 def night_html(night: Night) -> str:
-    """The page."""
+    """Return the page of a night as HTML."""
     view = summed(part.found.view for part in night.parts if part.found)
     pictured, rest = night.events[:PICTURED], night.events[PICTURED:]
     plots = [each for part in night.parts for each in _plots(part, len(night.parts) > 1)]
@@ -79,7 +79,7 @@ def night_html(night: Night) -> str:
 
 
 def _numbers(night: Night, view: TransientsView) -> Iterator[tuple[str, str]]:
-    """What stands in large."""
+    """Yield the numbers that the page shows in large type."""
     yield "hours observed", number(night.hours)
     yield "images", number(sum(len(part.entries) for part in night.parts))
     whole = [found[0].exposure for kind, found in night.depths().items() if found and kind.average == 1]
@@ -146,7 +146,7 @@ def _false(view: TransientsView) -> Panel:
 
 
 def _injected(tried: Sequence[Tried], view: TransientsView) -> Panel:
-    """By width, in images: what was found of the sources that the search has put in."""
+    """Return the panel of what was found of the sources that the search has put in, by width in images."""
     rows = []
     facts = (Fact("found", (f"{number(view.injected_found)} of {number(view.injected)}",)),) if view.injected else ()
     for least, most in WIDTHS:

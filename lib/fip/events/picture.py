@@ -59,7 +59,7 @@ def _frames(on: Sequence[bool]) -> list[int]:
 
 
 def _plain(axes: Axes, on: bool) -> None:
-    """Without ticks; with a bar below if it shows the event."""
+    """Draw without ticks; with a bar below if it shows the event."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

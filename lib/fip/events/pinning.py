@@ -1,4 +1,4 @@
-"""Which images the ring is to keep for the events that were found: `fip.sink.pins` sees that it does."""
+"""The images that the ring is to keep for the events that were found: `fip.sink.pins` makes it do so."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -19,11 +19,11 @@ from fip.events.reading import read_table
 from fip.events.words import EVENTS, Found
 
 REAL = "real"
-"""The verdict by which an event pins its images, whatever speaks against it; any other takes them free."""
+"""The verdict by which an event pins its images, whatever speaks against it; any other releases them."""
 
 
 def pins_of(found: Sequence[Found], verdicts: Mapping[str, str]) -> tuple[Pin, ...]:
-    """The images in which events are measured: of each that is told, or that somebody has called real. Pure.
+    """Return the images in which events are measured: events without labels, or called real by somebody. Pure.
 
     `verdicts`: what was said of events, by their ids. The latter come first, then the newest: the first find room.
     """
@@ -38,7 +38,7 @@ def pins_of(found: Sequence[Found], verdicts: Mapping[str, str]) -> tuple[Pin, .
 
 
 def put_pins(folder: Folder, content: bytes) -> None:
-    """Has a list on disk, whole, in an open folder of what was found, if it is not that which is there. OSError."""
+    """Put a list on disk, whole, in an open folder of findings, unless the same list is there. Raises OSError."""
     try:
         if folder.read(PINS) == content:
             return
@@ -50,7 +50,7 @@ def put_pins(folder: Folder, content: bytes) -> None:
 
 
 def repin(path: Path, verdicts: Mapping[str, str]) -> None:
-    """Writes the list of DIR/transients anew by its table of events, after somebody has said something of one.
+    """Write the list of DIR/transients anew by its table of events, after somebody has said something of one.
 
     `verdicts`: all that were said, by id. UsageError if the table cannot be read, NoRoomError if no list can
     be written.
@@ -85,7 +85,7 @@ def kept_of(directory: Path, event: Mapping[str, Any]) -> dict[str, Any]:
             outcomes = ledger.pins.outcomes(pin)
     try:
         pinned = any(each.event == pin.event for each in read_pins(directory))
-    except (OSError, ValueError):  # of which the sink tells
+    except (OSError, ValueError):  # the sink reports these
         pinned = False
     stored = [index for index, state in outcomes.items() if state == "stored"]
     return {

@@ -11,7 +11,7 @@ from fip.fits.stored_image import StoredImage
 
 
 def psf_of(image: FollowedImage, plane: int) -> NDArray[np.float32] | None:
-    """That of a plane [y, x], 1 at its middle pixel; None if none is stored, or one that is not of twice the size.
+    """Return a plane's PSF [y, x], 1 at its middle pixel; None if none is stored, or one that is not of twice the size.
 
     One that was stored with `--make-psf` is of the image's own size, and does not reach from one corner to another.
     """
@@ -19,7 +19,7 @@ def psf_of(image: FollowedImage, plane: int) -> NDArray[np.float32] | None:
 
 
 def psf_beside(path: Path, plane: int, size: tuple[int, int] | None = None) -> NDArray[np.float32] | None:
-    """That of a dirty image, of any size, or of this one alone; None if there is none: it is not bright."""
+    """Return a dirty image's PSF, of any size or only of this one; None if there is none: the image is not bright."""
     try:
         stored = StoredImage.open(path.with_name(path.name.removesuffix("-dirty.fits") + "-psf.fits"))
         grid = stored.layout.grid

@@ -35,7 +35,7 @@ log = logging.getLogger("fip.events")
 
 
 def publisher(asked: Asked, known: Known | None = None) -> Callable[[Course], "Publisher"]:
-    """Of a course of a search, what writes its files anew if more was found, or searched; with what is known there."""
+    """Return a function that makes a course's publisher, which writes its files anew; with what is `known` there."""
     describer = Describer()
 
     def of(course: Course) -> Publisher:
@@ -49,10 +49,10 @@ def publisher(asked: Asked, known: Known | None = None) -> Callable[[Course], "P
 VARIABLES = "variables.ecsv"
 
 WRITTEN_EVERY = 2.0  # s from one writing of what changes with each image to the next
-TRIES = 2  # at an event of which the process that describes it dies
+TRIES = 2  # at an event, if the process that describes it dies
 
 Version = tuple[bool, tuple[str, ...], str, str]
-"""What of an event its folder is written anew for: whether it is closed, its labels, its kind, and what is there."""
+"""If this changes, the folder of an event is written anew: whether it is closed, labels, kind, and what is there."""
 
 
 def _version(found: Found) -> Version:
@@ -106,14 +106,14 @@ class Publisher:
         return frozenset(each.id for each in told if is_event(each) and self._described(each) == _version(each))
 
     def describe(self, identity: str) -> None:
-        """Measures an event anew, and writes its folder: its signal may have grown since. Raises NoRoomError."""
+        """Measure an event anew, and write its folder: its signal may have grown since. Raises NoRoomError."""
         for each in self._told_plain:
             if each.id == identity:
                 self._describe_now(each)
                 self._put_events(self._told_plain)
 
     def publish(self, idle: bool) -> bool:
-        """Writes what has changed; whether all is shown. What takes long to write waits for `idle`. Raises FipError."""
+        """Write what has changed; return whether all is shown. Slow writing waits for `idle`. Raises FipError."""
         self._put_described()
         self._fold()
         found = self._labelled()
@@ -126,7 +126,7 @@ class Publisher:
         return described and self._shown_last == self._last
 
     def finish(self) -> None:
-        """Writes all. Raises FipError."""
+        """Write all that is left. Raises FipError."""
         self._put_described(wait=True)
         self._fold()
         found = self._labelled()
@@ -137,7 +137,7 @@ class Publisher:
         self._put_the_rest(found)
 
     def close(self) -> None:
-        """Lets go of what it holds open; the journal is the course's."""
+        """Release what it holds open; the journal is the course's."""
         self._raw.close()
 
     def found(self) -> list[Found]:
@@ -208,7 +208,7 @@ class Publisher:
         return False
 
     def _describe_now(self, found: Found) -> None:
-        """By the process apart if it is there, as it has loaded what draws; else by this one."""
+        """Describe it in the other process, if that runs, as it has loaded what draws; else in this one."""
         self._put_described(wait=True)
         if self._describer.pid and self._describer.free():
             self._describer.ask(self._course.directory, found)
@@ -217,7 +217,7 @@ class Publisher:
             self._put_files(files_of(self._course.directory, found))
 
     def _put_described(self, wait: bool = False) -> None:
-        """Writes what was described since the last call; what the describer dies of is given up in the end."""
+        """Write what was described since the last call; give up at last on an event that makes the describer die."""
         if not self._describer.is_at(self._course.directory):
             return
         of = self._describer.found
@@ -241,7 +241,7 @@ class Publisher:
         self._versions[found.id] = _version(found)
 
     def _described(self, found: Found) -> Version | None:
-        """As what an event was last described; None if it was not."""
+        """Return the version in which an event was last described; None if it was not."""
         if found.id not in self._versions:
             try:
                 facts = json.loads((self._course.folder / found.id / FACTS).read_bytes())
@@ -259,7 +259,7 @@ class Publisher:
         return self._findings.with_hours({run: hours_of(live_of(state)) for run, state in states})
 
     def _pin(self, known: Sequence[Found], last: bool) -> None:
-        """Before anything is told, its images are kept, and what was received of its time."""
+        """Before anything is shown, keep the images of each event, and what was received at its time."""
         pins = pins_of(known, self._verdicts())
         try:
             put_pins(self._course.files, pins_text(pins))
@@ -281,7 +281,7 @@ class Publisher:
         self._shown[name] = content
 
     def _fold(self) -> None:
-        """Takes in what the journal has since; all of it again if a directory was cleared.
+        """Take in what the journal has since; all of it again if a directory was cleared.
 
         StoreError for what this version cannot read.
         """

@@ -1,4 +1,4 @@
-"""What was received of the time of an event, as a spool in its folder: links to files that the ring is to drop."""
+"""What was received at the time of an event, as a spool in its folder: links to files that the ring is to drop."""
 
 import logging
 import math
@@ -19,7 +19,7 @@ log = logging.getLogger("fip.events")
 RAW = "raw.live"
 """The spool, in the folder of an event."""
 
-MARGIN = 10  # integrations before an event and after it, of which there are as many as it lasts
+MARGIN = 10  # integrations kept before an event and after it; if the event is longer, as many as it has
 LONGEST = 1000  # integrations that an event is taken to last at the most
 EVERY = 2.0  # s from one look at an event to the next
 UNIX = 40587 * 86400.0  # s since MJD 0
@@ -32,12 +32,12 @@ class Raw:
         """`directory` has the ledger, `folder` the folders of events."""
         self._directory, self._folder = directory, folder
         self._spools: dict[str, Spool | None] = {}  # by run; None if it was imaged from anything else
-        self._done = set[str]()  # events of which no more will come
+        self._done = set[str]()  # events for which no more integrations will come
         self._looked: dict[str, float] = {}  # monotonic s, by event
         self._warned = set[str]()
 
     def keep(self, events: Iterable[Found], last: bool = False) -> None:
-        """Links what has come of them by now. What cannot be is said once of each, and costs nothing else.
+        """Link what has come of them by now. What cannot be linked is reported once for each, and does no other harm.
 
         `last`: nobody will look again.
         """
@@ -55,7 +55,7 @@ class Raw:
                 self._warned.add(each.id)
 
     def close(self) -> None:
-        """Lets go of the spools."""
+        """Close all spools that are open."""
         for each in filter(None, self._spools.values()):
             each.close()
         self._spools.clear()

@@ -51,7 +51,7 @@ MOST_WAITING = 0.02  # of the memory of the machine, that the first images of fi
 
 
 def take(live: Live, image: FollowedImage, asked: Asked) -> list[Finding]:
-    """Searches the next image. Changes the state that it is given."""
+    """Search the next image. Changes the state that it is given."""
     new = FieldSearch(
         image.run, image.name, image.label, image.grid, image.stokes,
         stored=asked.store_averages, backlog=image.backlog,
@@ -99,7 +99,7 @@ def hours_of(live: Live) -> Iterator[Finding]:
 
 
 def _open(live: Live, of: FieldSearch, asked: Asked) -> Iterator[Finding]:
-    """Begins the search of a field with its first images."""
+    """Begin the search of a field with its first images."""
     planes = [plane for each in live.fields.values() for plane in each.planes]
     taken = float(sum(memory(plane.state.searched) for plane in planes))
     try:
@@ -130,7 +130,7 @@ def _new(series: Series) -> Searching:
 
 
 def _try(of: FieldSearch, plane: Searching, pixels: Pixels, told: Told, asked: Asked) -> Iterator[Finding]:
-    """Searches an image as it is stored, with the source of its block in a copy of it; its means are without that."""
+    """Search an image as it is stored, with the source of its block in a copy of it; its means are without that."""
     span, time = told.span, (told.span.begin + told.span.end) / 2
     step, mine = step_at(plane.state, time), pixels
     if asked.inject and block_of(step) != (plane.trial.block if plane.trial else -1):
@@ -158,7 +158,7 @@ def _try(of: FieldSearch, plane: Searching, pixels: Pixels, told: Told, asked: A
 
 
 def _end_trial(plane: Searching) -> Iterator[Finding]:
-    """Says whether the source of a block was found; one that is in none of its images was not tried."""
+    """Say whether the source of a block was found; one that is in none of its images was not tried."""
     trial, plane.trial = plane.trial, None
     if trial is None or trial.injection is None or not trial.images:
         return
@@ -175,7 +175,7 @@ def _end_trial(plane: Searching) -> Iterator[Finding]:
 
 
 def _own(plane: Searching) -> Place | None:
-    """Where and when its own source is on."""
+    """Return the place and the time at which its own source is on."""
     injection = plane.trial.injection if plane.trial else None
     return Place(injection.x, injection.y, injection.first, injection.last) if injection else None
 
@@ -194,7 +194,7 @@ def _is_injected(plane: Searching, event: Event) -> bool:
 def _look(
     of: FieldSearch, plane: Searching, pixels: Pixels, span: Span, facts: Facts
 ) -> Generator[Finding, None, Look]:
-    """Searches an image of a series."""
+    """Search an image of a series."""
     index = span.last
     plane.spans[index] = span
     if len(plane.spans) > _REMEMBERED:
@@ -211,7 +211,7 @@ def _look(
 
 
 def _count(plane: Searching, look: Look, span: Span) -> Iterator[Finding]:
-    """Counts an image in its hour, and says what the one before came to."""
+    """Count an image in its hour, and say what the one before came to."""
     hour = math.floor((span.begin + span.end) / 2 / HOUR)
     if hour != plane.hour:
         if plane.slices:
@@ -229,9 +229,9 @@ def _hour(plane: Searching) -> Finding:
 
 
 def _event(of: FieldSearch, plane: Searching, event: Event) -> Finding:
-    """An event as it is now, its slices those of the images of which a mean was made.
+    """Return an event as it is now; its slices are those of the images from which a mean was made.
 
-    Without its times if they were told so long ago that they are not known any more.
+    It has no times if these are so old that they are not known any more.
     """
     told: Finding = {"what": "event", "key": key_of(plane.series)}
     first, last = (plane.spans.get(index) for index in event.best.slices)
@@ -247,7 +247,7 @@ def _event(of: FieldSearch, plane: Searching, event: Event) -> Finding:
 
 
 def _average(of: FieldSearch, plane: Searching, pixels: Pixels, look: Look, span: Span) -> Iterator[Finding]:
-    """Adds an image to the mean that is being made, and searches that when it is whole."""
+    """Add an image to the mean that is being made, and search that when it is whole."""
     longer = [each for each in of.averaged[plane.series.stokes] if each.average > plane.series.average]
     if not longer:
         return

@@ -1,4 +1,4 @@
-"""What of a run is searched, found out by its first images: its series, their noise and their thresholds."""
+"""What is searched in a run, found out from its first images: its series, their noise and their thresholds."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -31,10 +31,10 @@ AVERAGED = (1, 32, 1024)
 """Slices in the images that are searched: themselves, and weighted means of 32 and of 32 x 32."""
 
 CANDIDATES = Budget(1, 3600)
-"""Of what is kept beside events, and not told: they measure how many false ones there are."""
+"""The budget of what is kept beside events, and not reported: it measures how many false ones there are."""
 
 MOST_MEMORY = 0.25
-"""Of the machine's, that a search takes; it looks for fewer widths rather than take more."""
+"""Share of the machine's memory that a search takes; it looks for fewer widths rather than take more."""
 
 _NOISE, _SIDELOBES = 512, 1024  # pixels a side of the part in the middle by which they are measured
 
@@ -119,14 +119,14 @@ def settle(
 
 
 def averaged(searched: Searched, slices: int) -> Searched:
-    """The same of means of so many slices: fewer widths of these, as longer ones are those of the next means."""
+    """Return the same for means of so many slices: with fewer widths, as the next means have the longer ones."""
     if slices == 1:
         return searched
     return replace(searched, cadence=searched.cadence * slices, widest=min(searched.widest, WIDEST // 2))
 
 
 def _thresholds(series: Sequence[Series], asked: Asked, exposure: float) -> Thresholds:
-    """By the budget: false events of all series of a field in the time that it is observed. UsageError if none is."""
+    """Return thresholds by the budget of false events, of all series of a field in its exposure. UsageError if none."""
     each = [replace(one.searched, cadence=max(exposure, 1e-9) * one.average) for one in series]
     areas = [one.area for one in series]
     try:
@@ -170,7 +170,7 @@ def _searched(grid: Grid, images: Sequence[Begun], plane: int, cadence: float) -
 
 
 def _told(images: Iterable[Begun], scale: float) -> Matrix | None:
-    """Lambda by what headers say of the samples; None if one of them says nothing of it."""
+    """Return Lambda by what headers say about the samples; None if one of them says nothing about it."""
     moments = [each.moments for each in images]
     if any(each is None for each in moments):
         return None
@@ -184,5 +184,5 @@ def _middle(pixels: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 
 
 def _reference(images: Sequence[Begun], stokes: str) -> Reference:
-    """Stokes V has next to no sky, nor has what a model was taken off."""
+    """Return the reference to use: Stokes V has next to no sky, nor has an image without the sky of its model."""
     return "none" if stokes == "V" or all(each.subtracted for each in images) else "auto"

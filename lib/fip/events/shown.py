@@ -40,7 +40,7 @@ class Searched:
     rates: tuple[dict[str, str], ...] = field(repr=False)  # the rows of rates.ecsv
 
     def of(self, run: str) -> "Searched":
-        """What of it is of one run."""
+        """The part of it that belongs to one run."""
         return Searched(
             tuple(each for each in self.events if each["run"] == run),
             tuple(each for each in self.rates if each["run"] == run),
@@ -48,7 +48,7 @@ class Searched:
 
     @property
     def view(self) -> TransientsView:
-        """Its counts."""
+        """The counts of what was found."""
         return _view(self.events, self.rates)
 
 
@@ -99,7 +99,7 @@ def files_of(directory: Path, identity: str) -> dict[str, Path]:
 
 
 def _stamp(folder: Path) -> Stamp:
-    """What tells that the tables have changed; () if one of them is not there."""
+    """Return a stamp that changes when the tables change; () if one of them is not there."""
     try:
         told = [(folder / name).stat() for name in (EVENTS, RATES)]
     except OSError:

@@ -31,7 +31,7 @@ _META = {
 
 
 def found_table(found: Iterable[Found]) -> QTable:
-    """A row for each."""
+    """Return a table with a row for each."""
     rows = [_row(each) for each in found]
     table = QTable()
     for name, (unit, kind) in _COLUMNS.items():
@@ -66,7 +66,7 @@ def expected(series: Series, threshold: float, slices: int) -> float:
 
 
 def as_ecsv(table: QTable) -> str:
-    """A table as text."""
+    """Return a table as ECSV text."""
     text = StringIO()
     table.write(text, format="ascii.ecsv")
     return text.getvalue()

@@ -22,7 +22,7 @@ from fip.events.vetting import STORE, Entered, Verdict, error_of, stamp_of, stan
 from fip.events.words import FOLDER
 from fip.search.words import NEAR
 
-MOST_BEFORE = 10  # that are told with an event, the last ones
+MOST_BEFORE = 10  # at most this many are shown with an event, the last ones
 SIGMA = 3.0  # of the errors of two places, that they may be farther apart
 _MOVING = "moving"  # of the kind that is at another place each time
 

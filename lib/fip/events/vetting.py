@@ -53,7 +53,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A verdict as it is kept, with where its event is: of an event that may be in no table any more."""
+    """A verdict as it is kept, with the place of its event, which may be in no table any more."""
 
     event: str  # id
     verdict: Verdict
@@ -91,12 +91,12 @@ def history(folder: Path) -> tuple[Entered, ...]:
 
 
 def stamp_of(folder: Path) -> Stamp:
-    """What tells, at the price of a look at its files, that there is another verdict; () if there is none at all."""
+    """Return a stamp that changes with each verdict, by a look at the files alone; () if there is none at all."""
     return stamp_of_database(folder / STORE)
 
 
 def enter(folder: Path, event: str, said: Said, user: str, request: str) -> None:
-    """Enters what a user says of an event; it is on disk when this returns, and in the table beside.
+    """Enter what a user says of an event; it is on disk when this returns, and in the table beside.
 
     `request` names what is said here: said again under that name it is entered once. UsageError if there is no such
     event, or no verdict on it to be taken back, or nothing can be written here; NoRoomError if it can be later.
@@ -125,7 +125,7 @@ def enter(folder: Path, event: str, said: Said, user: str, request: str) -> None
 
 
 def write_table(folder: Path) -> None:
-    """Writes the table anew, as whoever entered the last verdict may have been killed before. Errors as of `enter`."""
+    """Write the table anew, as whoever entered the last verdict may have been killed before. Errors as of `enter`."""
     if not stamp_of(folder):
         return
 
@@ -151,7 +151,7 @@ def error_of(event: Mapping[str, Any]) -> float:
 
 
 def _with_store(folder: Path, do: Callable[[LedgerFile], None]) -> None:
-    """Does something with the store, made if it is missing, when nobody else writes it."""
+    """Do something with the store, made if it is missing, when nobody else writes it."""
     path = folder / STORE
     if not os.access(folder, os.W_OK):
         raise UsageError(f"{folder}: you may not write there: say it as who may, or on the page")
@@ -170,7 +170,7 @@ def _with_store(folder: Path, do: Callable[[LedgerFile], None]) -> None:
 
 
 def _prepare(path: Path, file: LedgerFile) -> None:
-    """Tables in a new file; one that root makes belongs to whoever owns the folder, who goes on with it."""
+    """Make tables in a new file; one that root makes belongs to the folder's owner, who goes on with it."""
     if file.version == 0:
         with file.transaction():
             if file.version == 0:  # still: somebody else may have made them meanwhile
@@ -212,7 +212,7 @@ def _rows(file: LedgerFile) -> tuple[Entered, ...]:
 
 
 def _export(folder: Path, rows: tuple[Entered, ...]) -> None:
-    """Writes the table. NoRoomError if it cannot be: then it is tried again, and the verdict is there once."""
+    """Write the table. NoRoomError if it cannot be written: then it is tried again, and the verdict is there once."""
     from fip.events.vetted_table import vetted_table  # late: astropy takes a while to be there
 
     try:

@@ -31,7 +31,7 @@ def mark() -> Path:
 
 
 def warm_up_search(say: Callable[[str], None]) -> float:
-    """Compiles what is not in the cache, and loads the rest; returns the seconds that it took.
+    """Compile what is not in the cache, and load the rest; return the seconds that it took.
 
     By a search of a few small images, with each reference: of noise, and a source that is on in one.
     """
@@ -41,13 +41,13 @@ def warm_up_search(say: Callable[[str], None]) -> float:
             say(f"compiling the search for transients, once, about {ABOUT} s of a core, in {FOLDER}")
         for reference in _REFERENCES:
             search_something(reference)
-        with suppress(OSError):  # a cache that cannot be written was told of
+        with suppress(OSError):  # a cache that cannot be written was reported before
             mark().touch()
     return time.perf_counter() - begun
 
 
 def search_unless_warm() -> None:
-    """Compiles the search, if it is not there, and logs it: no image is searched meanwhile."""
+    """Compile the search, if it is not there, and log it: no image is searched meanwhile."""
     if not mark().exists():
         log.info("the search for transients was compiled: %.1f s", warm_up_search(log.warning))
 

@@ -35,7 +35,7 @@ class Watch:
 
 
 def new_watch(grid: Grid, first: Begun, series: tuple[Series, ...], asked: Asked) -> Watch | None:
-    """For the images of a field; None if nothing is watched, or all of it lies elsewhere."""
+    """Return a watch for the images of a field; None if nothing is watched, or all of it lies elsewhere."""
     places = pixels_of(grid, asked.watch)
     seen = int(np.isfinite(places[:, 0]).sum())
     if not seen:

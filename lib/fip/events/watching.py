@@ -34,7 +34,7 @@ class Watched:
     index: int  # of the slice in its run
     flux: tuple[float, ...]  # [stokes] Jy/beam; NaN if there is none
     error: tuple[float, ...]  # [stokes] Jy/beam
-    changed: tuple[float, ...] = ()  # [stokes] S/N of a change that is told with this image, else 0; () for no change
+    changed: tuple[float, ...] = ()  # [stokes] S/N of a change reported with this image, else 0; () for no change
 
 
 def pixels_of(grid: Grid, watched: Sequence[Named]) -> NDArray[np.float64]:
@@ -51,7 +51,7 @@ def pixels_of(grid: Grid, watched: Sequence[Named]) -> NDArray[np.float64]:
 def write_watched(
     directory: Path, watched: Named, stokes: Sequence[str], rows: Iterable[Watched], folder: str = FOLDER
 ) -> Path:
-    """Writes all of the light curve of a place. Raises NoRoomError if it cannot be written."""
+    """Write all of the light curve of a place. Raises NoRoomError if it cannot be written."""
     path, name = directory / folder / WATCH, f"{watched.name}.ecsv"
     try:
         with closing(Folder(path)) as beside:
@@ -64,7 +64,7 @@ def write_watched(
 
 
 def variables_table(curves: Mapping[str, Sequence[Watched]], stokes: Sequence[str]) -> QTable:
-    """A row for each place and plane: how its light curve varies, as TraP has it, and how often a change was told."""
+    """Return a row for each place and plane: how its light curve varies, as in TraP, and how many changes it had."""
     rows = [(name, number, list(of)) for name, of in curves.items() for number in range(len(stokes))]
     found = [variability([r.flux[n] for r in of], [r.error[n] for r in of]) for _, n, of in rows]
     changes = [[abs(each.changed[n]) for each in of if each.changed and each.changed[n]] for _, n, of in rows]
@@ -85,7 +85,7 @@ def variables_table(curves: Mapping[str, Sequence[Watched]], stokes: Sequence[st
 
 
 def watch_table(watched: Named, stokes: Sequence[str], rows: Iterable[Watched]) -> str:
-    """ECSV: a row an image, in order of time; of each plane flux, error, and the S/N of a change that was told."""
+    """ECSV: a row an image, in order of time; for each plane flux, error, and the S/N of a reported change."""
     ordered = sorted(rows, key=lambda each: (each.time, each.run, each.index))
     table = QTable()
     table["time"] = np.array([iso_utc(each.time) for each in ordered], str)

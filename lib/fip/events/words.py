@@ -30,7 +30,7 @@ LABELS = {
     "known": "a catalogue has it whose sources are not to be told",
     "injection": "FIP added it to its own copy of the pixels, or fip inject sources to the data: to see what is found",
 }
-"""What may speak against an event, and what it says. A labelled event is stored and shown, and not told."""
+"""What may speak against an event, and what it says. A labelled event is stored and shown, but not reported."""
 
 HOUR = 3600.0  # s
 
@@ -83,14 +83,14 @@ class Series:
     area: int  # pixels with values
     searched: Searched
     thresholds: Thresholds
-    injected: bool = False  # whether sources were added to its data: no event of it is told
+    injected: bool = False  # whether sources were added to its data: its events are not reported
     site: tuple[float, float, float] | None = None  # m, ITRF, of the array; None if its images do not say it
     follows: str = ""  # the body that its images follow, if they do
     backlog: bool = False  # whether they waited while newer ones were imaged: what is found in them is archival
 
     @property
     def followed(self) -> str:
-        """What the series of images is called in which it was found: that of the run, or of its backlog."""
+        """The name of the series of images in which it was found: that of the run, or of its backlog."""
         return f"{self.run}{AFTER_RUN}" if self.backlog else self.run
 
 

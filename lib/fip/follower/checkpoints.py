@@ -35,7 +35,7 @@ class Checkpoints:
         return sorted((int(each["number"]) for each in found if each and each["run"] == run), reverse=True)
 
     def write(self, run: str, number: int, state: State) -> None:
-        """Writes a state beside, has it on disk, and gives it its name; then older ones go. Raises NoRoomError."""
+        """Write a state under a temporary name, sync it, and rename it; then older ones go. Raises NoRoomError."""
         try:
             self._folder.write_from(_TEMPORARY, lambda file: pack(state, file))
             self._folder.replace(_TEMPORARY, _name(run, number))
@@ -45,7 +45,7 @@ class Checkpoints:
             raise NoRoomError(f"{self._folder.path}: a checkpoint cannot be written: {error.strerror}") from None
 
     def remove(self, run: str, kept: int = 0) -> None:
-        """Removes those of a run but for the newest; one that cannot be removed stays."""
+        """Remove those of a run but for the newest; one that cannot be removed stays."""
         for old in self.numbers(run)[kept:]:
             with suppress(OSError):
                 self._folder.unlink(_name(run, old))
@@ -58,7 +58,7 @@ class Checkpoints:
 
 
 def pack(state: State, file: BinaryIO) -> None:
-    """Writes a state as an npz archive: `values`, JSON of the keys in their order, each array by its place there."""
+    """Write a state as an npz archive: `values`, JSON of the keys in their order, each array by its place there."""
     described: list[list[object]] = []
     arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {}
     for place, (key, value) in enumerate(_kept(state)):

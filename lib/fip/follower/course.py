@@ -1,6 +1,6 @@
 """One follower in one directory of images: each slice in turn is decided, once, and what was found is kept.
 
-After whatever end it goes on as if nothing had been: what is in the journal was decided; the state is that of the last
+However it ended, it goes on as if nothing had been: what is in the journal was decided; the state is that of the last
 checkpoint, with the images since seen again, and what is found in them is not entered twice.
 """
 
@@ -75,7 +75,7 @@ class Course:
     """An open folder of a follower, and the directory of images that it follows. For one thread."""
 
     def __init__(self, directory: Path, folder: Path, step: Step, habits: Habits = Habits()) -> None:
-        """Opens the folder, made if it is missing, and locks it.
+        """Open the folder and lock it. Make it if it is missing.
 
         Raises UsageError if another follower has it, or it holds what another step found; StoreError if it cannot be
         used.
@@ -103,7 +103,7 @@ class Course:
         self.passes: dict[str, Pass] = {}
 
     def close(self) -> None:
-        """Gives the folder free. What is in no checkpoint is made again from the images."""
+        """Release the folder. What is in no checkpoint is made again from the images."""
         self.journal.close()
         self._folder.close()
 
@@ -114,11 +114,11 @@ class Course:
 
     @property
     def stamp(self) -> Stamp:
-        """Of the ledger, when it was last looked at."""
+        """The stamp of the ledger, when it was last looked at."""
         return self._follow.seen
 
     def advance(self) -> Taken | None:
-        """Decides the next slice; None if there is nothing to decide now.
+        """Decide the next slice; return None if there is nothing to decide now.
 
         Raises NoRoomError if something cannot be written, or read, now: then it may be called again.
         """
@@ -179,15 +179,15 @@ class Course:
         return Taken(turn, ENDED, len(findings))
 
     def _to_end(self) -> Iterator[Series]:
-        """The series that are over, as of the last look, of which the step was not told so."""
+        """Yield the series that were over at the last look, and whose end the step has not handled yet."""
         if self.step.end:
             over = self._follow.finished
             yield from (each for each in over if each.row.total and not self.journal.has_ended(each))
 
     def conclude(self) -> None:
-        """Has on disk what shows the states as they are now, and the states themselves. Raises NoRoomError.
+        """Put on disk what shows the states as they are now, and the states themselves. Raises NoRoomError.
 
-        Of a step that is told when a run is over, they are not needed then, and before that images are seen again.
+        A step that handles the end of a run does not need them then, and before the end images are seen again.
         """
         for followed in self.passes.values():
             if followed.since and not self._habits.window and not self.step.end:
@@ -196,14 +196,14 @@ class Course:
                 self._show(followed)
 
     def states(self) -> dict[str, State]:
-        """By key, the states of the series that are not over, made again if they are not in memory. NoRoomError."""
+        """Return, by key, the states of series that are not over, made again if not in memory. Raises NoRoomError."""
         for series in self._follow.series:
             if self.journal.position(series) and not self.journal.has_ended(series):
                 self._pass_of(series)
         return {key: each.state for key, each in self.passes.items()}
 
     def under_way(self) -> dict[str, list[Series]]:
-        """By run, the series of those of which images were seen in this life, the backlog last."""
+        """Return, by run, the series of the runs that had images seen in this life, the backlog last."""
         seen = {each.series.row.run for each in self.passes.values()}
         mine = [each for each in self._follow.series if each.row.run in seen]
         return {run: [each for each in mine if each.row.run == run] for run in dict.fromkeys(seen)}
@@ -220,7 +220,7 @@ class Course:
         return self.journal.position(series) if first is None else first
 
     def _step(self, state: State, image: FollowedImage) -> tuple[State, list[str]]:
-        """Calls the step. Raises StepError."""
+        """Call the step. Raises StepError."""
         self.stepping = Stepping(image.run, image.index, time.monotonic(), image.known is not None)
         try:
             return self.step(state, image)
@@ -240,7 +240,7 @@ class Course:
         return []
 
     def _record(self, followed: Pass, turn: Turn, outcome: str, reason: str, findings: list[str] | None = None) -> None:
-        """Has a decision on disk; the state of an image that is not recorded is forgotten. Raises NoRoomError."""
+        """Put a decision on disk; the state of an image that is not recorded is forgotten. Raises NoRoomError."""
         try:
             number = self.journal.record(turn, outcome, reason, findings or [])
         except BaseException:
@@ -292,7 +292,7 @@ class Course:
         followed.since = 0
 
     def _show(self, followed: Pass) -> None:
-        """Writes the files that show a state, each whole, named after the run, or its backlog."""
+        """Write the files that show a state, each whole, named after the run, or its backlog."""
         followed.shown = True
         try:
             files = self.step.files_of(followed.state)
@@ -336,7 +336,7 @@ class Course:
         return self._cold(series, begin, reason)
 
     def _seen_again(self, followed: Pass) -> Pass:
-        """Sees the images again that were seen after the state; what is found in them is left aside.
+        """See those images again that came after the state; what is found in them is left aside.
 
         Raises UsageError if one of them is gone, StepError if the step fails at one now.
         """
@@ -363,7 +363,7 @@ class Course:
         return followed
 
     def _cold(self, series: Series, begin: int, reason: str) -> Pass:
-        """Begins with an empty state after the last image that was seen, and says so."""
+        """Begin with an empty state after the last image that was seen, and say so."""
         decided = self.journal.decided(series.key, begin)
         last = next(each for each in reversed(decided) if each.seen)
         said = f"begins with nothing after slice {last.index}: {reason}"
@@ -378,7 +378,7 @@ class Course:
 
 
 def _count(followed: Pass, decided: Decided) -> None:
-    """Takes into account that a slice was decided, in whatever life of the follower."""
+    """Take into account that a slice was decided, in whatever life of the follower."""
     if decided.seen:
         followed.number, followed.since, followed.shown = decided.number, followed.since + 1, False
         followed.skipped = []

@@ -20,21 +20,21 @@ from fip.wire.messages import Followed
 log = logging.getLogger("fip.follower")
 
 LOOK_EVERY = 1.0  # s between two looks for directories
-ENDED = 8  # runs that are over, of which is still told how far they were followed
-AT_ONCE = 0.1  # s of work, before what was done is told
+ENDED = 8  # runs that are over for which it is still reported how far they were followed
+AT_ONCE = 0.1  # s of work, before what was done is reported
 
 
 class Showing(Protocol):
     """What shows people all that was found in a course. Its methods raise FipError."""
 
     def publish(self, idle: bool) -> bool:
-        """Called after more was found, and told whether nothing else is to be done now; whether all is shown."""
+        """Publish after more was found; `idle`: nothing else is to be done now. Returns whether all is shown."""
 
     def finish(self) -> None:
-        """Shows all."""
+        """Show all that is not shown yet."""
 
     def close(self) -> None:
-        """Lets go of what it holds open."""
+        """Release what it holds open."""
 
 
 Publisher = Callable[[Course], Showing]
@@ -82,7 +82,7 @@ class Courses:
         self.leaving = False  # set from any thread: what is in work is ended, and no more
 
     def work(self) -> Done:
-        """Decides slices for a moment, one of each directory in turn. What cannot be done now is said, not raised."""
+        """Decide slices for a moment, one of each directory in turn. What cannot be done now is said, not raised."""
         taken: list[tuple[Taken, float]] = []
         stalled = self._look()
         until, going = time.monotonic() + AT_ONCE, list(self._open)
@@ -105,7 +105,7 @@ class Courses:
         return Done(tuple(taken), stalled or self._close_those_that_are_over())
 
     def hangs(self, within: float) -> bool:
-        """Whether the step is at one image for longer than so many seconds; that is noted. From any thread."""
+        """Say whether the step is at one image for longer than so many seconds; that is noted. From any thread."""
         for course in list(self._open.values()):
             at = course.stepping
             if at and time.monotonic() - at.since > within:
@@ -119,7 +119,7 @@ class Courses:
         return (*self._ended, *now)
 
     def _publish_all(self, idle: bool) -> str:
-        """Shows what was found since, what takes long if nothing else is to be done; why it cannot be now, or ""."""
+        """Show what was found; slow work only if nothing else is to be done. Return why it cannot be shown, or ""."""
         stalled = ""
         for directory in list(self._unpublished):
             try:
@@ -130,7 +130,7 @@ class Courses:
         return stalled
 
     def close(self) -> Done:
-        """Writes checkpoints, and closes all."""
+        """Write checkpoints, and close all courses."""
         for directory, course in self._open.items():
             with suppress(FipError):  # the next life shows it
                 if directory in self._unpublished and directory in self._showing:
@@ -143,7 +143,7 @@ class Courses:
 
     @property
     def cold_starts(self) -> int:
-        """How often it had to begin with nothing."""
+        """The number of times it had to begin with nothing."""
         return self._cold_starts + sum(course.cold_starts for course in self._open.values())
 
     def _of(self, directory: Path, course: Course) -> Iterator[Followed]:
@@ -154,7 +154,7 @@ class Courses:
             yield Followed(self._name, job, run, *far, str(course.folder), backlog)
 
     def _look(self) -> str:
-        """Opens the courses of directories that may have something new; why one cannot be opened, or ""."""
+        """Open the courses of directories that may have something new; return why one cannot be opened, or ""."""
         if time.monotonic() - self._looked < LOOK_EVERY:
             return ""
         self._looked = time.monotonic()
@@ -199,7 +199,7 @@ class Courses:
             if course.over and directory not in self._unpublished:
                 if fault := self._conclude(course):
                     return fault
-                with suppress(StoreError):  # then what was told last holds
+                with suppress(StoreError):  # then what was reported last holds
                     self._ended.extend(list(self._of(directory, course)))
                 self._rest[directory] = course.stamp
                 self._cold_starts += course.cold_starts

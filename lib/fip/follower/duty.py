@@ -1,4 +1,4 @@
-"""What a follower is there for: its step, its habits, and where images are and what is found goes."""
+"""What a follower is there for: its step, its habits, and the folders of the images and of what is found."""
 
 import os
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from fip.follower.step import Step, load_step
 from fip.wire.messages import Vet
 
 STATE_DIRECTORY = "STATE_DIRECTORY"
-"""The variable with which systemd tells a daemon where it may write (systemd.exec(5))."""
+"""The variable in which systemd gives a daemon the folder that it may write (systemd.exec(5))."""
 
 
 Entering = Callable[[Path, Vet], None]
@@ -22,7 +22,7 @@ Entering = Callable[[Path, Vet], None]
 
 @dataclass(frozen=True)
 class Duty:
-    """All that makes one follower another than the next, wherever it runs."""
+    """All that makes one follower different from the next, whatever host it runs on."""
 
     name: str  # among followers
     table: str  # of the configuration, which says the rest: "follower.mean"
@@ -36,13 +36,13 @@ class Duty:
 
 
 def duty_of(name: str, told: Follower) -> Duty:
-    """That of [follower.NAME]. Raises UsageError if its step cannot be imported."""
+    """Return the duty of [follower.NAME]. Raises UsageError if its step cannot be imported."""
     step, habits = load_step(told.step), Habits(told.checkpoint, told.window, told.patience)
     return Duty(name, f"follower.{name}", step, habits, told.step_within, f"{FOLDER}/{name}", told.folder)
 
 
 def configured(name: str, config: Config) -> Duty:
-    """That of a follower of the configuration, as a daemon. Raises ConfigError if there is none, or it cannot be."""
+    """Return the duty of a configured follower, as a daemon. Raises ConfigError if there is none, or it cannot be."""
     if name not in config.follower:
         known = ", ".join(config.follower) or "none"
         raise ConfigError(f"follower.{name}: there is no such table, which says its step; there are: {known}")

@@ -1,4 +1,4 @@
-"""The follower's state machine: stored images in, findings out. It tells its state like every daemon."""
+"""The follower's state machine: stored images in, findings out. It reports its state like every daemon."""
 
 import logging
 import time
@@ -24,7 +24,7 @@ from fip.wire.messages import STATE_INTERVAL, Answered, Control, Followed, Follo
 log = logging.getLogger("fip.follower")
 
 LOOK_AGAIN = 0.02  # s after which new images are looked for
-ANSWERS = 32  # to operators, that are told; more are not asked for within a moment
+ANSWERS = 32  # answers to operators that are reported; more are not asked for within a moment
 STALLED_FOR = 1.0  # s after which what could not be done is tried again
 COUNTED = {"stored": "images", "gap": "gaps", FAILED: "failures"}
 COUNTERS = (
@@ -59,13 +59,13 @@ class Follower(Daemon):
         self.reload(config)
 
     def start(self) -> None:
-        """Points itself at the ventilator, of which it needs nothing, and looks for images."""
+        """Open the link to the ventilator, from which it needs nothing, and look for images."""
         self._link = Link(self._loop, self._gate, self._vitals, self._ventilator, self._hear, self._state, self._state)
         self._work()
         log.info("%s follows the images in %s", self._name, self._root)
 
     def drain(self) -> None:
-        """Ends with the image in work."""
+        """End with the image in work."""
         self._draining = self._courses.leaving = True
         if not self._working:
             self._work()
@@ -81,11 +81,11 @@ class Follower(Daemon):
         return self._courses.hangs(self._within)
 
     def close(self) -> None:
-        """Says good-bye."""
+        """Say good-bye to the ventilator."""
         self._link.leave()
 
     def reload(self, config: Config) -> None:
-        """Takes the log level."""
+        """Take the log level from the configuration."""
         self._gate.reload()
         if told := config.followers.get(self._name):
             set_level(told.log_level)
@@ -96,7 +96,7 @@ class Follower(Daemon):
         return follower_line(self._state(), str(self._root), self._vitals.rate)
 
     def _work(self) -> None:
-        """Has the thread work for a moment, or end."""
+        """Let the thread work for a moment, or end."""
         if self._working or self._finished:
             return
         self._working = True
@@ -115,7 +115,7 @@ class Follower(Daemon):
         return done, runs
 
     def _done(self, future: "Future[tuple[Done, tuple[Followed, ...]]]") -> None:
-        """Counts what the thread did, and has it work again."""
+        """Count what the thread did, and let it work again."""
         done, self._runs = future.result()
         self._working, self._finished = False, done.closed
         for taken, seconds in done.taken:
@@ -144,15 +144,15 @@ class Follower(Daemon):
             self._vitals.took("behind", max(0.0, time.time() - entry.recorded))
 
     def _hear(self, message: Control) -> None:
-        """Of the ventilator it needs nothing; but an operator may have something entered, and says it again and again
-        until this follower's state has the answer.
+        """Handle a message of the ventilator. An operator may have something entered, and repeats the request until
+        this follower's state has the answer. Nothing else is needed from the ventilator.
         """
         if isinstance(message, Vet) and self._entering and message.request not in self._asked:
             self._asked.append(message.request)
             self._thread.call(self._entered, self._enter, self._entering, message)
 
     def _enter(self, enter: Entering, vet: Vet) -> Answered:
-        """Enters what is said, in the thread."""
+        """Enter what is said, in the thread."""
         try:
             enter(self._courses.folder_of(vet.directory), vet)
         except FipError as error:

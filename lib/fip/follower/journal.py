@@ -75,7 +75,7 @@ class Journal:
     """The open file. Its methods raise NoRoomError if trying again helps, and DamagedLedgerError if not."""
 
     def __init__(self, folder: Path, step: str, connect: Connect = sqlite3.connect) -> None:
-        """Opens the file in a folder, made if it is missing. UsageError if it is that of another step."""
+        """Open the file in a folder, made if it is missing. UsageError if it is that of another step."""
         self._file = LedgerFile(folder / JOURNAL, connect=connect)
         try:
             if self._file.version == 0:
@@ -93,7 +93,7 @@ class Journal:
         self._passed_over: dict[str, set[int]] = {}
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file of the journal."""
         self._file.close()
 
     def is_apart(self, run: Series, whole: bool) -> bool:
@@ -127,7 +127,7 @@ class Journal:
         return self._passed_over[key]
 
     def record(self, turn: Turn, outcome: str, reason: str, findings: Sequence[str]) -> int:
-        """Enters what was decided of a slice, with what was found in it, each JSON text, all or nothing.
+        """Enter what was decided of a slice, with what was found in it, each JSON text, all or nothing.
 
         On disk when this returns. Returns the number of the decision.
         """
@@ -149,7 +149,7 @@ class Journal:
         return number
 
     def record_cold_start(self, run: str, after: int, reason: str) -> None:
-        """Enters that the state of a run was made empty after a decision; what was before is not asked for again."""
+        """Enter that the state of a run was made empty after a decision; what was before is not asked for again."""
         self._file.write("INSERT INTO starts VALUES (?, ?, ?, ?)", (run, after, reason, time.time()))
 
     def cold_start(self, run: str) -> int:
@@ -195,7 +195,7 @@ class Journal:
         return dict(self._file.rows("SELECT run, opened FROM runs"))
 
     def positions(self) -> dict[str, int]:
-        """Of each run that is known here, the first slice that is not decided."""
+        """Return the first slice that is not decided, for each run that is known here."""
         return dict(self._file.rows("SELECT run, next FROM runs"))
 
     def has_ended(self, series: Series) -> bool:
@@ -220,7 +220,7 @@ class Journal:
         return bool(self._file.value(query, (series.key,)) == series.row.opened)
 
     def _enter(self, series: Series) -> None:
-        """Enters a series that is new; what was of its images is forgotten if the directory was cleared since."""
+        """Enter a series that is new; what was of its images is forgotten if the directory was cleared since."""
         if self._knows(series):
             return
         key, opened = series.key, series.row.opened

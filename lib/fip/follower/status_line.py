@@ -5,7 +5,7 @@ from fip.wire.messages import FollowerState
 
 
 def follower_line(state: FollowerState, directory: str, rate: float) -> str:
-    """What it follows, or waits for; `rate`: its images/s of late."""
+    """Say what it follows, or waits for; `rate`: its images/s in the last seconds."""
     if state.stalled:
         does = f"waits: {state.stalled}"
     elif state.status.state == "draining":

@@ -108,7 +108,7 @@ def load_step(name: str) -> Step:
 
 
 def name_of(step: str) -> str:
-    """What a follower is called if nobody says: as its function, or as its module if that is called `step`."""
+    """Return a follower's name if nobody gives one: that of its function, or of its module if that is called `step`."""
     module, _, function = step.partition(":")
     return label(module.rpartition(".")[2] if function == "step" else function)
 
@@ -151,7 +151,7 @@ def _plain(value: object) -> object:
 
 
 def _fault(error: BaseException) -> str:
-    """An error of somebody's code, in one line, with where it came from."""
+    """Return an error of somebody's code, in one line, with the file and line that raised it."""
     at = traceback.extract_tb(error.__traceback__)[-1]
     place = "" if at.filename.startswith("<") else f" ({at.filename.rpartition('/')[2]}, line {at.lineno})"
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}{place}"

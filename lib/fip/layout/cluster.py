@@ -10,7 +10,7 @@ from fip.config import ALL_WORKERS, DETECTOR, Config
 from fip.data.addresses import is_local
 
 ONE_OF = ("ventilator", "sink")
-"""What a layout has once; it may have a detector, and not two."""
+"""The daemons that a layout has once; a detector may be missing, but there are not two."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Listening:
 
 
 def hosts(config: Config, what: str) -> list[str]:
-    """The hosts that run "ventilator", "receiver", ... or any "worker" or "follower", of which the detector is one."""
+    """Return the hosts that run "ventilator", "receiver", ..., any "worker" or "follower"; a detector is a follower."""
     return [host for host, node in config.node.items() if any(what in _said(each) for each in node.runs)]
 
 
@@ -40,7 +40,7 @@ def placement(config: Config) -> list[str]:
 
 
 def warnings(config: Config, resolves: Callable[[str], bool]) -> list[str]:
-    """What cannot work in this layout, all of it; `resolves`: whether a host name has an address, seen from here."""
+    """Return all that cannot work in this layout; `resolves`: whether a host name has an address, seen from here."""
     if not config.node:
         return []
     checks = (_missing, _twice, _unused, _devices, _clashes, _lanes, _unreachable)
@@ -121,7 +121,7 @@ def _lanes(config: Config) -> Iterator[str]:
 
 
 def _unreachable(config: Config) -> Iterator[str]:
-    """Addresses that do not leave their host, where others must reach them."""
+    """Yield the addresses that do not leave their host, although others must reach them."""
     needed = {
         "ventilator.control": ("ventilator", ("worker", "sink", "receiver")),
         "ventilator.lanes": ("ventilator", ("worker",)),
@@ -136,7 +136,7 @@ def _unreachable(config: Config) -> Iterator[str]:
 
 
 def _unknown(config: Config, resolves: Callable[[str], bool]) -> Iterator[str]:
-    """Host names of addresses that are of another host, or of none that is known here."""
+    """Yield host names in addresses that are another host's, or that are not known here."""
     for each in _listening(config):
         if is_local(f"tcp://{each.host}:0") or not re.search("[A-Za-z]", each.host):
             continue

@@ -26,7 +26,7 @@ PEOPLE = "people"  # stands for the host of the keys of those who type commands
 PEOPLES_ROLES: tuple[Role, ...] = ("operator", "viewer")
 LIST = "allowed.toml"
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
-"""The variable with which systemd tells a daemon where its credentials are (systemd.exec(5))."""
+"""The variable in which systemd gives a daemon the folder of its credentials (systemd.exec(5))."""
 
 
 class PrivateKey(BaseModel):
@@ -43,7 +43,7 @@ class PrivateKey(BaseModel):
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose a public key is."""
+    """The owner of a public key."""
 
     role: Role
     host: str
@@ -53,17 +53,17 @@ class Holder:
 
 
 Allowed = Mapping[str, Holder]
-"""Whose each public key is, of all that are let in."""
+"""The owner of each public key, for all that are let in."""
 
 _LISTED = TypeAdapter(dict[Role, dict[str, tuple[PublicKey, ...]]])
 
 
 def private_key(security: Security, *roles: Role) -> PrivateKey | None:
-    """The key of the first of these roles that there is one for, None where there is none.
+    """Return the key of the first of these roles that has one, None if there is none.
 
-    It is looked for in `[security] keys`; where that is not set, among systemd's credentials; and a person's at last
-    in ~/.config/fip. Raises ConfigError where `[security] keys` has none, or for a file that is not such a key, or
-    that others may read.
+    It is looked for in `[security] keys`; if that is not set, among systemd's credentials; and a person's at last in
+    ~/.config/fip. Raises ConfigError if `[security] keys` has none, or for a file that is not such a key, or that
+    others may read.
     """
     folders = [security.keys] if security.keys else []
     if not folders and CREDENTIALS in os.environ:
@@ -94,7 +94,7 @@ def read_allowed(path: Path) -> Allowed:
 
 
 def make_keys(config: Config, folder: Path, renew: Sequence[str] = ()) -> list[str]:
-    """Makes what a layout lacks: FOLDER/HOST/ROLE.key, FOLDER/people/ROLE.key and the list; says what it did.
+    """Make what a layout lacks: FOLDER/HOST/ROLE.key, FOLDER/people/ROLE.key and the list; say what was done.
 
     Keys that are there are kept, but those of `renew` (as "HOST/ROLE"): a new one replaces the file, and is listed
     beside the old, which is let in until its line is removed and the list read again. Raises ConfigError.
@@ -144,7 +144,7 @@ def _wanted(config: Config) -> list[tuple[str, Role]]:
 
 
 def _read_key(path: Path) -> PrivateKey | None:
-    """The key in a file; None where there is no file, or one that says nothing, as an empty credential."""
+    """Return the key in a file; None if there is no file, or one that says nothing, as an empty credential."""
     content = _toml(path, missing_ok=True)
     if not content:
         return None
@@ -165,7 +165,7 @@ def _read_list(path: Path, missing_ok: bool = False) -> dict[Role, dict[str, tup
 
 
 def _faults(error: ValidationError) -> str:
-    """What is wrong where, without the values: they may be secret."""
+    """Say what is wrong in which place, without the values: they may be secret."""
     return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
 
 
@@ -194,7 +194,7 @@ def _list_text(listed: Mapping[Role, Mapping[str, tuple[str, ...]]]) -> str:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Writes a file whole or not at all, never readable by more than `mode` says. Raises ConfigError."""
+    """Write a file whole or not at all, never readable by more than `mode` says. Raises ConfigError."""
     new = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(mode=0o700 if mode == 0o600 else 0o755, parents=True, exist_ok=True)

@@ -26,9 +26,9 @@ HOMES = (Path("/home"), Path("/root"), Path("/run/user"))  # what ProtectHome= h
 
 
 def units(config: Config, host: str) -> tuple[str, ...]:
-    """The units of a host, in the order in which the layout names what they run; with a ventilator go its readers.
+    """Return the units of a host, in the order in which the layout names what they run; with a ventilator, its readers.
 
-    ConfigError where the layout does not have the host.
+    ConfigError if the layout does not have the host.
     """
     runs = config.runs_on(host)
     readers = readers_for(config, cores()) if "ventilator" in runs else 0
@@ -39,7 +39,7 @@ def units(config: Config, host: str) -> tuple[str, ...]:
 
 
 def folders(config: Config, unit: str) -> tuple[Path, ...]:
-    """The folders that a unit writes beside FIP's own; systemd must be told, else they are read-only."""
+    """Return a unit's folders beside FIP's own. systemd must have their names, else they are read-only."""
     if unit.startswith("fip-follower@"):
         folder = config.follower[unit.removeprefix("fip-follower@").removesuffix(".service")].folder
         return () if folder is None or folder.is_relative_to(_own(unit)[0]) else (folder,)
@@ -59,7 +59,7 @@ def _own(unit: str) -> tuple[Path, str]:
 
 
 def drop_in(config: Config, unit: str) -> str:
-    """The drop-in that gives a unit its folders, the network, and leave to compile; "" where it needs none of them."""
+    """Return the drop-in with a unit's folders, network access, and leave to compile; "" if it needs none of these."""
     needed, more = folders(config, unit), "IPAddressAllow=any\n" if _leaves_host(config, unit) else ""
     if unit == "fip-receiver.service" and config.receiver.format != OWN_FORMAT:
         more += "MemoryDenyWriteExecute=no\n"
@@ -91,7 +91,7 @@ def _quoted(path: Path) -> str:
 
 
 def main() -> None:
-    """Writes the plan of a host."""
+    """Write the plan of a host."""
     host, file, plan = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     try:
         config = load(file).config

@@ -11,7 +11,7 @@ MOST_READERS = 8  # unless more are asked for
 
 
 def readers_for(config: Config, cores: int, devices: Iterable[str] | None = None) -> int:
-    """How many children read on a host of so many cores, if it is not configured: by what they feed.
+    """Return how many children read on a host of so many cores, if it is not configured: by what they feed.
 
     That is workers on these devices, or those of the layout.
     """
@@ -28,5 +28,5 @@ def readers_for(config: Config, cores: int, devices: Iterable[str] | None = None
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))

@@ -104,7 +104,7 @@ class _Pages:
         self._assets = dict(_assets())
 
     def routes(self) -> list[Route]:
-        """Where each is found."""
+        """Return the routes to all resources."""
         image, gallery = "/api/runs/{run}/images/{index:slice}", self._gallery
         return [
             Route("/", self.asset),
@@ -137,7 +137,7 @@ class _Pages:
         return _static(self._assets[name])
 
     async def metrics(self, request: Request) -> Response:
-        """The state for Prometheus."""
+        """Answer with the state for Prometheus."""
         return Response(exposition(self._feed.state()), media_type=CONTENT_TYPE)
 
     async def session(self, request: Request) -> Response:
@@ -166,7 +166,7 @@ class _Pages:
         return _static(self._assets["colours.json"])
 
     def cancel(self, request: Request) -> Any:
-        """Ends a job."""
+        """End a job, and answer with what became of it."""
         job = request.path_params["job"]
         if not is_label(job):
             raise AbsentError("no job has such a name")
@@ -192,7 +192,7 @@ class _Pages:
         return Response(pixels.tobytes(), media_type="application/octet-stream", headers=headers)
 
     async def view(self, request: Request) -> Response:
-        """As much of a plane as a page shows, as finely as it shows it; `fip.archive.views` says what comes.
+        """Answer with the part of a plane that a page shows, as finely as it shows it; see `fip.archive.views`.
 
         What has the time at which an image was stored (`of`) in its address is the same for ever.
         """
@@ -221,7 +221,7 @@ class _Pages:
         )
 
     async def fits(self, request: Request) -> Response:
-        """The FITS file."""
+        """Answer with the FITS file of an image."""
         path = await run_in_threadpool(self._gallery.path, *_slice(request))
         if not path.is_file():
             raise AbsentError(f"{path.name} is no longer there")

@@ -15,7 +15,7 @@ from fip.wire.messages import STATE_INTERVAL, PipelineStatus
 
 
 class Feed:
-    """The messages of late, and the state that they make."""
+    """The recent messages, and the state that they make."""
 
     def __init__(self, root: Path) -> None:
         """`root` has the images, or folders of jobs with them, beside which a search leaves what it has found."""
@@ -24,7 +24,7 @@ class Feed:
         self._at_rest: PipelineState | None = None
 
     def hear(self, status: PipelineStatus) -> None:
-        """Takes a message; what was heard is replaced as a whole, so that any thread may read it."""
+        """Take a message; what was heard is replaced as a whole, so that any thread may read it."""
         self._hearing.hear(status)
 
     def rest(self, state: PipelineState) -> None:
@@ -33,7 +33,7 @@ class Feed:
         self._hearing.forget()
 
     def state(self) -> PipelineState:
-        """The state now."""
+        """Return the state as it is now."""
         at_rest = self._at_rest
         rests = at_rest and self._hearing.heard is None
         state = replace(at_rest, time=time.time()) if at_rest and rests else self._hearing.state()
@@ -51,7 +51,7 @@ class Feed:
 
 
 class Broadcast:
-    """The state twice a second to each browser that listens; it is made once for all, and not where none does."""
+    """The state twice a second to each browser that listens; made once for all, and not at all if none listens."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
@@ -61,7 +61,7 @@ class Broadcast:
         self.closing = False
 
     async def run(self) -> None:
-        """Makes the states until `closing`, which any thread may set; then all streams end."""
+        """Make the states until `closing`, which any thread may set; then all streams end."""
         while not self.closing:
             if self._listeners:
                 self._latest = self._feed.state_json()

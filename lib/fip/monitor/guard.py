@@ -63,7 +63,7 @@ class Access:
 
     @property
     def cookie_value(self) -> str:
-        """What a page that knew the token shows from then on to read; it is good for nothing else."""
+        """What a page with the token shows from then on to be allowed to read; it is good for nothing else."""
         return hmac.new(self.token.encode(), b"fip-monitor reads", hashlib.sha256).hexdigest()
 
     def is_known(self, headers: Mapping[str, str]) -> bool:
@@ -71,7 +71,7 @@ class Access:
         return self._has_token(headers) or self._has_cookie(headers.get("host", ""), headers)
 
     def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> Refusal | None:
-        """Why this request is refused; None where it may be answered. Names of `headers` are lower case."""
+        """Return why this request is refused; None if it may be answered. Names of `headers` are lower case."""
         host = headers.get("host", "")
         if _host_name(host) not in self.hosts:
             return Refusal(421, "this is not a host of this monitor: add it to monitor.hosts")
@@ -103,13 +103,13 @@ class Access:
 
 
 def cookie_name(host: str) -> str:
-    """Of the cookie of the monitor at this Host: browsers do not tell ports apart."""
+    """Return the name of the monitor's cookie at this Host: browsers do not keep ports apart."""
     match = _HOST.fullmatch(host)
     return f"fip-{(match and match['port']) or 80}"
 
 
 def read_token(path: Path) -> str:
-    """The token in a file, which is made where it is missing. ConfigError where it can be neither, or is too short."""
+    """Return the token in a file; make it if missing. ConfigError if it cannot be read or made, or is too short."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -145,7 +145,7 @@ class Guard:
         self._asked = Allowances[str](*REQUESTS)  # by the host that asks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An ASGI application."""
+        """Answer one request, as an ASGI application."""
         if scope["type"] != "http":  # there are no websockets; a lifespan has no client
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
@@ -168,7 +168,7 @@ class Guard:
             await self._app(scope, receive, with_headers)
 
     async def _have_it_wait(self, scope: Scope) -> None:
-        """Who shows no token and asks too much waits for the answer."""
+        """Let a caller wait who shows no token and asks too much."""
         host, _ = scope.get("client") or ("", 0)
         left = self._asked.use(str(host), 1, time.monotonic())
         if left < 0:
@@ -176,7 +176,7 @@ class Guard:
 
 
 def _host_name(host: str) -> str:
-    """The host of a Host header, without its port; "" where it is none."""
+    """Return the host of a Host header, without its port; "" if it is not valid."""
     match = _HOST.fullmatch(host)
     return (match["name"] or match["six"]).lower() if match else ""
 

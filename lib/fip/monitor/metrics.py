@@ -65,7 +65,7 @@ RECEIVED = {
     "unfit": ("fip_unfit_packets", "Packets that do not fit what came before them, dropped."),
     "too_many": ("fip_dropped_packets", "Packets of integrations for which there was no memory, dropped."),
 } | {name: COUNTERS[name] for name in ("bad_messages", "refused", "warnings", "errors")}
-"""The same at a receiver, of whose integrations its spool has the counts."""
+"""The same for a receiver; the counts of its integrations are in its spool."""
 
 TIMES = {
     what: (f"fip_{what}_seconds", f"Time {what}; the three sum to the wall time.")
@@ -81,7 +81,7 @@ LEVELS = {
     "memory_used": ("fip_gpu_memory_used_bytes", "GPU memory in use."),
     "memory_total": ("fip_gpu_memory_size_bytes", "GPU memory."),
 }
-"""The same of what goes up and down: of a `DaemonView`, its `Resources` and its `Gpu`."""
+"""The same for what goes up and down: in a `DaemonView`, its `Resources` and its `Gpu`."""
 
 
 _COUNTERS = COUNTERS | {f"receiver.{name}": told for name, told in RECEIVED.items() if told not in COUNTERS.values()}
@@ -123,7 +123,7 @@ class _Metrics(Collector):
 
 
 def _numbers(views: Sequence[DaemonView]) -> Iterator[Number]:
-    """What daemons tell, but for the time that stages take."""
+    """Yield what daemons report, but for the time that stages take."""
     told: list[tuple[Kind, dict[str, tuple[str, str]], Callable[[DaemonView], dict[str, Any]]]] = [
         (
             "counter",
@@ -150,7 +150,7 @@ def _numbers(views: Sequence[DaemonView]) -> Iterator[Number]:
 
 
 def _family(number: Number) -> Metric:
-    """As Prometheus' own library has it; what is unknown is left out."""
+    """Return a number as Prometheus' own library has it; what is unknown is left out."""
     kind = CounterMetricFamily if number.kind == "counter" else GaugeMetricFamily
     family = kind(number.name, number.help, labels=number.labels)
     for labels, value in number.values:

@@ -52,7 +52,7 @@ class Monitor(Daemon):
         self.reload(loaded.config)
 
     def start(self) -> None:
-        """Listens to the ventilator, and serves."""
+        """Listen to the ventilator, and serve."""
         if self._directory is None:
             self._listen_to(self._config)
         else:
@@ -66,15 +66,15 @@ class Monitor(Daemon):
 
     @property
     def finished(self) -> bool:
-        """Whether it was told to end."""
+        """Whether it was asked to end."""
         return self._draining
 
     def close(self) -> None:
-        """Ends the web server."""
+        """End the web server of the monitor."""
         self._server.close()
 
     def reload(self, config: Config) -> None:
-        """Takes the log level."""
+        """Take the log level from the configuration."""
         set_level(config.monitor.log_level)
 
     @property
@@ -85,7 +85,7 @@ class Monitor(Daemon):
         return f"serves {self._server.address}{waits}"
 
     def _look(self) -> None:
-        """Listens to the run that images into the directory; where none does, says what is stored."""
+        """Listen to the run that images into the directory; if there is none, show what is stored."""
         assert self._directory is not None
         try:
             found = read_run_file(self._directory)

@@ -27,7 +27,7 @@ class Patient(H11Protocol):
         self._writes: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A browser has connected."""
+        """Handle a browser that has just connected."""
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
         self._descriptor = transport.get_extra_info("socket").fileno()
@@ -35,7 +35,7 @@ class Patient(H11Protocol):
         self._door.joined(self._descriptor, time.monotonic())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It has gone."""
+        """Handle a browser that has gone."""
         self._door.left(self._descriptor)
         for timer in (self._waits, self._writes):
             if timer:
@@ -43,7 +43,7 @@ class Patient(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Some of a request has come; one that is whole is under way after this."""
+        """Take some of a request; one that is whole is under way after this."""
         super().data_received(data)
         if not self._idle:
             self._door.hears(self._descriptor, time.monotonic())
@@ -61,7 +61,7 @@ class Patient(H11Protocol):
         self._writes = self.loop.call_later(READ_WITHIN, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It has read."""
+        """Continue, as the browser has read."""
         if self._writes:
             self._writes.cancel()
         super().resume_writing()

@@ -1,4 +1,4 @@
-"""Where in an image something is that a person names: an event, what is known there, a source, a body, coordinates."""
+"""The place in an image of what a person names: an event, what is known there, a source, a body, coordinates."""
 
 import math
 from functools import cached_property
@@ -24,7 +24,7 @@ LONGEST = 200  # characters of what is asked for
 
 
 def place_route(gallery: Gallery, config: Config) -> Route:
-    """Of /api/runs/RUN/place?name=TEXT&like=SLICE."""
+    """Return the route of /api/runs/RUN/place?name=TEXT&like=SLICE."""
     places = Places(gallery, config)
 
     async def handler(request: Request) -> Response:
@@ -45,7 +45,7 @@ class Places:
 
     @cached_property
     def _known(self) -> Known:
-        """Raises UsageError."""
+        """Return the configured catalogues. Raises UsageError."""
         return Known(catalogues={name: Listed(each.file, each.tell) for name, each in self._config.catalogue.items()})
 
     def find(self, run: str, asked: str, like: int) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Places:
         return {"x": x, "y": y, "said": said}
 
     def _of_event(self, run: str, asked: str) -> tuple[float, float, str] | None:
-        """The newest event of that name, or at what has that name."""
+        """Return the newest event of that name, or at an object of that name."""
         found = searched(self._gallery.directory(run))
         for each in found.of(run).events if found else ():
             names = [each["id"], *(match["name"] for match in each["matches"])]

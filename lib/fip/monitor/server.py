@@ -30,9 +30,9 @@ class Server:
     """Serves the page of a feed until it is closed."""
 
     def __init__(self, loaded: Loaded, feed: Feed, pipeline: Callable[[], Config | None]) -> None:
-        """Binds. `pipeline` says how the one that is shown is reached now, None where there is none.
+        """Bind. `pipeline` says how to reach the pipeline that is shown now, None if there is none.
 
-        ConfigError where the address cannot be had, or the token file cannot be used.
+        ConfigError if the address cannot be had, or the token file cannot be used.
         """
         monitor = loaded.config.monitor
         token = read_token(monitor.token_file)
@@ -58,16 +58,16 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Of the page."""
+        """The address of the page."""
         host, port = self._socket.getsockname()[:2]
         return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
     def start(self) -> None:
-        """Begins to serve."""
+        """Begin to serve the page."""
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the streams, and serves no more."""
+        """End the streams, and serve no more."""
         self._broadcast.closing = True
         self._server.should_exit = True
         self._thread.join()
@@ -103,7 +103,7 @@ def _bind(monitor: Monitor) -> socket.socket:
 
 
 def _hosts(monitor: Monitor) -> frozenset[str]:
-    """Names by which it is reached: loopback's, also through `ssh -L`, its own, and those that were configured."""
+    """Return the names by which it is reached: loopback's, also through `ssh -L`, its own, and configured ones."""
     names = {*_LOOPBACK, monitor.host, *monitor.hosts}
     if monitor.host not in _LOOPBACK:
         names |= {host_name(), socket.gethostname(), socket.getfqdn()}

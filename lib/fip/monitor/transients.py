@@ -34,11 +34,11 @@ TYPES = {
     ".ecsv": "text/plain; charset=utf-8",
     ".json": "application/json",
 }
-KEPT = "private, no-cache"  # it may change: it is asked each time whether it has
+KEPT = "private, no-cache"  # it may change: each time it is asked whether it has
 
 
 def transients_routes(gallery: Gallery, pipeline: Callable[[], Config | None]) -> list[Route]:
-    """Where each is found; `pipeline` gives the configuration by which to find what works now."""
+    """Return the routes; `pipeline` gives the configuration by which to find what works now."""
     place = "/api/runs/{run}/transients"
     return [
         Route(place, _events(gallery)),
@@ -76,7 +76,7 @@ def _label(gallery: Gallery, pipeline: Callable[[], Config | None]) -> Callable[
 
 
 def _vet(gallery: Gallery, config: Config | None, label: str, user: str, run: str, event: str) -> dict[str, str]:
-    """Has the detector enter what somebody says of an event; nothing is written here. FipError if it does not."""
+    """Have the detector enter what somebody says of an event; nothing is written here. FipError if it does not."""
     directory = gallery.directory(run)
     try:
         said = parse_said(label)
@@ -92,7 +92,7 @@ def _vet(gallery: Gallery, config: Config | None, label: str, user: str, run: st
 
 
 def _check_event(directory: Path, run: str, event: str) -> None:
-    """Raises AbsentError for what is no event of a run."""
+    """Raise AbsentError for what is no event of a run."""
     found = searched(directory)
     if found is None or all(each["id"] != event for each in found.of(run).events):
         raise AbsentError("no event of this run has such a name")
@@ -119,7 +119,7 @@ def _found(gallery: Gallery, run: str) -> dict[str, Any]:
 
 
 def _alerts(directory: Path) -> dict[str, str] | None:
-    """What others were told of the events of a directory, and what is wrong with that; None if nobody is told."""
+    """Return what was reported about the events of a directory, and what is wrong with that; None if nobody hears."""
     view = shown_view(directory)
     said = next(alerts_facts(view.alerts), None) if view and view.alerts else None
     return {"line": ", ".join(said.items), "level": said.level} if said else None
@@ -134,7 +134,7 @@ def _files(directory: Path, identity: str) -> dict[str, str]:
 
 
 def _path(gallery: Gallery, run: str, event: str, name: str) -> Path:
-    """A file of an event that is in the table: of no other name, and in no other place."""
+    """Return a file of an event that is in the table: no other name, and no other place, is allowed."""
     directory = gallery.directory(run)
     _check_event(directory, run, event)
     files = files_of(directory, event)

@@ -11,13 +11,13 @@ from fip.simulation.plan import Simulation
 TIME_SCALE = 1200.0  # s, the shortest period in which a gain drifts; the longest is three times that
 BANDPASS_AMPLITUDE = 0.05  # standard deviation over the band
 BANDPASS_PHASE = math.radians(5.0)  # standard deviation over the band, rad
-_WAVES = 6  # of which a drift or a bandpass is the sum
+_WAVES = 6  # whose sum is a drift or a bandpass
 _DRAWN = 2  # which random numbers: those of gains
 
 
 @dataclass(frozen=True, eq=False)
 class Gains:
-    """What an antenna's two feeds multiply a signal by: V becomes g_p V conj(g_q), g = drift x bandpass."""
+    """What an antenna's two feeds multiply a signal by: V becomes g_p V conj(g_q), with g = drift x bandpass."""
 
     drift: NDArray[np.complex128]  # [integration, antenna, feed], at the middle of each integration
     bandpass: NDArray[np.complex128]  # [antenna, channel, feed]

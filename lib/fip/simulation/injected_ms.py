@@ -1,7 +1,7 @@
-"""`fip inject`: a copy of a MeasurementSet with sources added to its visibilities, which says of itself that it is one.
+"""`fip inject`: a copy of a MeasurementSet with sources added to its visibilities. The copy says that it is one.
 
 Nothing is ever written into the set that is given. The copy's PROJECT begins with FIP-INJECTED, in all rows of its
-subtable OBSERVATION: what others split off it has that, too. `Observation.injected` knows it by that.
+subtable OBSERVATION: sets that others split off it have that, too. `Observation.injected` knows it by that.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from fip.source.tables.measurement_set import MeasurementSet
 COLUMNS = ("DATA", "CORRECTED_DATA")
 """Those to which sources are added, if they are there and hold values."""
 
-_LOOKED_AT = 5  # slices of a field by which its noise is told
+_LOOKED_AT = 5  # slices of a field from which its noise is measured
 _AT_ONCE = 500  # slices to which sources are added in one call
 _EPSILON = 1e-6  # of the sum of all flux densities, to which visibilities are right
 
@@ -50,7 +50,7 @@ class _Plan:
 def inject(
     path: Path, output: Path, asked: Injecting, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Path:
-    """Writes the copy and, beside it, the list of what was put in; returns the list's path.
+    """Write the copy and, beside it, the list of what was put in; return the list's path.
 
     The copy appears under its name when it is whole. UsageError if a name is taken, or the set is not fit for it.
     """
@@ -92,7 +92,7 @@ def _check_place(path: Path, output: Path, listing: Path) -> None:
 
 
 def _make_way(partial: Path) -> None:
-    """What an earlier try has left is in the way. UsageError if it is none of that."""
+    """Remove what an earlier try has left. UsageError if what is in the way is something else."""
     if not partial.exists():
         return
     if not (partial / "table.dat").is_file():
@@ -110,7 +110,7 @@ def _planned(path: Path, asked: Injecting) -> _Plan:
     columns = tuple(each for each in COLUMNS if each in holding)
     if not columns:
         raise UsageError(f"{path}: has neither DATA nor CORRECTED_DATA: there is nothing to add sources to")
-    # The noise is told best without the steady sky.
+    # The noise is measured best without the steady sky.
     without = "MODEL_DATA" in holding
     with closing(open_run(path, asked_of(stokes=(asked.stokes,), subtract_model=without, **shown))) as run:
         numbered = sorted(enumerate(run.slices), key=lambda each: (each[1].label, each[1].time))
@@ -135,7 +135,7 @@ def _field(run: Run, label: str, slices: Sequence[tuple[int, SliceInfo]]) -> Fie
 
 
 def _copy(path: Path, partial: Path, digest: str) -> None:
-    """A deep copy, which is a table of its own even if the set is a reference to others."""
+    """Make a deep copy, which is a table of its own even if the set is a reference to others."""
     with closing(tables.table(str(path), ack=False)) as original:
         original.copy(str(partial), deep=True).close()
     with closing(tables.table(f"{partial}/OBSERVATION", readonly=False, ack=False)) as observation:
@@ -148,7 +148,7 @@ def _copy(path: Path, partial: Path, digest: str) -> None:
 
 
 def _check(partial: Path) -> None:
-    """InputError if images of the copy would not be known for what they are."""
+    """Raise InputError if images of the copy would not be known as injected."""
     with closing(open_run(partial, asked_of())) as run:
         if not all(each.injected for each in run.observations.values()):
             raise InputError(f"{partial}: its OBSERVATION_ID names rows that are not in subtable OBSERVATION")
@@ -157,7 +157,7 @@ def _check(partial: Path) -> None:
 def _add(
     partial: Path, slices: Iterable[tuple[int, tuple[Source, ...]]], reference: float, columns: Sequence[str]
 ) -> None:
-    """Adds the sources to the visibilities of these slices."""
+    """Add the sources to the visibilities of these slices."""
     with (
         closing(open_run(partial, asked_of())) as run,
         closing(tables.table(str(partial), readonly=False, ack=False)) as main,
@@ -172,7 +172,7 @@ def _add(
 
 
 def _add_to(main: Any, column: str, numbers: Any, order: Any, seen: Any) -> None:
-    """Adds [row, channel, correlation], channels in the order of frequency, to rows of a column that have a cell."""
+    """Add [row, channel, correlation], channels in the order of frequency, to rows of a column that have a cell."""
     for first, end, at in _stretches(np.asarray(numbers)):
         if main.iscelldefined(column, first):
             values = main.getcol(column, first, end - first)
@@ -181,7 +181,7 @@ def _add_to(main: Any, column: str, numbers: Any, order: Any, seen: Any) -> None
 
 
 def _stretches(numbers: Any) -> Iterable[tuple[int, int, int]]:
-    """First row, the one after the last, and where in `numbers` [row] that begins, of rows that follow one another."""
+    """Yield stretches of rows: the first row, the one after the last, and the place of the first in `numbers` [row]."""
     edges = np.flatnonzero(np.diff(numbers) != 1) + 1
     for begin, end in zip([0, *edges.tolist()], [*edges.tolist(), len(numbers)], strict=True):
         yield int(numbers[begin]), int(numbers[end - 1]) + 1, begin

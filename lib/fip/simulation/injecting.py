@@ -97,7 +97,7 @@ class Source:
 
 
 def drawn(asked: Injecting, fields: Sequence[Field]) -> tuple[Source, ...]:
-    """As many as were asked for, uniform over the images of all slices. UsageError if a S/N stands for no flux."""
+    """Draw as many as were asked for, uniform over the images of all slices. UsageError if a S/N stands for no flux."""
     if asked.snr is not None:
         for each in fields:
             if not each.noise > 0:
@@ -163,7 +163,7 @@ def components(sources: Sequence[Source], frequency: NDArray[np.float64], refere
 
 
 def table_of(sources: Sequence[Source], asked: Injecting, reference: float) -> QTable:
-    """A row for each: where (ICRS), when, in which slices of the set as `fip run` numbers them, and how bright."""
+    """Return a row for each source: place (ICRS), time, slices of the set as `fip run` numbers them, and brightness."""
     towards = np.array([each.towards for each in sources])
     table = QTable()
     table["name"] = [each.name for each in sources]

@@ -1,4 +1,4 @@
-"""Where the antennas of a simulated telescope stand."""
+"""The places of the antennas of a simulated telescope."""
 
 import math
 

@@ -41,7 +41,7 @@ class Beside:
 
     @property
     def all(self) -> tuple[Path, ...]:
-        """Every path."""
+        """Every path beside the set."""
         return (self.truth, *((self.sky_model,) if self.sky_model else ()), *self.tables)
 
 
@@ -56,7 +56,7 @@ def simulate(
     """Write the MeasurementSet and, beside it, the truth; return the truth's path.
 
     The set is written as `path`.partial and renamed when it is whole; or `live`, as a telescope writes it: in place,
-    each integration when it is over. `progress` is told the integrations done and their number. UsageError where
+    each integration when it is over. `progress` is called with the integrations done and their number. UsageError if
     `path` is taken (an older MeasurementSet gives way with `overwrite`), lies in no folder, or the disk is too small.
     """
     if not path.name:

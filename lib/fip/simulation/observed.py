@@ -40,7 +40,7 @@ class Observed:
 
     @property
     def weight(self) -> float:
-        """Of every sample, 1/Jy^2."""
+        """The weight of every sample, 1/Jy^2."""
         return 1.0 / (self.simulation.noise or 1.0) ** 2
 
     def uvw(self, integration: int) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ def circular(
 
 
 def shells(count: int, epoch: float, seed: int = 1) -> Iterator[str]:
-    """Three lines of each of so many satellites, at random on the orbits of SHELLS."""
+    """Return three lines for each of so many satellites, at random on the orbits of SHELLS."""
     random = np.random.default_rng(seed)
     number = 0
     for height, inclination, share in SHELLS:

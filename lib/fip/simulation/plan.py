@@ -17,7 +17,7 @@ from fip.source.advice import geometry
 
 @dataclass(frozen=True)
 class Simulation(Options):
-    """What to simulate. UsageError where a value cannot be simulated."""
+    """What to simulate. UsageError if a value cannot be simulated."""
 
     def __post_init__(self) -> None:
         _check_numbers(self)

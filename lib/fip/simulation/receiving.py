@@ -16,7 +16,7 @@ SUBSTEPS = 16  # of an integration, and of a channel, at which what is smeared i
 
 Visibilities = NDArray[np.complex64]
 Rows = Callable[[slice], tuple[Visibilities, Visibilities]]
-"""Of rows of an integration the visibilities [row, channel, correlation] of the steady sky, and of all sources."""
+"""Returns for rows of an integration the visibilities [row, channel, correlation] of the steady sky, and of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ def _plain(
 def _by_antennas(
     simulation: Simulation, array: Array, sources: tuple[Source, ...], integration: int, some: slice
 ) -> Visibilities:
-    """By antennas; smeared, it is the mean over integration and channel, and costs SUBSTEPS x SUBSTEPS times as much.
+    """Compute by antennas; smeared, as the mean over integration and channel: SUBSTEPS x SUBSTEPS times as costly.
 
     The mean is by the rule of Gauss and Legendre, which with so many steps is exact for several turns of the phase.
     Within a channel the flux density stays as it is at its centre.

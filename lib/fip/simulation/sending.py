@@ -26,13 +26,13 @@ _SLOWEST = 1e6  # bytes/s of a heap: spead2 sends 64 kB at a time, and who hears
 
 
 class Sending(Protocol):
-    """Where integrations go."""
+    """A place to which integrations are sent."""
 
     def send(self, dump: int, time: float, found: Mapping[str, NDArray[Any]]) -> None:
         """One, by the names of `fip.spool.layout.sections`; `time` is its middle, s UTC, Unix."""
 
     def end(self) -> int:
-        """Says that no more comes, and lets go; returns how often it was told that nobody listened."""
+        """Say that no more comes, and let go; return how often the system answered that nobody listened."""
 
 
 class Datagrams:
@@ -44,12 +44,12 @@ class Datagrams:
         self._senders = [Sender(each, self._setup, rate=rate / len(endpoints)) for each in endpoints]
 
     def send(self, dump: int, time: float, found: Mapping[str, NDArray[Any]]) -> None:
-        """As `Sending` says."""
+        """Send one integration, as `Sending` says."""
         for packet, sender in zip(packets(self._setup, dump, time, 0, found), cycle(self._senders), strict=False):
             sender.send_packet(packet)
 
     def end(self) -> int:
-        """As `Sending` says."""
+        """Send the end, as `Sending` says."""
         for number, sender in enumerate(self._senders):
             with sender:
                 sender.end(number, len(self._senders))
@@ -76,12 +76,12 @@ class L0:
         self._sender = HeapSender(shape, [_host_and_port(each) for each in endpoints], evenly)
 
     def send(self, dump: int, time: float, found: Mapping[str, NDArray[Any]]) -> None:
-        """As `Sending` says. The stream has no UVW."""
+        """Send as `Sending` says. The stream has no UVW."""
         samples = (found[f"0.{name}"] for name in ("visibility", "flag", "weight", "scale"))
         self._sender.send(dump, time - SYNC_TIME, *samples)
 
     def end(self) -> int:
-        """As `Sending` says; spead2 tells nothing of who listens."""
+        """End as `Sending` says; spead2 does not say who listens."""
         self._sender.stop()
         return 0
 
@@ -96,7 +96,7 @@ def stream_observation(
     form: Format = "fip",
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Sends all integrations, and the end; returns how often it was told that nobody listened.
+    """Send all integrations, and the end; return how often the system answered that nobody listened.
 
     `endpoints` are as udp://HOST:PORT. Each integration goes when it is over, counted from now, its packets spread over
     half the time to the next; or with a `rate` (bytes/s) at once, and no faster. UsageError.
@@ -128,7 +128,7 @@ def write_setup(path: Path, simulation: Simulation, form: Format = "fip", *, ove
 
 
 def parse_endpoints(text: str) -> tuple[str, ...]:
-    """Each of udp://HOST:PORT[,...]. ValueError."""
+    """Parse each endpoint of udp://HOST:PORT[,...]. Raises ValueError."""
     found = tuple(each.strip() for each in text.split(","))
     for each in found:
         host, _, port = each.removeprefix("udp://").rpartition(":")

@@ -30,7 +30,7 @@ class SimulatedMs:
             _fill(f"{path}/{name}", columns)
 
     def close(self) -> None:
-        """Release the files."""
+        """Release the files of the set."""
         self._table.close()
 
     def begin_integration(self, time: float, uvw: NDArray[np.float64]) -> None:

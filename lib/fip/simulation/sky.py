@@ -52,7 +52,7 @@ class Source:
 
     @property
     def towards(self) -> tuple[float, float, float]:
-        """l, m and n-1."""
+        """The direction cosines l, m and n-1."""
         return self.l, self.m, math.sqrt(1.0 - self.l**2 - self.m**2) - 1.0
 
 

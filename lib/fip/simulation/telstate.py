@@ -21,7 +21,7 @@ def channels_per_heap(channels: int) -> int:
 
 
 def telstate_of(observed: Observed) -> dict[str, Any]:
-    """As the JSON file that `[receiver] setup` may name for meerkat-l0."""
+    """Return the content of the JSON file that `[receiver] setup` may name for meerkat-l0."""
     setup = setup_of(observed)
     (band,), (target,) = setup.bands, setup.targets
     names = [each.name for each in setup.antennas]
@@ -49,7 +49,7 @@ def telstate_of(observed: Observed) -> dict[str, Any]:
 
 
 def _antennas(observed: Observed) -> dict[str, str]:
-    """As katpoint describes them: offsets to the east, north and up from the core."""
+    """Return the antennas as katpoint describes them: offsets to the east, north and up from the core."""
     longitude, latitude, height = layouts.MEERKAT
     offsets = (observed.array.position - erfa.gd2gc(1, *layouts.MEERKAT)) @ layouts.LOCAL_AXES.T
     core = f"{math.degrees(latitude):.12f}, {math.degrees(longitude):.12f}, {height}, {layouts.DISH_DIAMETER}"

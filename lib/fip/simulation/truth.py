@@ -1,4 +1,4 @@
-"""What is in a simulated set, told beside it: a table, and a sky model that FIP, WSClean and DP3 read."""
+"""What is in a simulated set, written beside it: a table, and a sky model that FIP, WSClean and DP3 read."""
 
 import math
 from dataclasses import asdict

@@ -22,7 +22,7 @@ class AlertsView:
 
 
 def summed(views: Iterable[AlertsView]) -> AlertsView | None:
-    """Of several outboxes; None of none."""
+    """Return the sum of several outboxes; None if there are none."""
     known = list(views)
     return reduce(_sum, known) if known else None
 
@@ -54,7 +54,7 @@ def alerts_facts(view: AlertsView) -> Iterator[Fact]:
 
 
 def alerts_numbers(view: AlertsView) -> Iterator[Number]:
-    """For Prometheus."""
+    """Yield the numbers of alerts for Prometheus."""
     became = ("sent", "due", "waiting", "refused", "dropped")
     counts = tuple(((name,), float(getattr(view, name))) for name in became)
     yield Number("fip_alerts", "Messages to targets of alerts, by what became of them.", ("became",), counts)

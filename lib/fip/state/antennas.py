@@ -27,16 +27,16 @@ LEAST_FACTOR = 2.0
 
 @dataclass(frozen=True)
 class AntennaView:
-    """An antenna, as it did in the slices that were read of late."""
+    """An antenna, as it did in the slices that were read recently."""
 
     name: str
     flagged: float  # share of its samples that do not count, 0 to 1: `fip.wire.messages.AntennaHealth`
-    level: float | None  # its amplitude over that of the median antenna; None where it has none
+    level: float | None  # its amplitude over that of the median antenna; None if it has none
     fault: Fault  # flagged: more than half is; high, low: its amplitude is an outlier; else ""
 
     @property
     def amplitude(self) -> str:
-        """Its level in words."""
+        """Its amplitude level in words."""
         return NONE if self.level is None else f"×{number(self.level)}"
 
 
@@ -55,9 +55,9 @@ class AntennasView:
 
 
 def antennas_view(told: AntennaHealth) -> AntennasView | None:
-    """What is to be seen of them; None where there are none.
+    """Return what is to be seen of the antennas; None if there are none.
 
-    An amplitude is an outlier where |ln level - m| > max(ln `LEAST_FACTOR`, `SIGMAS` s), with m the median of ln level
+    An amplitude is an outlier if |ln level - m| > max(ln `LEAST_FACTOR`, `SIGMAS` s), with m the median of ln level
     over the antennas, s = 1.4826 times the median of |ln level - m| (Leys et al. 2013, J. Exp. Soc. Psych. 49, 764).
     """
     if not told.names:
@@ -74,7 +74,7 @@ def antennas_view(told: AntennaHealth) -> AntennasView | None:
     )
 
 
-_MOST = 1e9  # times the median that is told of an amplitude
+_MOST = 1e9  # times the median, the most that is reported for an amplitude
 
 
 def ill(view: AntennasView | None) -> dict[str, float]:

@@ -12,7 +12,7 @@ HELP = "Sets that arrived otherwise than they should: missing, late, truncated, 
 
 
 def arrivals_panel(runs: Sequence[RunView]) -> Panel:
-    """Of the runs of folders; nothing is shown if there is nothing to say."""
+    """Return the panel of the runs of folders; nothing is shown if there is nothing to say."""
     odd = {run.name: {what: often for what, often in run.oddities.items() if often} for run in runs}
     waits = [f"{run.name} waits for {run.waits}" for run in runs if run.waits and not run.over]
     total = sum(sum(each.values()) for each in odd.values())

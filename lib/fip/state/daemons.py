@@ -1,4 +1,4 @@
-"""What there is to see of the daemons: of each all that it tells, and a row for each worker. Pure."""
+"""What there is to see of the daemons: all that each reports, and a row for each worker. Pure."""
 
 from collections.abc import Iterator, Sequence
 from statistics import median
@@ -17,7 +17,7 @@ WORKER_HEADS = (
 STAGE_HEADS = (Head("stage", "text"), *map(Head, ("times", "p50", "p95", "p99")))
 TASK_HEADS = (Head("last slices", "text"), *map(Head, ("began", "wait", "image", "hand on")))
 SUMMED = ("cut", "gains", "flags", "model", "auto", "feeds", "wire", "store", "fsync", "step", "behind")
-"""Stages of source, sink and followers that are told in a line."""
+"""Stages of source, sink and followers that are shown in a line."""
 FLOWS = {
     "ventilator": ("slices", "bytes_out"), "worker": ("images", "bytes_out"),
     "sink": ("images", "bytes_in"), "follower": ("images", "bytes_in"),
@@ -49,7 +49,7 @@ def workers_panel(views: Sequence[WorkerView]) -> Panel:
 
 
 def _row(view: WorkerView) -> Row:
-    """The columns of `WORKER_HEADS`."""
+    """Return a worker's row, with the columns of `WORKER_HEADS`."""
     bar, times = _bar([view]), view.status.latencies
     said = words_of(view) | {
         "worker": view.status.identity,
@@ -120,7 +120,7 @@ def _flow(view: DaemonView) -> list[str]:
 
 
 def _together(views: Sequence[WorkerView]) -> Iterator[str]:
-    """What all workers do."""
+    """Yield in words what all workers do together."""
     yield f"{sum(view.state == 'running' for view in views)} of {len(views)} running"
     times = [view.status.latencies["image"].p50 for view in views if "image" in view.status.latencies]
     if times:

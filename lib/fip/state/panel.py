@@ -50,7 +50,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells."""
+    """A table: rows of cells under heads."""
 
     title: str
     heads: tuple[Head, ...]
@@ -86,7 +86,7 @@ class Panel:
 
 
 def filled(tables: Iterable[Table]) -> tuple[Table, ...]:
-    """Those that have rows."""
+    """Return those tables that have rows."""
     return tuple(table for table in tables if table.rows)
 
 

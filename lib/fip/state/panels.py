@@ -111,7 +111,7 @@ def pulse(state: PipelineState) -> Iterator[tuple[str, Level]]:
 
 
 def _large(state: PipelineState) -> tuple[str, str, Level]:
-    """What stands in large, what it is, and whether it is bad."""
+    """Return what stands in large type, what it is, and whether it is bad."""
     stored, failed, total = _sums(state)
     if state.since is not None:
         return duration(state.time - state.since), f"without a word since {clock(state.since, state.time)}", "bad"
@@ -156,7 +156,7 @@ def _now(state: PipelineState) -> Panel:
 
 
 def _complete(state: PipelineState) -> tuple[float, float] | None:
-    """Which share of the expected samples was there, on the average and in the least image; None if it is not known."""
+    """Return the share of the expected samples that was there, on average and in the least image; None if unknown."""
     told = [run.complete for run in state.now if run.complete and run.complete.slices]
     if not told:
         return None
@@ -175,7 +175,7 @@ def _samples_there(state: PipelineState) -> Iterator[Fact]:
 
 
 def _newest(state: PipelineState) -> Iterator[Fact]:
-    """How old the newest data are of which there is an image, of the run of which they are the furthest from now."""
+    """Yield the age of the newest data that have an image, in the run whose newest data are furthest from now."""
     if told := [run for run in state.under_way if run.age is not None]:
         run = max(told, key=lambda run: (run.stale, abs(run.age or 0.0)))
         age = run.age or 0.0
@@ -216,7 +216,7 @@ def _one_of(name: str, text: str, options: Sequence[str], found: Sequence[str | 
 def _jobs(state: PipelineState) -> Panel:
     """A row for each run, and for each job that has none: those that are not over come first, then the newest."""
     rows = sorted((row for job in reversed(state.jobs) for row in _rows(job)), key=lambda row: not row.job)
-    named = {(run.run, run.name): run for run in state.now}.items()  # the last where one was submitted twice
+    named = {(run.run, run.name): run for run in state.now}.items()  # the last one if a run was submitted twice
     slices = [((*run, what), count) for run, view in named for what, count in _slices(view).items()]
     numbers = (
         _one_of("jobs", "Jobs that are known.", JOB_STATES, [job.state for job in state.jobs], "state"),
@@ -234,7 +234,7 @@ def _jobs(state: PipelineState) -> Panel:
 
 
 def _rows(job: JobView) -> Iterator[Row]:
-    """The columns of `JOB_HEADS`."""
+    """Yield a job's rows, with the columns of `JOB_HEADS`."""
     open_ = job.job if job.state in UNFINISHED else ""
     failed: Level = "bad" if job.state == "failed" else ""
     if not job.runs:

@@ -34,7 +34,7 @@ SHOWN = 50  # errors, security events
 class RunView(RunStatus):
     """A run: what its status says, and what follows from that."""
 
-    eta: float | None = None  # s until it is done at this rate; None with a pace, or where nothing is stored yet
+    eta: float | None = None  # s until it is done at this rate; None with a pace, or if nothing is stored yet
 
     @property
     def left(self) -> int:
@@ -64,7 +64,7 @@ class RunView(RunStatus):
 
 @dataclass(frozen=True)
 class JobView(JobStatus):
-    """A job."""
+    """A job, with the views of its runs."""
 
     runs: tuple[RunView, ...]
 
@@ -77,39 +77,39 @@ class Incident:
     daemon: str  # HOST/NAME
     level: str  # warning, error; "" for a connection that came about, or ended
     text: str
-    times: int = 1  # how often of late; `time` is the last
+    times: int = 1  # how often it happened recently; `time` is the last
 
 
 @dataclass(frozen=True)
 class PipelineState:
-    """All that there is to see; by default, of a pipeline of which nothing was heard."""
+    """All that there is to see; by default, of a pipeline from which nothing was heard."""
 
     time: float  # s UTC, Unix
     verdict: Verdict = "no pipeline"
     exit_code: int = EXIT_CODES["no pipeline"]  # of `fip status`
-    reasons: tuple[str, ...] = ("no ventilator was heard",)  # for the verdict, the worst first; () where all is well
-    since: float | None = None  # s UTC, Unix: the ventilator's last word, where it is gone; None while it is heard
-    ventilator: DaemonView | None = None  # None where it was never heard
-    workers: tuple[WorkerView, ...] = ()  # by name; those that went of late are among them
-    sink: DaemonView | None = None  # None where it never joined
-    followers: tuple[DaemonView, ...] = ()  # by name; those that went of late are among them
-    receivers: tuple[ReceiverView, ...] = ()  # by spool; those that went of late come last
+    reasons: tuple[str, ...] = ("no ventilator was heard",)  # for the verdict, the worst first; () if all is well
+    since: float | None = None  # s UTC, Unix: the ventilator's last word, if it is gone; None while it is heard
+    ventilator: DaemonView | None = None  # None if it was never heard
+    workers: tuple[WorkerView, ...] = ()  # by name; those that left recently are among them
+    sink: DaemonView | None = None  # None if it never joined
+    followers: tuple[DaemonView, ...] = ()  # by name; those that left recently are among them
+    receivers: tuple[ReceiverView, ...] = ()  # by spool; those that left recently come last
     ring: RingState | None = None  # of cut slices, at the ventilator; None if no run needs one
     jobs: tuple[JobView, ...] = ()  # oldest first
     rate: float = 0.0  # images/s, of all runs
-    eta: float | None = None  # s until all that was opened is done; None with a pace, or where nothing is stored yet
+    eta: float | None = None  # s until all that was opened is done; None with a pace, or if nothing is stored yet
     lag: float | None = None  # s, that of the run that is furthest behind; None without a pace
-    bottleneck: Stage | None = None  # the first stage that is never waiting; None where all wait, or nothing is done
+    bottleneck: Stage | None = None  # the first stage that is never waiting; None if all wait, or nothing is done
     failures: tuple[Failure, ...] = ()  # slices that failed for good, oldest first, the last few
     errors: tuple[Incident, ...] = ()  # newest first
     security: tuple[Incident, ...] = ()  # handshakes that failed; newest first
-    antennas: AntennasView | None = None  # of the run that is read, or was read last; None where nothing was read
+    antennas: AntennasView | None = None  # of the run that is read, or was read last; None if nothing was read
     transients: TransientsView | None = None  # found in the images of jobs_now; None if these were not searched
-    unsaved: str = ""  # why the ventilator cannot write its queue of jobs now; "" where it can
+    unsaved: str = ""  # why the ventilator cannot write its queue of jobs now; "" if it can
 
     @property
     def daemons(self) -> tuple[DaemonView, ...]:
-        """All of them, those that went of late among them."""
+        """All daemons, with those that left recently."""
         found = (self.ventilator, *self.workers, self.sink, *self.followers, *self.receivers)
         return tuple(view for view in found if view)
 
@@ -136,7 +136,7 @@ class PipelineState:
 
 
 def pipeline_state(heard: Heard | None, now: float) -> PipelineState:
-    """The state now (s UTC, Unix) of a pipeline of which `fip.state.trends.remember` has kept this; None of none."""
+    """Return a pipeline's state now (s UTC, Unix) from what `fip.state.trends.remember` kept; None: nothing heard."""
     if heard is None:
         return PipelineState(now)
     newest, quiet = heard.status, max(0.0, now - heard.at)
@@ -221,7 +221,7 @@ def obstacles(state: PipelineState) -> Iterator[str]:
 
 
 def shares_of(views: Sequence[DaemonView]) -> Shares | None:
-    """How several daemons spent their time, on average, those that are heard; None where none is."""
+    """Return how the daemons that are heard spent their time, on average; None if none is heard."""
     known = [view.trend.shares for view in views if view.trend and view.since is None]
     if len(known) < 2:
         return known[0] if known else None
@@ -242,7 +242,7 @@ def _bottleneck(state: PipelineState) -> Stage | None:
 
 
 def incident(status: Status, what: Logged | SocketEvent) -> Incident:
-    """What a daemon logged, or what happened to one of its sockets."""
+    """Return what a daemon logged, or what happened to one of its sockets."""
     if isinstance(what, Logged):
         return Incident(what.time, status.identity, what.level, what.text, what.times)
     text = ": ".join(
@@ -252,5 +252,5 @@ def incident(status: Status, what: Logged | SocketEvent) -> Incident:
 
 
 def newest_first(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
-    """The last of them."""
+    """Return the newest of the incidents, newest first, at most `SHOWN`."""
     return tuple(sorted(incidents, key=lambda each: each.time, reverse=True)[:SHOWN])

@@ -1,4 +1,4 @@
-"""What receivers hear, what of it is lost, and how long what was heard is kept. Pure."""
+"""What receivers hear, how much of it is lost, and how long what was heard is kept. Pure."""
 
 from collections.abc import Iterator, Sequence
 
@@ -33,7 +33,7 @@ def receivers_panel(views: Sequence[ReceiverView], ring: RingState | None) -> Pa
 
 
 def ring_facts(views: Sequence[ReceiverView]) -> Iterator[Fact]:
-    """How long it is until a ring takes what is not imaged: of the spool for which that is soonest."""
+    """Yield how long it is until a ring takes what is not imaged, for the spool in which that is soonest."""
     told = [view for view in views if view.bites is not None]
     if told:
         view = min(told, key=lambda view: (not view.short, view.bites or 0.0))
@@ -70,7 +70,7 @@ def _together(views: Sequence[ReceiverView]) -> Iterator[str]:
 
 
 def _row(view: ReceiverView) -> Row:
-    """The columns of `HEADS`."""
+    """Return a receiver's row, with the columns of `HEADS`."""
     brief, said = view.brief, words_of(view)
     counts = {name: number(getattr(brief, name)) for name in (*BECAME, "late")} if brief else {}
     said |= counts | {
@@ -88,7 +88,7 @@ def _row(view: ReceiverView) -> Row:
 
 
 def _shortened(name: str) -> str:
-    """Its ends: the observation, and the digest of what is shared."""
+    """Return the ends of a name: the observation, and the digest of what is shared."""
     name = name.removesuffix(".live")
     return name if len(name) <= LONG else f"{name[: LONG - 10]}…{name[-9:]}"
 
@@ -107,7 +107,7 @@ def _newest(view: ReceiverView) -> str:
 
 
 def _left(view: ReceiverView) -> str:
-    """Of what it holds, how much until it takes what is needed; if nobody needs it, what it holds."""
+    """Say how long it is until the ring takes what is needed; if nobody needs it, how much the ring holds."""
     if view.bites is not None:
         return duration(view.bites)
     return f"holds {duration(view.holds)}" if view.holds is not None else ""
@@ -137,7 +137,7 @@ def _facts(view: ReceiverView, several: bool) -> Iterator[Fact]:
 
 
 def _numbers(views: Sequence[ReceiverView]) -> Iterator[Number]:
-    """By spool; of receivers that know theirs."""
+    """Yield numbers by spool, for receivers that know theirs."""
     known = [((view.spool, view.status.identity), view, view.brief) for view in views if view.brief and view.spool]
     became = [((*name, what), float(getattr(brief, what))) for name, _, brief in known for what in BECAME]
     yield Number("fip_stream_integrations", "Integrations from the first to the last that were heard, by what became "
@@ -161,7 +161,7 @@ def _numbers(views: Sequence[ReceiverView]) -> Iterator[Number]:
 
 
 def _cut_numbers(ring: RingState) -> Iterator[Number]:
-    """Of the ring of cut slices."""
+    """Yield the numbers of the ring of cut slices."""
     for name, text, value in (
         ("slices", "Slices of streams that are cut and wait on the ventilator's disk.", ring.slices),
         ("bytes", "Their size.", ring.size),

@@ -24,7 +24,7 @@ class TransientsView:
     labelled: int = 0  # events with labels, but those that FIP injected
     false: float = 0.0  # events, expected of noise alone
     slices: int = 0  # searched; a plane of each by itself, and no means of several
-    threshold: float | None = None  # S/N from which on something is an event: the highest of late
+    threshold: float | None = None  # S/N from which on something is an event: the highest in use recently
     candidates: int = 0  # found from a lower S/N on
     candidate_threshold: float | None = None
     false_candidates: float = 0.0  # expected
@@ -32,16 +32,16 @@ class TransientsView:
     injected: int | None = None  # sources that FIP added to its own copy of the pixels; None if it adds none
     injected_found: int = 0
     fault: str = ""  # why some of it could not be read
-    alerts: AlertsView | None = None  # what was told of it; None if nobody is told
+    alerts: AlertsView | None = None  # what was reported; None if nobody gets alerts
 
     @property
     def events(self) -> int:
-        """That nothing speaks against."""
+        """The number of events that nothing speaks against."""
         return sum(self.kinds.values())
 
 
 def summed(views: Iterable[TransientsView]) -> TransientsView:
-    """Of several searches."""
+    """Return the sum of several searches."""
     return reduce(_sum, views, TransientsView())
 
 
@@ -109,7 +109,7 @@ def facts(view: TransientsView) -> Iterator[Fact]:
 
 
 def transients_panel(view: TransientsView | None, behind: Latency | None) -> Panel:
-    """Of a search, if there is one; `behind`: how long after an image was stored the detector has seen it."""
+    """Return the panel of a search, if there is one; `behind`: how long after storing the detector sees an image."""
     if view is None and behind is None:
         return Panel("transients", "Transients")
     found, said = view or TransientsView(), [*facts(view)] if view else []

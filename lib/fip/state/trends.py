@@ -1,4 +1,4 @@
-"""What a follower has heard of a pipeline of late, in the order in which it was said. Pure.
+"""What a follower has recently heard of a pipeline, in the order in which it was said. Pure.
 
 Messages may be lost, come twice or late: the numbers that the ventilator gives them put them in order. Rates are
 differences between the oldest and the newest that were heard of one life of a daemon, over the wall time that the
@@ -39,7 +39,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The newest message, and what is kept of those of late."""
+    """The newest message, and what is kept of the recent ones."""
 
     at: float  # s UTC, Unix, when it came, by the follower's clock
     status: PipelineStatus
@@ -48,7 +48,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """How a daemon's time was spent of late; the three sum to 1."""
+    """How a daemon's time was spent in the last seconds; the three sum to 1."""
 
     busy: float
     idle: float  # waiting for something to do
@@ -57,7 +57,7 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How a daemon did of late."""
+    """How a daemon did in the last seconds."""
 
     rates: dict[str, float]  # of each counter, a second
     shares: Shares

@@ -27,12 +27,12 @@ class DaemonView:
     why: str  # why it is not running: how it went, or what stops it; else ""
     since: float | None  # s UTC, Unix: since when it is silent or gone; None while it is heard
     age: float  # s since its last word
-    trend: Trend | None  # None where it was heard but once
+    trend: Trend | None  # None if it was heard only once
 
 
 @dataclass(frozen=True)
 class WorkerView(DaemonView):
-    """A worker."""
+    """A worker, with the slice that it images now."""
 
     working: Attempt | None = None  # the slice that it images
     working_for: float = 0.0  # s
@@ -41,7 +41,7 @@ class WorkerView(DaemonView):
 
     @property
     def rate(self) -> float:
-        """Images/s of late."""
+        """Images/s in the last seconds."""
         return self.trend.rates.get("images", 0.0) if self.trend else 0.0
 
 
@@ -83,7 +83,7 @@ def oldest_of(cadence: float | None) -> float:
 
 
 def heard(status: Status, age: float, silent_after: float, now: float, known: dict[Life, Trend]) -> DaemonView:
-    """A daemon of which nothing but its last word is known."""
+    """Return the view of a daemon that is known only by its last word."""
     silent = age > silent_after
     state, since = ("silent", now - age) if silent else (status.state, None)
     return DaemonView(status, state, "", since, age, known.get(life(status)))
@@ -94,7 +94,7 @@ def _gone(departure: Departure, now: float) -> DaemonView:
 
 
 def workers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> tuple[WorkerView, ...]:
-    """By name, those that went of late among them."""
+    """Return the workers by name, with those that left recently."""
     gone = [WorkerView(**vars(_gone(each, now))) for each in newest.departed if each.status.role == "worker"]
     views = {view.status.identity: view for view in gone}
     for worker in newest.workers:
@@ -111,7 +111,7 @@ def workers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, 
 
 
 def _by_number(name: str) -> tuple[tuple[str, int], ...]:
-    """Sorts cpu2 before cpu10."""
+    """Return a key that sorts cpu2 before cpu10."""
     return tuple((text, int(digits or -1)) for text, digits in re.findall(r"(\D*)(\d{0,9})", name))
 
 
@@ -125,7 +125,7 @@ def sink(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Tre
 
 
 def followers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> tuple[DaemonView, ...]:
-    """By name, those that went of late among them."""
+    """Return the followers by name, with those that left recently."""
     gone = [_gone(each, now) for each in newest.departed if each.status.role == "follower"]
     views = {view.status.identity: view for view in gone}
     for follower in newest.followers:
@@ -136,7 +136,7 @@ def followers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life
 
 
 def receivers(newest: PipelineStatus, quiet: float, now: float, known: dict[Life, Trend]) -> Iterator[ReceiverView]:
-    """By spool; those that went of late come last."""
+    """Yield the receivers by spool; those that left recently come last."""
     for receiver in newest.receivers:
         brief, age = receiver.brief, max(0.0, newest.ages.get(receiver.brief.boot, 0.0)) + quiet
         runs = [run for job in newest.jobs for run in job.runs if run.measurement_set == brief.spool and not run.final]

@@ -31,12 +31,12 @@ def number(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """As "12%"."""
+    """Format a share in percent, as "12%"."""
     return f"{100 * share:.0f}%"
 
 
 def duration(seconds: float) -> str:
-    """As "0 s", "12 ms", "3.4 s", "12 s", "1:05", "2:03:04"."""
+    """Format seconds as "0 s", "12 ms", "3.4 s", "12 s", "1:05", "2:03:04"."""
     if seconds < 0.0005:
         return "0 s"
     if seconds < 0.9995:
@@ -65,7 +65,7 @@ def clock(time: float, now: float) -> str:
 
 
 def repeated(text: str, times: int) -> str:
-    """A text that was said so often."""
+    """Return a text with how often it was said."""
     return f"{text} ({times} times)" if times > 1 else text
 
 
@@ -76,6 +76,6 @@ def listed(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def done(counters: dict[str, int], rate: float, what: str) -> str:
-    """What was done so far, and how fast of late, in words: "12 imaged, 3.0/s, 1 failed"."""
+    """Say what was done so far, and how fast in the last seconds: "12 imaged, 3.0/s, 1 failed"."""
     failures = counters.get("failures", 0)
     return f"{counters.get('images', 0)} {what}, {rate:.1f}/s" + (f", {failures} failed" if failures else "")

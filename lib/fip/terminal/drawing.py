@@ -113,7 +113,7 @@ def glance_at(panels: Sequence[Panel], width: int) -> Iterator[RenderableType]:
 
 
 def whole(panels: Sequence[Panel], width: int) -> Group:
-    """Everything that panels say."""
+    """Draw everything that the panels say."""
     parts: list[RenderableType] = []
     for panel in panels:
         parts += [_title(panel.title, panel.summary), *map(_fact, panel.facts)]

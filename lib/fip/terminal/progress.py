@@ -22,7 +22,7 @@ from fip.terminal.drawing import STYLES
 from fip.wire.messages import PipelineStatus
 
 SHOWN_FAILURES = 10
-LINES = 10  # of progress, where no bar can be drawn
+LINES = 10  # of progress, if no bar can be drawn
 
 
 class RunProgress:
@@ -32,7 +32,7 @@ class RunProgress:
     """
 
     def __init__(self, console: Console, slices: int, told: Callable[[int, int], None] | None = None) -> None:
-        """`told` is called with how many images are stored, and of how many, when that has changed."""
+        """The callback gets the number of stored images, and the number of all, when these have changed."""
         self._console, self._slices = console, slices
         self._told, self._last = told, (-1, -1)
         self._heard: Heard | None = None
@@ -58,7 +58,7 @@ class RunProgress:
         self._progress.stop()
 
     def show(self, status: PipelineStatus) -> None:
-        """Shows how far it is, after one more word of the ventilator."""
+        """Show how far it is, after one more word of the ventilator."""
         self._heard = remember(self._heard, status, time.time())
         state = pipeline_state(self._heard, time.time())
         self._say(obstacles(state))
@@ -77,7 +77,7 @@ class RunProgress:
             self._progress.update(self._task, description=name, completed=stored, total=total, pulse=pulse)
 
     def _say(self, obstacles: Iterable[str]) -> None:
-        """Says what is in the way, when it comes to be: a bar does not tell why nothing moves."""
+        """Say what is in the way, when it comes to be: a bar does not show why nothing moves."""
         now = {re.sub(r"[0-9]+", "", each): each for each in obstacles}
         for kind in now.keys() - self._obstacles:
             self._console.print(Text(printable(now[kind]), "yellow"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`fip status`: the state of a pipeline, or of a directory of which the run is over, printed."""
+"""`fip status`: print the state of a pipeline, or of a directory whose run is over."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -28,9 +28,9 @@ REASONS_SHOWN = 5
 def glance(
     directory: Path | None, ventilator: str | None, file: Path | None, console: Console, *, as_json: bool, watch: bool
 ) -> int:
-    """Prints how a pipeline does, once or until it is interrupted; returns the exit code. Raises FipError.
+    """Print how a pipeline does, once or until it is interrupted; return the exit code. Raises FipError.
 
-    Of a directory in which nothing works it prints what is stored there.
+    If nothing works in a directory, it prints what is stored there.
     """
     config = watched(directory, ventilator, file)
     if config:
@@ -45,7 +45,7 @@ def glance(
 def _follow(
     config: Config, directory: Path | None, root: Path | None, console: Console, as_json: bool, watch: bool
 ) -> int:
-    """Prints states; with `watch` until it is interrupted, or the run into the directory is over."""
+    """Print states; with `watch` until it is interrupted, or the run into the directory is over."""
     code = EXIT_CODES["no pipeline"]
     with suppress(KeyboardInterrupt), Follower(config) as follower, _printer(console, as_json, watch) as show:
         for state in follower.states():
@@ -58,7 +58,7 @@ def _follow(
 
 @contextmanager
 def _printer(console: Console, as_json: bool, watch: bool) -> Iterator[Callable[[PipelineState], None]]:
-    """What prints a state: as JSON, as a page that stays in place on a terminal, or as a line where that cannot be."""
+    """Yield a function that prints a state: as JSON, as a page that stays on a terminal, or if it cannot, as a line."""
     if as_json:
         yield lambda state: console.out(state_json(state).decode(), highlight=False)
     elif not watch:
@@ -80,7 +80,7 @@ def page(state: PipelineState, width: int) -> RenderableType:
 
 
 def what_is_stored(directory: Path, console: Console, as_json: bool) -> int:
-    """Prints what is in a directory in which nothing works: all stored, some failed, or an interrupted run."""
+    """Print what is in a directory in which nothing works: all stored, some failed, or an interrupted run."""
     totals = read_totals(directory)
     verdict = verdict_of(totals)
     code = EXIT_CODES[verdict]

@@ -41,8 +41,8 @@ ORDERS: dict[str, Callable[[WorkerView], float]] = {
     "images/s": lambda view: -view.rate,
     "p95": lambda view: -view.status.latencies["image"].p95 if "image" in view.status.latencies else 0.0,
 }
-"""What workers may be sorted by, then by name: those that do not run, the longest at work, the fastest, the slowest
-come first."""
+"""The orders of workers; equal ones are ordered by name. Those that do not run, the longest at work, the fastest, the
+slowest come first."""
 
 
 class Top(App[None]):
@@ -68,7 +68,7 @@ class Top(App[None]):
     ]
 
     def __init__(self, states: Callable[[], Iterator[PipelineState]], where: str) -> None:
-        """`states` is iterated in a thread of its own; `where` says of what they are."""
+        """`states` is iterated in a thread of its own. The second argument says whose states they are."""
         super().__init__(ansi_color=True)
         self.fault: FipError | None = None  # what ended it, if something did
         self._states, self._where = states, where
@@ -78,7 +78,7 @@ class Top(App[None]):
         self._names: list[str] = []  # of the workers in its rows
 
     def compose(self) -> ComposeResult:
-        """The parts of the screen, from above."""
+        """Yield the parts of the screen, from above."""
         yield Static(f"looking for {self._where} ...", id="verdict", markup=False)
         yield Static(id="jobs")
         yield Static(id="lines")
@@ -86,7 +86,7 @@ class Top(App[None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Begins to listen."""
+        """Focus the table and begin to listen."""
         self.query_one(DataTable).focus()
         self._listen()
 
@@ -103,7 +103,7 @@ class Top(App[None]):
             self.call_from_thread(self.exit)
 
     def show(self, state: PipelineState) -> None:
-        """Shows a state."""
+        """Show a state in all parts of the screen."""
         self._state = state
         shown, width = panels(state), self.size.width - 2
         when = clock(state.time, state.time)
@@ -117,12 +117,12 @@ class Top(App[None]):
             self.screen.show(state)
 
     def on_resize(self, event: Resize) -> None:
-        """Fits what is shown to the width."""
+        """Fit what is shown to the width."""
         if self._state:
             self.show(self._state)
 
     def action_sort(self) -> None:
-        """Sorts the workers by the next of `ORDERS`."""
+        """Sort the workers by the next of `ORDERS`."""
         names = list(ORDERS)
         self._order = names[(names.index(self._order) + 1) % len(names)]
         if self._state:
@@ -204,7 +204,7 @@ class Page(ModalScreen[None]):
         yield Footer()
 
     def show(self, state: PipelineState) -> None:
-        """Shows what it is about, of a state."""
+        """Show what it is about, of a state."""
         self.query_one(Static).update(self._drawn(state))
 
     def _drawn(self, state: PipelineState) -> Group:
@@ -212,7 +212,7 @@ class Page(ModalScreen[None]):
 
 
 def live(directory: Path | None, ventilator: str | None, file: Path | None, console: Console) -> int:
-    """Shows how a pipeline does until somebody has seen enough; returns the exit code. Raises FipError."""
+    """Show how a pipeline does until somebody has seen enough; return the exit code. Raises FipError."""
     config = watched(directory, ventilator, file)
     if directory and not config:
         return what_is_stored(directory, console, as_json=False)

@@ -49,7 +49,7 @@ ODD: Mapping[Oddity, int] = {"missing": 3, "truncated": 1, "foreign": 3, "duplic
 
 @dataclass
 class Plan:
-    """What a recorder does."""
+    """The settings of a recorder."""
 
     groups: int
     bands: int
@@ -158,12 +158,12 @@ class Manifest:
     lines: int = 0
 
     def descriptor(self) -> int:
-        """Open to read."""
+        """Open the file to read, and return its descriptor."""
         self.path.touch()
         return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
 
     def add(self, lines: Sequence[str]) -> None:
-        """Durable when this returns."""
+        """Add lines, durable when this returns."""
         with self.path.open("a") as file:
             file.write("".join(f"{line}\n" for line in lines))
             file.flush()

@@ -164,7 +164,7 @@ class Version:
         return float(self._from.readline())
 
     def close(self) -> None:
-        """Ends it."""
+        """End the process and wait for it."""
         self._to.close()
         self._process.wait()
 

@@ -93,7 +93,7 @@ class Reader:
         return float(self._from.readline())
 
     def close(self) -> None:
-        """Ends it."""
+        """End the process and wait for it."""
         self._to.close()
         self._process.wait()
 

@@ -63,7 +63,7 @@ def latencies(images: Path, done: Sequence[float]) -> list[float]:
 
 
 def main() -> int:
-    """Prints the quantiles."""
+    """Print the quantiles of the delays."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--times", type=int, default=60)
     parser.add_argument("--bands", type=int, default=4)

@@ -37,12 +37,12 @@ PLAIN = ("64 channels, 1024^2", "1024 channels, 1024^2")  # rows that are imaged
 PROCESSES = (1, 2, 4)  # that share the device
 STAGES = ("plan", "grid", "transforms", "combine", "along eta", "along xi, copy", "the same, measured")
 GIGA = 1e9
-_shared = SimpleNamespace()  # of a process that images beside others: `begin`, where they meet
+_shared = SimpleNamespace()  # of a process that images beside others: `begin`, at which they meet
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """Bytes a second."""
+    """The speeds in bytes a second."""
 
     memory: float  # read and written, within the device
     link: float  # to page-locked memory of the host

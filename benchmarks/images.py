@@ -37,7 +37,7 @@ class Rounds:
 
     @property
     def start(self) -> list[float]:
-        """CPU seconds of start-up."""
+        """Return the CPU seconds of start-up."""
         return [short.cpu - self.images[0] * each for short, each in zip(self.short, self.marginal, strict=True)]
 
 

@@ -30,18 +30,18 @@ from fip.runtime.sockets import control_socket
 from fip.wire.codec import encode_control
 from fip.wire.messages import RunPlan
 
-PARTS = 6  # of an hour, after each of which memory is looked at
+PARTS = 6  # of an hour: memory is looked at after each
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """The process, and where it serves."""
+    """The process, and its port."""
 
     process: psutil.Process
     port: int
 
     def get(self, path: str) -> bytes:
-        """What it answers."""
+        """Return what it answers to a GET."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", path)
         body = connection.getresponse().read()
@@ -56,13 +56,13 @@ class Monitor:
 
     @property
     def cpu(self) -> float:
-        """CPU seconds so far."""
+        """Return the CPU seconds so far."""
         times = self.process.cpu_times()
         return times.user + times.system
 
     @property
     def megabytes(self) -> float:
-        """Resident memory."""
+        """Return the resident memory, in megabytes."""
         return self.process.memory_info().rss / 1e6
 
 
@@ -114,7 +114,7 @@ def measure(monitor: Monitor, send: zmq.Socket[bytes], frames: "Recorded", pages
 
 
 def page(monitor: Monitor, ended: threading.Event, listed: list[int]) -> None:
-    """Listens, and lists new images on each state, as a browser does, until it was told that it ended."""
+    """Listens, and lists new images on each state, as a browser does, until it hears that it ended."""
     connection = http.client.HTTPConnection("127.0.0.1", monitor.port, timeout=60)
     connection.request("GET", "/api/events")
     answer, seen = connection.getresponse(), 0

@@ -180,7 +180,7 @@ def measured(
 
 
 def main() -> int:
-    """The command."""
+    """Run the command with its arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.night", description=__doc__.splitlines()[0])
     parser.add_argument("--integrations", type=int, default=40)
     parser.add_argument("--sources", type=int, default=1000)

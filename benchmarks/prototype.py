@@ -32,6 +32,6 @@ def encode(values: dict[str, NDArray[Any]]) -> str:
 
 
 def decode(text: str) -> dict[str, NDArray[Any]]:
-    """The arrays again."""
+    """Return the arrays that were encoded."""
     values: dict[str, NDArray[Any]] = pickle.loads(base64.b64decode(text))
     return values

@@ -2,7 +2,7 @@
 
     python -m benchmarks.rice [coding] [photometry] [run] [--rounds 3] [--scratch DIR]
 
-Images of `coding` and `photometry` are noise of a beam of so many pixels: white noise of which a disc of spatial
+Images of `coding` and `photometry` are noise of a beam of so many pixels: white noise; a disc of its spatial
 frequencies is kept. CPU times are those of this process; the run's are those of all processes of `fip run`, plain and
 compressed in turns, an image's the marginal ones (`benchmarks.images`).
 """
@@ -65,7 +65,7 @@ def image_of(pixels: NDArray[np.float32], index: int = 0, expected: float | None
 
 
 def compressed(slice_: Slice, image: Image, to_the_noise: float) -> memoryview:
-    """The file."""
+    """Return the bytes of the compressed file."""
     steps = steps_of(slice_, image, to_the_noise)
     assert steps is not None
     return compressed_bytes(slice_, image, "dirty", steps)

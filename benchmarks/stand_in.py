@@ -122,15 +122,15 @@ def sleeping(seconds: float) -> ImageSlice:
 
 
 class Forgetful(Store):
-    """Stores no image."""
+    """A store that keeps no image."""
 
     def put_all(self, images: Sequence[ImageFile]) -> list[StoreError | None]:
-        """Says that it has."""
+        """Say that all are stored."""
         return [None] * len(images)
 
 
 def main() -> None:
-    """Runs the daemon."""
+    """Run the daemon with its parts replaced."""
     settings, command, *sys.argv[1:] = sys.argv[1:]
     given = json.loads(settings)
 

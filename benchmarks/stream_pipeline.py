@@ -123,7 +123,7 @@ class Pipeline(Mesh):
         self.followed = done.stdout.split()[0]
 
     def until(self, seen: Callable[[], bool], what: str, within: float = 900.0, every: float = 0.2) -> None:
-        """Waits for something."""
+        """Wait until something is seen."""
         give_up = time.monotonic() + within
         while not seen():
             if ended := [name for name, daemon in self.daemons.items() if (daemon.poll() or 0) > 0]:
@@ -134,11 +134,11 @@ class Pipeline(Mesh):
 
     @property
     def directory(self) -> Path:
-        """Of the images."""
+        """Return the directory of the images."""
         return self.images / self.followed
 
     def index(self) -> NDArray[np.void]:
-        """[integration] the spool's records."""
+        """Return the spool's records [integration]."""
         return records((self.spool / INDEX_FILE).read_bytes(), 0)
 
     def stored(self) -> int:
@@ -249,7 +249,7 @@ def sent_in(log: Path) -> list[Sent]:
 
 @dataclass(frozen=True)
 class Cpu:
-    """CPU seconds."""
+    """CPU seconds of each daemon."""
 
     receiver: float
     reader: float
@@ -261,7 +261,7 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def _number(image: Path) -> int:
-    """The slice's."""
+    """Return the number of the slice."""
     return int(image.name.rpartition("-t")[2].partition("-")[0])
 
 

@@ -190,7 +190,7 @@ def stopped(given: argparse.Namespace, stack: ExitStack) -> bool:
 
 
 def _told(pipeline: Pipeline, seconds: float, times: int = 6) -> None:
-    """The lag, some times."""
+    """Print the lag some times."""
     for _ in range(times):
         time.sleep(seconds / times)
         runs = pipeline.job_now(pipeline.followed).runs
@@ -257,7 +257,7 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Runs a trial."""
+    """Run a trial, and say whether all is whole."""
     given = parsed()
     with tempfile.TemporaryDirectory(prefix="fip-streams-") as scratch, ExitStack() as stack:
         given.scratch = given.scratch or Path(scratch)

@@ -90,7 +90,7 @@ def compare(what: str, make: Callable[[WorkerState], Callable[[], object]]) -> t
 
 
 def main() -> None:
-    """Prints all."""
+    """Measure, and print all costs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long daemons at rest are watched")
     at_rest(parser.parse_args().seconds)

@@ -42,8 +42,8 @@ class Trial:
     """What became of a source."""
 
     put: Injection
-    here: tuple[Event, ...]  # events at its place, told
-    elsewhere: tuple[Event, ...]  # others, told
+    here: tuple[Event, ...]  # events at its place that are reported
+    elsewhere: tuple[Event, ...]  # others that are reported
     labelled: int
 
 

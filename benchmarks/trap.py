@@ -100,7 +100,7 @@ def differences(name: str, read: Read, true: Read) -> Iterator[str]:
 
 
 def with_pyse(directory: Path, listed: list[Path], most: int) -> Iterator[str]:
-    """What PySE reads otherwise; sources are told of on standard output."""
+    """What PySE reads otherwise; it prints sources on standard output."""
     from sourcefinder import accessors
     from sourcefinder.config import Conf, ExportSettings, ImgConf
 
@@ -206,7 +206,7 @@ def _ask(python: str, told: dict[str, str], port: str, query: str) -> list[list[
 
 
 def _environment() -> dict[str, str]:
-    """Without the paths of this Python: TRAP_PATH, if it is set, is where the other one finds tkp."""
+    """Without the paths of this Python: TRAP_PATH, if it is set, is the other one's path to tkp."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     return kept | ({"PYTHONPATH": os.environ["TRAP_PATH"]} if "TRAP_PATH" in os.environ else {})
 

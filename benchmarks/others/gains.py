@@ -165,7 +165,7 @@ def write_set(scratch: Path, case: Case) -> None:
 
 
 def read_set(scratch: Path, case: Case) -> Made:
-    """The corrected samples."""
+    """Read the corrected samples of a set."""
     with table(str(scratch / f"{case.name}.ms"), ack=False) as main:
         columns = [main.getcol(name) for name in ("CORRECTED_DATA", "FLAG", "WEIGHT_SPECTRUM")]
         return Made(*columns)

@@ -47,7 +47,7 @@ CORRELATIONS = ("XX", "XY", "YX", "YY")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """What is predicted for."""
+    """The rows that visibilities are predicted for."""
 
     path: Path
     uvw: NDArray[np.float64]

@@ -42,7 +42,7 @@ _BACK = 32  # pixels of PySE's background mesh
 
 @dataclass(slots=True)
 class Seen:
-    """What a searcher says is there: how sure it is, in its own units, where and in which images."""
+    """What a searcher says is there: how sure it is, in its own units, in which place and in which images."""
 
     sure: float
     x: float
@@ -273,7 +273,7 @@ def side_by_side(telescope: Telescope, images: int, seed: int) -> dict[str, list
 
 
 def fip(images: NDArray[np.float32], searched: Searched, u: float) -> Said:
-    """FIP's events."""
+    """Return the events that FIP finds."""
     search = Search(searched, u)
     for image in images:
         search.take(image)
@@ -282,7 +282,7 @@ def fip(images: NDArray[np.float32], searched: Searched, u: float) -> Said:
 
 
 def table(title: str, judged: Sequence[Judged]) -> Table:
-    """For people."""
+    """Return the table for people to read."""
     made = Table(title=title, title_justify="left", title_style="bold")
     made.add_column("")
     widths = [f"{low} to {high}" if high > low else f"{low}" for low, high in WIDTHS]

@@ -37,7 +37,7 @@ class Search:
         self._index += 1
 
     def finish(self) -> list[Event]:
-        """All events."""
+        """End the search, and return all events."""
         self._state, peaks = finish(self._state)
         self._associate(peaks)
         self._events, closed = close(self._events)

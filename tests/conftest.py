@@ -35,7 +35,7 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "elsewhere")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds `--long`."""
+    """Add the option `--long` to pytest."""
     parser.addoption("--long", action="store_true", help="also run the tests marked long: minutes of kills at random")
 
 
@@ -56,12 +56,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Turns |
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Names a function by its argument, not by where it lies in memory: in each process a test has the same name."""
+    """Names a function by its argument, not by its place in memory: in each process a test has the same name."""
     return argname if callable(val) and getattr(val, "__name__", "") == "<lambda>" else None
 
 
 def pytest_sessionstart() -> None:
-    """Compiles the kernels, once for a state of their sources, where no test's time-out runs."""
+    """Compiles the kernels, once for a state of their sources, at a time that counts for no test's time-out."""
     if not is_warm():
         subprocess.run([FIP, "warmup"], check=True)
 
@@ -86,7 +86,7 @@ def ms(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def real_ms(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Unpacks one of the real sets, by the name of its archive; skips where the archive is absent."""
+    """Unpacks one of the real sets, by the name of its archive; skips if the archive is absent."""
     unpacked: dict[str, Path] = {}
 
     def unpack(name: str) -> Path:
@@ -113,7 +113,7 @@ def simulation() -> Simulation:
 
 @pytest.fixture(scope="session")
 def simulated_ms(tmp_path_factory: pytest.TempPathFactory, simulation: Simulation) -> Path:
-    """The MeasurementSet of `simulation`."""
+    """Write the MeasurementSet of `simulation`."""
     path = tmp_path_factory.mktemp("simulated") / "sim.ms"
     simulate(path, simulation)
     return path

@@ -110,7 +110,7 @@ def test_who_calls_an_event_something_is_told_what_follows(directory: Path, tmp_
     write_found(directory, folders=False)
     said = run("event", directory, FLARE, "--label", "real")
     assert "alerts      it is told when a detector, or `fip run --detect` given again, next looks" in said
-    assert what_follows(tmp_path, FLARE, "real") == ""  # nobody is told anything here
+    assert what_follows(tmp_path, FLARE, "real") == ""  # nothing is sent here
 
 
 def test_what_is_taken_back_without_a_configuration_is_sent_later(directory: Path) -> None:
@@ -124,7 +124,7 @@ def test_what_is_taken_back_without_a_configuration_is_sent_later(directory: Pat
 
 
 def test_directories_without_alerts_say_so(tmp_path: Path) -> None:
-    """In one line."""
+    """The error is one line."""
     with pytest.raises(UsageError, match=r"is not a directory of images"):
         run("alerts", tmp_path)
     store_run(tmp_path / "night.fip")

@@ -1,4 +1,4 @@
-"""`fip detect --alert` and `--anew`: old data is told if that is asked for, and the world's memory is kept."""
+"""`fip detect --alert` and `--anew`: old data is reported if that is asked for, and the world's memory is kept."""
 
 from contextlib import closing
 from pathlib import Path

@@ -93,7 +93,7 @@ def test_a_summary_is_of_no_event() -> None:
 
 @pytest.mark.parametrize("each", alerts(), ids=IDS)
 def test_the_same_alert_gives_the_same_sorted_bytes(each: Alert) -> None:
-    """Whatever the order of its facts; a number that is none is not told, so that it is JSON."""
+    """Whatever the order of its facts; a value that is not a number is left out, so that it is JSON."""
     facts = {**each.facts, "snr": math.nan, "far": math.inf}
     written = as_json(replace(each, facts=facts))
     assert written == as_json(replace(each, facts=dict(reversed(facts.items()))))

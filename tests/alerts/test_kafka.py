@@ -30,7 +30,7 @@ WAIT = 20.0  # s
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[str]:
-    """HOST:PORT of a broker."""
+    """Start a broker and yield its HOST:PORT."""
     cluster = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0})
     (one,) = cluster.list_topics(timeout=WAIT).brokers.values()
     yield f"{one.host}:{one.port}"
@@ -97,7 +97,7 @@ def test_a_token_is_asked_for_with_the_credentials(tmp_path: Path) -> None:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Say nothing: requests are not logged."""
 
     server = HTTPServer(("127.0.0.1", 0), Tokens)
     Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Who is told what, and when: every rule."""
+"""Who is alerted of what, and when: every rule."""
 
 import math
 from dataclasses import replace
@@ -60,14 +60,14 @@ def test_what_is_not_told(seen: Seen) -> None:
 
 
 def test_a_person_counts_more_than_labels() -> None:
-    """What somebody calls real is told at once, but not if FIP made it."""
+    """What somebody calls real is sent at once, but not if FIP made it."""
     seen = replace(SEEN, labels=("edge",), moving=True, stands=False, verdict="real")
     assert kinds(*due([seen], {"a-1"}, [])) == [("initial", "a-1", "")]
     assert kinds(*due([replace(seen, labels=("injection",))], {"a-1"}, [])) == []
 
 
 def test_injections_are_told_to_who_asks_for_them() -> None:
-    """As such."""
+    """They are marked as injections."""
     seen = replace(SEEN, labels=("injection",))
     assert kinds(*due([seen], {"a-1"}, [], injections=True)) == [("initial", "a-1", "")]
     assert tense_of(seen, NOW) == "injection"
@@ -83,7 +83,7 @@ def test_an_update_is_due_if_the_signal_has_grown_by_a_fifth(snr: float, more: b
 
 @pytest.mark.parametrize(("sigmas", "more"), [(1.01, True), (0.99, False)])
 def test_an_update_is_due_if_the_place_has_moved_by_a_standard_deviation(sigmas: float, more: bool) -> None:
-    """Along any direction."""
+    """This holds along any direction."""
     north = replace(SPOT, latitude=SPOT.latitude + sigmas * SIGMA)
     east = replace(SPOT, longitude=SPOT.longitude - sigmas * SIGMA / math.cos(SPOT.latitude))
     for moved in (north, east, replace(east, longitude=east.longitude + 2 * math.pi)):
@@ -155,7 +155,7 @@ def test_what_was_seen_long_ago_is_no_news() -> None:
 
 
 def test_other_hosts_are_told_what_a_person_has_called_real() -> None:
-    """Unless the configuration says all, or none; this host is told all."""
+    """Unless the configuration says all, or none; this host is sent all."""
     targets = {
         "here": HERE, "far": FAR, "all": FAR.model_copy(update={"tell": "all"}),
         "none": FAR.model_copy(update={"tell": "none"}), "careful": HERE.model_copy(update={"tell": "vetted"}),
@@ -174,7 +174,7 @@ def test_a_catalogue_may_name_the_one_who_is_told() -> None:
 
 
 def test_injections_go_to_this_host_alone_and_if_asked_for() -> None:
-    """Whatever is told to others."""
+    """Whatever is sent to others."""
     seen, asked = replace(SEEN, labels=("injection",)), {"injections": True, "tell": "vetted"}
     targets = {"here": HERE, "asked": HERE.model_copy(update=asked), "far": FAR.model_copy(update=asked)}
     assert recipients(seen, "injection", targets) == {"asked": "due"}

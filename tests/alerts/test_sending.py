@@ -36,7 +36,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    """A server."""
+    """Yield a server that receives alerts."""
     with Webhook() as made:
         yield made
 
@@ -244,7 +244,7 @@ def test_an_update_is_sent_when_it_may_be_and_the_last_alone(tmp_path: Path, web
 
 
 def test_people_let_go_what_waits_or_take_it_back(tmp_path: Path, webhook: Webhook, clock: Clock) -> None:
-    """Who has heard of an event is told so; who has not never hears of it; once each."""
+    """Whoever has heard of an event is informed; who has not never hears of it; once each."""
     enter(tmp_path, draft("a", hub="waiting"), draft("b", hub="due", other="waiting"), draft("c", hub="waiting"))
     carrier = carrier_to(webhook, clock)
     carry(carrier, tmp_path)

@@ -18,12 +18,12 @@ VERDICT = {"label": "real", "user": "ada", "time": "2020-06-28T00:00:00"}
 
 
 def read(content: bytes) -> Table:
-    """An ECSV file."""
+    """Read an ECSV file into a table."""
     return QTable.read(content.decode(), format="ascii.ecsv")
 
 
 def of_events(write: Callable[[Iterable[Row]], bytes], events: Iterable[Facts]) -> bytes:
-    """A table."""
+    """Write events as a table."""
     return write(map(row_of, events))
 
 

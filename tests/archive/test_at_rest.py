@@ -46,7 +46,7 @@ def test_a_run_was_interrupted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere", "empty", "file"])
 def test_no_directory_of_images(tmp_path: Path, name: str) -> None:
-    """One line names it."""
+    """One line names the directory."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=f"{name}(: no such directory| is not a directory of images)"):

@@ -146,7 +146,7 @@ def test_a_directory_holds_images_of_one_kind(tmp_path: Path) -> None:
 
 
 def test_an_image_that_the_last_sink_did_not_enter_is_entered_as_it_is(tmp_path: Path) -> None:
-    """Its file is there, and the ledger has it not: another attempt's differs, and what is there is told by itself."""
+    """Its file is there, but not in the ledger. Another attempt's differs; what is there is identified by itself."""
     imager = Imager()
 
     def slice_of(flux: float) -> Slice:
@@ -193,6 +193,6 @@ def test_a_compression_is_written_in_one_way(text: str, due: str) -> None:
 
 @pytest.mark.parametrize("text", ["gzip", "rice:", "rice:0", "rice:0.5", "rice:1e3", "rice:2000", "rice:nan", "16", ""])
 def test_another_is_refused(text: str) -> None:
-    """With what would do."""
+    """The message says what would work."""
     with pytest.raises(UsageError, match="as rice:16"):
         asked(compress=text)

@@ -33,7 +33,7 @@ SMALL = Grid(32, 24, GRID.scale, GRID.longitude, GRID.latitude, GRID.frame)
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Twelve slices of IQUV: one failed, one expired, one of which the file was cut short."""
+    """Twelve slices of IQUV: one failed, one expired, one has a file that was cut short."""
     store_run(tmp_path, count=12, stokes=STOKES, failed=(3,))
     with closing(Ledger(tmp_path)) as ledger:
         gone = next(each for each in ledger.oldest() if each.index == 1)
@@ -45,7 +45,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_it_has_each_image_at_its_time(run: Path) -> None:
-    """All pixels of all Stokes planes as stored; slices without an image are NaN, and all of them are told of."""
+    """All pixels of all Stokes planes as stored; slices without an image are NaN, and all of them are listed."""
     done = fip("cube", run)
     assert done.returncode == 1  # an image could not be read
     said = " ".join(done.stdout.split())
@@ -136,7 +136,7 @@ def entries(*times: float, numbers: tuple[int, ...] = ()) -> list[Entry]:
 
 
 def test_times_are_an_axis_if_they_are_even() -> None:
-    """With planes for what is missing, also where nothing was observed; else images stand one after the other."""
+    """With planes for what is missing, also if nothing was observed; else images stand one after the other."""
     even = time_axis(entries(0, 2, 4.02, 8, 10, 20, numbers=(5, 6, 7, 9, 10, 11)))
     assert even.planes == (0, 1, 2, 4, 5, 10)
     assert even.slices == (5, 6, 7, 8, 9, 10, -1, -1, -1, -1, 11)
@@ -220,7 +220,7 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
 
 
 def test_a_cube_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
-    """Nor is one written of images of which none can be read."""
+    """Nor is one written of images that are all unreadable."""
     store_run(tmp_path, count=3, grid=SMALL)
 
     def interrupt(done: int, total: int) -> None:

@@ -106,7 +106,7 @@ def test_an_image_less_those_before_it(tmp_path: Path) -> None:
 
 
 def test_a_difference_is_of_what_is_known() -> None:
-    """A pixel that others do not have counts not; where none has it, or the image itself, there is no difference."""
+    """A pixel that others do not have does not count; if none has it, or the image itself, there is no difference."""
     nan, here = np.nan, Window(0, 0, 3, 1)
     others = [np.array([[1.0, nan, nan]]), np.array([[3.0, 4.0, nan]])]
     assert np.array_equal(less_the_mean(np.array([[5.0, 5.0, 5.0]]), others, here), [[3.0, 1.0, nan]], equal_nan=True)

@@ -110,7 +110,7 @@ def test_each_source_has_moved_from_its_own_epoch(tmp_path: Path) -> None:
         [match] = matches(path, event)
         assert (match.name, match.separation < 0.1 * ARCSEC) == (name, True)
     behind = replace(EVENT, longitude=math.radians(20.0), latitude=(10 * (year - 2000) - 0.48 * 60) * ARCSEC)
-    assert len(matches(path, behind)) == 1  # where it is in the middle of the year is too far away
+    assert len(matches(path, behind)) == 1  # its place in the middle of the year is too far away
 
 
 def test_the_chance_is_that_of_as_many_sources_at_random(tmp_path: Path) -> None:

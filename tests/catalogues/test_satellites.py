@@ -35,7 +35,7 @@ def orbits_of(folder: Path, *elements: str) -> tuple[Orbit, ...]:
 
 
 def by_astropy(orbit: Orbit, time: float) -> SkyCoord:
-    """Where a satellite is seen, among the stars of a catalogue."""
+    """Return the position at which a satellite is seen, among the stars of a catalogue."""
     with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
         at = Time(time / SECONDS_PER_DAY, format="mjd")
         _, place, _ = orbit.record.sgp4(at.jd1, at.jd2)
@@ -48,7 +48,7 @@ def by_astropy(orbit: Orbit, time: float) -> SkyCoord:
 
 
 def overhead(folder: Path, height: float) -> tuple[Orbit, SkyCoord]:
-    """A satellite that is high at START, and where; the file has it alone."""
+    """Return a satellite that is high at START, and its place; the file has it alone."""
     places = list(product(range(0, 360, 10), range(180, 360, 10)))
     tried = [circular(k, f"S{k}", START, height, 60, *place) for k, place in enumerate(places, 1)]
     sky = Orbits(orbits_of(folder, *tried)).sky(START, SITE)

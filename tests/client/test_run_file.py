@@ -1,4 +1,4 @@
-"""Whether a run lives is told by its process, and by no clock."""
+"""Its process shows whether a run lives, and no clock does."""
 
 import os
 from pathlib import Path

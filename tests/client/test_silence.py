@@ -1,4 +1,4 @@
-"""How long a pipeline is silent is told by a clock that nobody sets."""
+"""How long a pipeline has been silent is measured by a clock that nobody sets."""
 
 import time
 

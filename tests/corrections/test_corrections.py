@@ -1,4 +1,4 @@
-"""Corrections as a run makes them: in their order, told in numbers and cards, and part of the run's id by content."""
+"""Corrections as a run makes them: in their order, given in numbers and cards, and part of the run's id by content."""
 
 import os
 import pickle
@@ -24,7 +24,7 @@ from support.cut_slices import PAIRS, cut, flux, notes
 
 
 def _place() -> Direction:
-    """Where the source of `small_ms` is."""
+    """Return the position of the source of `small_ms`."""
     east, north = small_ms.DIRECTION
     x, y, z = axes(*small_ms.FIELDS[0][1]).T @ np.array([east, north, np.sqrt(1 - east**2 - north**2)])
     return Direction(float(np.arctan2(y, x)), float(np.arcsin(z)), "FK5")
@@ -101,7 +101,7 @@ def test_the_id_goes_by_what_a_file_holds_and_not_by_where_it_lies(tmp_path: Pat
 
 
 def test_a_slice_without_a_good_sample_is_empty_as_ever(tmp_path: Path) -> None:
-    """No noise is to be expected of it, and no fit is told."""
+    """No noise is expected of it, and no fit is given."""
     path = small_ms.write(tmp_path / "gone.ms", small_ms.rows(2))
     with small_ms.edit(path) as table:
         table.putcol("FLAG_ROW", np.array([True] * PAIRS), 0, PAIRS)
@@ -181,7 +181,7 @@ def test_what_is_submitted_has_whole_paths_and_words_stay_words(
 
 
 def test_files_of_corrections_are_taken_from_the_roots_alone(tmp_path: Path) -> None:
-    """As MeasurementSets are."""
+    """The rule is that of MeasurementSets."""
     roots = (tmp_path / "data",)
 
     def why(**options: str) -> str:

@@ -1,4 +1,4 @@
-"""Antennas that receive noise alone, told by a model of the sky: those and no others, whatever else is on the sky."""
+"""Antennas that receive noise alone, found with a model of the sky: those and no others, whatever else is there."""
 
 from dataclasses import replace
 

@@ -82,7 +82,7 @@ def test_baselines_that_do_not_close_are_predicted_row_by_row(ways: list[str], e
 
 
 def test_a_row_without_uvw_does_not_keep_the_others_from_closing(ways: list[str]) -> None:
-    """It is 0 where it was no number on file, and its samples are bad."""
+    """It is 0 if it was no number on file, and its samples are bad."""
     seen = observed(FEW, antennas=30)
     seen.uvw[[7, 100]] = 0
     model = components(seen, 600, 0.01)

@@ -16,7 +16,7 @@ def stokes(planes: int) -> np.ndarray:
 
 @pytest.mark.parametrize("correlations", [LINEAR, CIRCULAR, ("I", "Q", "U", "V")])
 def test_stokes_formed_of_correlations_are_the_models(correlations: tuple[str, ...]) -> None:
-    """By the same conventions."""
+    """Both use the same conventions."""
     model = stokes(4)
     made = correlated(model, correlations, None)
     out, weight = np.zeros((4, 7, 5), np.complex64), np.zeros((4, 7, 5), np.float32)

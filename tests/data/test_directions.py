@@ -90,7 +90,7 @@ def test_the_log_shows_directions_in_hours_and_degrees(direction: Direction, exp
 def test_a_turn_is_a_rotation_between_the_two_centres(
     centre: tuple[float, float], other: tuple[float, float], seed: int
 ) -> None:
-    """It keeps lengths and handedness, leads back, and takes one centre to where the other sees it."""
+    """It keeps lengths and handedness, leads back, and takes one centre to the place at which the other sees it."""
     one, two = Direction(*centre, "FK5"), Direction(*other, "FK5")
     matrix = turn(one, two)
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-14)

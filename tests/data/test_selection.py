@@ -91,7 +91,7 @@ def test_any_text_is_a_selection_or_is_refused(text: str) -> None:
     ],
 )
 def test_windows_and_channels(text: str, expected: tuple[WindowChoice, ...]) -> None:
-    """As CASA writes them."""
+    """The text is written as in CASA."""
     assert parse_spw(text) == expected
 
 
@@ -105,7 +105,7 @@ def test_windows_and_channels(text: str, expected: tuple[WindowChoice, ...]) -> 
     ],
 )
 def test_units_of_baselines(text: str, expected: UvRange) -> None:
-    """The first end has the unit of the second where it has none of its own."""
+    """The first end has the unit of the second if it has none of its own."""
     assert parse_uv_range(text) == expected
 
 
@@ -139,7 +139,7 @@ def test_times_are_utc() -> None:
     ],
 )
 def test_what_is_refused(parse: Callable[[str], Any], text: str, says: str) -> None:
-    """With what would do."""
+    """The message says what would work."""
     with pytest.raises(ValueError, match=says):
         parse(text)
 

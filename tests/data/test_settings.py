@@ -128,7 +128,7 @@ def test_text_and_values_are_taken_alike(given: dict[str, Any], imaging: Imaging
     ],
 )
 def test_what_cannot_be_asked_is_refused_by_name(given: dict[str, Any], says: str) -> None:
-    """In one line."""
+    """The message is one line."""
     with pytest.raises(UsageError, match=says) as error:
         asked(**given)
     assert "\n" not in str(error.value)

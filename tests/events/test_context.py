@@ -1,4 +1,4 @@
-"""What is around an event: how often noise makes one like it, where it may lie, what was there before and after."""
+"""The context of an event: how often noise makes one like it, its possible places, what was there before and after."""
 
 import json
 import math

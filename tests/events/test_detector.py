@@ -100,7 +100,7 @@ def test_what_lasts_longer_than_any_boxcar_is_found_in_the_means(night: Path, tm
 
 
 def test_a_backlog_is_searched_beside_what_is_newer(tmp_path: Path) -> None:
-    """By a search of its own, of which the events say so; whatever ends the detector."""
+    """By a search of its own, and the events say so; whatever ends the detector."""
     images, asked = FollowedImages(tmp_path / "images", WAITED[1] + 20), Asked(Budget(1, 86400), "none")
 
     def put(first: int, end: int) -> None:
@@ -125,7 +125,7 @@ def test_a_backlog_is_searched_beside_what_is_newer(tmp_path: Path) -> None:
 
 
 def near(one: float, other: float) -> bool:
-    """Within a pixel."""
+    """Return whether the two are within a pixel."""
     return abs(one - other) < 1
 
 

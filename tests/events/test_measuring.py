@@ -60,7 +60,7 @@ def gain(frequency: float) -> float:
 
 
 def test_it_is_measured_in_every_image_plane_and_sub_band(written: Written) -> None:
-    """Before, during and after: what is there, within the noise that is told; what is not stored is no row."""
+    """Before, during and after: what is there, within the noise given; what is not stored is no row."""
     _, _, folder = written
     light = QTable.read(folder / "light.ecsv")
     assert list(light["slice"]) == [number for number in range(COUNT) if number != 20]

@@ -1,4 +1,4 @@
-"""Which images are pinned for which events, when that is on disk, and what is told of them."""
+"""Which images are pinned for which events, when that is on disk, and what is shown of them."""
 
 import json
 from collections.abc import Iterator

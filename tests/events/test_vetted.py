@@ -26,7 +26,7 @@ DEC = -45.0
 
 @pytest.fixture
 def night(tmp_path: Path) -> Path:
-    """Where directories of images are."""
+    """Return the folder for directories of images."""
     (tmp_path / "night").mkdir()
     return tmp_path / "night"
 
@@ -47,7 +47,7 @@ def at(name: str, beams: float = 0.0, **others: Any) -> dict[str, Any]:
 
 
 def say(directory: Path, name: str, said: Said, user: str = "anna") -> None:
-    """Enters a verdict."""
+    """Enter a verdict on an event."""
     enter(directory / "transients", name, said, user, f"{directory}-{name}-{said}")
 
 
@@ -58,7 +58,7 @@ def before(directory: Path, name: str) -> list[tuple[str, str, str]]:
 
 
 def test_a_place_that_was_labelled_is_known_again(night: Path) -> None:
-    """Within 1.2 beams, in this directory or in one beside it, the last said first; what was taken back is not told."""
+    """Within 1.2 beams, in this directory or one beside it, the last said first; what was taken back is not shown."""
     one = searched(night, "one", at("a-0"), at("a-1", 1.15), at("a-2", 1.25), at("a-3", 0.5))
     two = searched(night, "two", at("b-0", 0.1), at("b-1", -3.0))
     say(one, "a-0", "rfi")

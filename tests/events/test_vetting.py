@@ -21,14 +21,14 @@ BEAM = 0.01  # deg
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """DIR/transients of a search."""
+    """Return DIR/transients of a search."""
     (tmp_path / "images").mkdir()
     write_found(tmp_path / "images", [each | {"beam": BEAM} for each in EVENTS], folders=False)
     return tmp_path / "images" / "transients"
 
 
 def said(folder: Path) -> list[tuple[str, str, str]]:
-    """All verdicts, oldest first."""
+    """Return all verdicts, oldest first."""
     return [(each.event, each.verdict.label, each.verdict.user) for each in history(folder)]
 
 

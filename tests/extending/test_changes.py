@@ -85,7 +85,7 @@ def test_a_metric_is_counted_once_and_shown_in_every_view(observation: Path, tmp
     line = next(line for line in told["metrics"].splitlines() if line.startswith("fip_files_total") and "sink" in line)
     assert float(line.split()[-1]) == 4
     assert "files 4" in " ".join(told["top"].split())
-    assert "files 4" in json.dumps(told["status"]["panels"])  # of which the page is made
+    assert "files 4" in json.dumps(told["status"]["panels"])  # the page is made from these
 
 
 def test_each_recipe_that_is_listed_is_there() -> None:

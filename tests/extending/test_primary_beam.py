@@ -42,7 +42,7 @@ def airy(sine: Floats, frequency: Floats) -> Floats:
 
 
 def observed(path: Path, beam: Pattern) -> list[tuple[int, int]]:
-    """Writes a set of three integrations, in each of which one source is seen through the beam at one of `SHARES`.
+    """Writes a set of three integrations; in each of them one source is seen through the beam at one of `SHARES`.
 
     Returns the pixels (x, y) that they are at.
     """
@@ -159,7 +159,7 @@ def test_sources_are_found_and_listed(sky: tuple[Path, list[tuple[int, int]]]) -
     ],
 )
 def test_beams_that_are_none_are_refused_in_a_line(simulated_ms: Path, words: tuple[str, ...], says: str) -> None:
-    """Before anything starts."""
+    """The message comes before anything starts."""
     done = fip("run", simulated_ms, *words)
     assert done.returncode == 2
     assert says in done.stderr
@@ -167,7 +167,7 @@ def test_beams_that_are_none_are_refused_in_a_line(simulated_ms: Path, words: tu
 
 
 def test_a_beam_that_is_a_file_is_data_like_others(tmp_path: Path) -> None:
-    """A node takes it from its roots alone, and with the digest by which images of two beams are told apart."""
+    """A node takes it from its roots alone, and with its digest, which distinguishes images of two beams."""
     roots = (tmp_path / "data",)
 
     def why(beam: str) -> str:

@@ -62,7 +62,7 @@ class Stub(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(next(answer) if isinstance(answer, Iterator) else answer).encode())
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Say nothing: requests are not logged."""
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def telescope(**changed: object) -> Iterator[Receiver]:
 
 
 class Heard:
-    """What a stream told; `news` is set by a refusal, or by so many parts."""
+    """What a stream passed on; `news` is set by a refusal, or by so many parts."""
 
     def __init__(self, parts: int) -> None:
         self._enough = parts
@@ -97,23 +97,23 @@ class Heard:
         self.news = threading.Event()
 
     def put(self, part: Part) -> None:
-        """Keeps it."""
+        """Keep the part, and set `news` if there are enough."""
         self.parts.append(part)
         if len(self.parts) == self._enough:
             self.news.set()
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """Keeps it."""
+        """Keep the reason and what was found."""
         self.refused.append(f"{why}: {found}")
         self.news.set()
 
     def end(self) -> None:
-        """Never comes."""
+        """Do nothing: the end never comes."""
 
 
 @contextmanager
 def listening(receiver: Receiver, parts: int = 1) -> Iterator[tuple[Any, Heard]]:
-    """A stream that has told so many parts, or refused one."""
+    """Yield a stream that has passed on so many parts, or refused one."""
     stream, heard = fip_tart.open_stream(receiver), Heard(parts)
     thread = threading.Thread(target=stream.listen, args=(heard,))
     thread.start()

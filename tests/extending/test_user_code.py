@@ -159,7 +159,7 @@ def test_a_stage_that_hangs_is_a_hung_worker(some: Path, tmp_path: Path, monkeyp
 
 
 def test_code_that_cannot_be_imported_is_refused_before_anything_starts(some: Path, tmp_path: Path) -> None:
-    """By fip run, of which nothing is left then, and by a worker, of its own configuration."""
+    """By fip run, which leaves nothing behind, and by a worker, of its own configuration."""
     (tmp_path / "mine.py").write_text("import nothing_of_that_name\n")
     done = fip("run", some, "--output", "out", "--stage", "mine:stage", cwd=tmp_path)
     assert done.returncode == 2
@@ -205,7 +205,7 @@ def imaged(*stages: Stage) -> Imaged:
 
 
 def changed(so_far: Imaged, **changes: Any) -> Imaged:
-    """With another dirty image."""
+    """Return the same with another dirty image."""
     return so_far.with_image("dirty", replace(so_far.images["dirty"], **changes))
 
 

@@ -52,7 +52,7 @@ def made(stokes: tuple[str, ...] = ("I",), channels: int = 1, epsilon: float = 1
 
 
 def compressed(slice_: Slice, image: Image, to_the_noise: float = 16.0) -> bytes:
-    """The file."""
+    """Return the bytes of the compressed file."""
     steps = steps_of(slice_, image, to_the_noise)
     assert steps is not None
     return bytes(compressed_bytes(slice_, image, "dirty", steps))
@@ -146,7 +146,7 @@ def test_funpack_unpacks_it(channels: int, tmp_path: Path) -> None:
 
 
 def test_unpacked_it_is_a_plain_file(tmp_path: Path) -> None:
-    """Of which every card is in its place, and the sums are right; a plain file stays as it is, byte for byte."""
+    """Every card is in its place, and the sums are right; a plain file stays as it is, byte for byte."""
     slice_, image = made(("I", "V"), 2)
     path = tmp_path / "a.fits"
     path.write_bytes(compressed(slice_, image))

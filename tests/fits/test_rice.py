@@ -18,7 +18,7 @@ Floats = NDArray[np.floating]
 
 @dataclass
 class Coded:
-    """A plane, coded."""
+    """The code of a plane."""
 
     content: NDArray[np.uint8]  # with room behind it
     ends: NDArray[np.int64]
@@ -161,7 +161,7 @@ def test_what_is_damaged_is_told_and_reads_nothing_else(seed: int, kind: int) ->
 
 
 def test_a_tile_that_is_cut_is_named() -> None:
-    """By its number."""
+    """The message has its number."""
     pixels = (16 * np.random.default_rng(0).standard_normal(2_100)).astype(np.float32)
     made = coded(pixels, 700, 1.0)
     made.ends[1] -= 40

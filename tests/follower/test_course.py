@@ -47,7 +47,7 @@ def advance(course: Course) -> list[str]:
 
 @pytest.fixture
 def images(tmp_path: Path) -> FollowedImages:
-    """Images of which slice 3 has failed."""
+    """Images with slice 3 failed."""
     made = FollowedImages(tmp_path / "images", COUNT)
     made.put(*(index for index in range(COUNT) if index != 3))
     made.fail(3)
@@ -270,7 +270,7 @@ def test_the_mean_and_rms_of_each_field_are_kept(images: FollowedImages, tmp_pat
 
 
 def seen_of(image: FollowedImage) -> str:
-    """Of which series an image was given, and its number."""
+    """Return the series that an image was given in, and its number."""
     return f"{'backlog' if image.backlog else 'newest'} {image.index}"
 
 

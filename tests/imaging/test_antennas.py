@@ -54,7 +54,7 @@ def ms(tmp_path: Path) -> Path:
 
 
 def told(path: Path, selection: Asked = SMALL) -> AntennaHealth:
-    """What is told of all slices of a MeasurementSet."""
+    """Return the health shown after all slices of a MeasurementSet."""
     run = open_run(path, selection)
     tallies = [run.read_with_antennas(number)[1] for number in range(len(run.slices))]
     run.close()
@@ -141,7 +141,7 @@ def test_an_outlier_is_found_among_any_scatter(levels: list[float], factor: floa
 
 
 def test_what_is_told_is_of_late(ms: Path) -> None:
-    """Slices of the last seconds together, of one run; the last stay told where no more are read."""
+    """Slices of the last seconds together, of one run; the last values stay if no more are read."""
     run = open_run(ms, SMALL)
     _, clean, _ = run.read_with_antennas(0)
     run.close()
@@ -162,7 +162,7 @@ def test_what_is_told_is_of_late(ms: Path) -> None:
 
 
 def shares(watch: Antennas) -> tuple[float, ...]:
-    """What is told to be flagged."""
+    """Return the shares that are shown as flagged."""
     found = watch.health()
     assert found
     return found.flagged

@@ -124,7 +124,7 @@ def test_beam_of_an_array_follows_the_definition(name: str, weighting: str) -> N
 def test_taper_convolves_the_beam_with_its_gaussian(angle: float) -> None:
     """A Gaussian beam, tapered, is the Gaussian whose squared widths are the sums; to the accuracy of the patch.
 
-    The coverage reaches 4 standard deviations, of which the taper leaves more: nothing else cuts it.
+    The coverage reaches 4 standard deviations, and the taper leaves more than that: nothing else cuts it.
     """
     major, minor, width = 4e-5, 2e-5, 3e-5
     tapered = replace(WEIGHTINGS["tapered"], taper=width)
@@ -211,7 +211,7 @@ def test_beam_scales_with_the_array() -> None:
     ids=["no weight", "one baseline", "linear array", "no length", "two baselines of unlike weight"],
 )
 def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
-    """Where the point spread function has no end in some direction there is no beam, and no invented one."""
+    """If the point spread function has no end in some direction there is no beam, and no invented one."""
     assert fit_beam([block_of(uv, weight)]) is None
 
 

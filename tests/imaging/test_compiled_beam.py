@@ -80,7 +80,7 @@ def test_the_ellipse_is_the_plain_one(name: str, compressed: bool) -> None:
 
 
 def same(blocks: Sequence[Block]) -> None:
-    """Both ways agree."""
+    """Check that both ways agree."""
     plain, compiled = fit_beam(blocks, PLAIN), fit_beam(blocks, COMPILED)
     assert plain is not None
     assert compiled is not None
@@ -95,7 +95,7 @@ def same(blocks: Sequence[Block]) -> None:
 
 @pytest.mark.parametrize("weight", ["uniform", "briggs"])
 def test_weighted_beams_agree(weight: str) -> None:
-    """Of imaging weights, too."""
+    """This holds for imaging weights, too."""
     settings = Imaging(stokes=("I",), epsilon=1e-5, kernel="slant", weight=weight)  # type: ignore[arg-type]
     if weight == "briggs":
         settings = replace(settings, robust=0.0)
@@ -127,7 +127,7 @@ def test_outliers_of_a_core_need_a_wider_patch() -> None:
     ids=["no weight", "one baseline", "linear array", "no length", "two baselines of unlike weight"],
 )
 def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
-    """Where the point spread function has no end in some direction there is no beam, and no invented one."""
+    """If the point spread function has no end in some direction there is no beam, and no invented one."""
     weights = weight.reshape(1, -1, 1)
     uvw = np.column_stack([uv, np.zeros(len(uv))])
     assert fit_beam([Block(0, uvw, BAND[:1], np.zeros(weights.shape, complex), weights)], COMPILED) is None

@@ -160,7 +160,7 @@ def test_noise_is_not_amplified(epsilon: float) -> None:
 @pytest.mark.parametrize("elevation", [1.2, 0.1])
 @pytest.mark.parametrize("core", [False, True], ids=["spread", "with a core"])
 def test_beam_is_the_same(core: bool, elevation: float, shape: tuple[int, int]) -> None:
-    """The ellipse fitted to compressed weights is that of the weights, to 1e-4, also where the image is smaller.
+    """The ellipse fitted to compressed weights is that of the weights, to 1e-4, even if the image is smaller.
 
     With a dense core the main lobe's foot is as wide as many fringes of the long baselines, and the band is wide.
     """

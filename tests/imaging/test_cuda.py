@@ -191,7 +191,7 @@ def test_arrays_are_imaged_on_a_gpu(name: str) -> None:
 
 @needs_gpu
 def test_ska_sdp_func_images_on_a_gpu() -> None:
-    """The library itself, where it is installed; two slices, so that nothing of the first is left in the second."""
+    """The library itself, if it is installed; two slices, so that nothing of the first is left in the second."""
     pytest.importorskip("ska_sdp_func", reason="no GPU library ska-sdp-func")
     uvw = turned(array_uvw(1, 24, 3000.0, 0.8), 0.6)
     grid = Grid(2048, 2048, 1e-5, 0.0, 0.0, "FK5")

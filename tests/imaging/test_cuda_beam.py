@@ -32,7 +32,7 @@ class Asked(CudaSlantKernel):
         self.made: list[tuple[tuple[Any, ...], NDArray[np.floating] | None]] = []
 
     def psf_patch(self, *asked: Any) -> NDArray[np.floating] | None:
-        """See CudaSlantKernel."""
+        """Make the patch as CudaSlantKernel does, and note it."""
         patch = super().psf_patch(*asked)
         self.made.append((asked, patch))
         return patch

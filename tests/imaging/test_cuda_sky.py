@@ -128,11 +128,11 @@ class LittleMemory(HostDevice):
         return limited
 
     def send_back(self, piece: NDArray[np.float32], to: NDArray[np.float32]) -> None:
-        """Begins to."""
+        """Begin to send a piece back."""
         self.under_way.append((piece, to))
 
     def finish(self) -> None:
-        """Ends that."""
+        """End what was begun: the pieces arrive."""
         for piece, to in self.under_way:
             to[...] = piece
         self.under_way.clear()

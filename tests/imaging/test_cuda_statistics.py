@@ -29,16 +29,16 @@ class Given(Rendering):
     image: NDArray[np.float32]
 
     def prepared(self, terms: Any) -> Any:
-        """See Rendering."""
+        """Return the image on the device (see Rendering)."""
         return self.device.xp.asarray(self.image)
 
     def band(self, prepared: Any, first: int, count: int) -> Any:
-        """See Rendering."""
+        """Return so many rows of it (see Rendering)."""
         return prepared[first : first + count]
 
 
 def pixels(kind: str) -> NDArray[np.float32]:
-    """An image [y, x] of odd sides, of which each axis is sampled 3 apart."""
+    """Return an image [y, x] of odd sides; each axis is sampled 3 apart."""
     values = np.random.default_rng(5).normal(-3, 2, (1001, 873)).astype(np.float32)
     if kind == "a sky":
         values[values > 0] = np.nan
@@ -78,7 +78,7 @@ def test_a_gpu_measures_what_the_processor_does(device: CupyDevice, kind: str) -
 
 
 def test_an_image_without_a_number_has_no_statistics_on_a_gpu(device: CupyDevice) -> None:
-    """As on the processor."""
+    """The result is None, as on the processor."""
     assert measured(device, np.full((30, 20), np.nan, np.float32)) is None
 
 

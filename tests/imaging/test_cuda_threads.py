@@ -1,6 +1,6 @@
 """The CUDA sources run by many threads at the same time: samples meet in cells, squares are turned, medians are found.
 
-Each thread does a part, and waits where a GPU's would. What one of them left undone, or did too early, is wrong. To see
+Each thread does a part, and waits when a GPU's would. What one of them left undone, or did too early, is wrong. To see
 two that touch the same memory without waiting, even if the image is right:
 
     CXXFLAGS="-fsanitize=thread -g" LD_PRELOAD=$(g++ -print-file-name=libtsan.so) python -m pytest THIS_FILE -s
@@ -41,7 +41,7 @@ def test_samples_that_meet_in_few_cells_are_all_added(threaded: CupyDevice) -> N
 
 @pytest.mark.parametrize("seed", range(3))
 def test_many_threads_make_any_sky(threaded: CupyDevice, seed: int) -> None:
-    """As one does."""
+    """Their image is the same as that of one thread."""
     block, grid, epsilon = draw(seed, [1e-5])
     out = np.zeros((1, grid.height, grid.width), np.float32)
     used, statistics = CudaSlantKernel(threaded, grid, epsilon, lambda *_: "another").measured([block], out)

@@ -1,4 +1,4 @@
-"""The steps in which an image is told: of its noise, and not of what a burst makes of that."""
+"""The steps in which an image is given: of its noise, and not of what a burst makes of that."""
 
 import math
 from dataclasses import replace
@@ -31,7 +31,7 @@ def case(
 
 
 def steps(slice_: Slice, image: Image, to_the_noise: float = 16.0) -> NDArray[np.float64]:
-    """Of each plane."""
+    """Return the step of each plane."""
     found = steps_of(slice_, image, to_the_noise)
     assert found is not None
     lowest = np.floor(np.nanmin(image.pixels, axis=(2, 3)) / found.step)

@@ -19,7 +19,7 @@ GROW = {
 
 
 def settings(file: Path) -> dict[tuple[str, str], str]:
-    """By section and key."""
+    """Return the settings of a unit file by section and key."""
     found, section = dict[tuple[str, str], str](), ""
     for line in file.read_text().splitlines():
         if line.startswith("["):

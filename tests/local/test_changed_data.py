@@ -32,7 +32,7 @@ REFUSED = "name another --output, or --overwrite"
 
 
 def brighter(measurement_set: Path) -> None:
-    """Another calibration."""
+    """Change the calibration of the set."""
     small_ms.change(measurement_set, "DATA", lambda values: 10 * values)
 
 
@@ -58,7 +58,7 @@ def flagged(measurement_set: Path, integration: int = COUNT - 1) -> None:
 
 
 def reweighted(measurement_set: Path) -> None:
-    """Other weights."""
+    """Change the weights of the set."""
     small_ms.change(measurement_set, "WEIGHT", lambda values: 2 * values)
 
 
@@ -252,7 +252,7 @@ def test_what_can_no_longer_be_read_is_counted(ms: Path, imaged: Path) -> None:
 
 
 def test_a_fingerprint_is_a_number_of_each_slice(ms: Path, imaged: Path) -> None:
-    """As it can be summed by hand; a set is compared as a whole where that is asked for."""
+    """As it can be summed by hand; a set is compared as a whole if that is asked for."""
     ledger = Ledger(imaged, read_only=True)
     known = ledger.data.fingerprints(ledger.runs()[0].run)
     assert sorted(known) == list(range(COUNT))
@@ -276,7 +276,7 @@ def test_a_fingerprint_is_a_number_of_each_slice(ms: Path, imaged: Path) -> None
 
 
 def test_a_whole_directory_is_compared(ms: Path, tmp_path: Path) -> None:
-    """Each slice of each run, those too that a run which goes on does not look at; data that are gone are told."""
+    """Each slice of each run, also those that a resumed run does not look at; data that are gone are reported."""
     directory, many = tmp_path / "both", 14
     followed, settings = small_ms.write(tmp_path / "followed.ms", small_ms.rows(many)), tmp_path / "fip.toml"
     settings.write_text("[source]\nfollow_complete = 0.3\nfollow_end = 0.6\n")

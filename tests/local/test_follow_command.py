@@ -74,7 +74,7 @@ def test_a_run_has_followers_see_all_of_its_images(simulated_ms: Path, tmp_path:
     ],
 )
 def test_what_cannot_be_followed_is_said_in_one_line(given: str, says: str) -> None:
-    """Before anything is started."""
+    """The message comes before anything is started."""
     with pytest.raises(UsageError) as told:
         chosen(Config(), [given])
     assert str(told.value).startswith(says)

@@ -80,7 +80,7 @@ def test_doubtful_images_are_named_and_the_burst_is_none(made: tuple[Path, str])
 
 
 def test_light_curves_tell_the_frequency(made: tuple[Path, str]) -> None:
-    """Bands that take turns are told apart."""
+    """They keep bands that take turns apart."""
     directory, _ = made
     text = fip("lightcurve", directory, "3h49m10.987s", "-28d38m52.4s").stdout
     curve = QTable.read(text, format="ascii.ecsv")

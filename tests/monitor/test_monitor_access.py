@@ -37,7 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def web(root: Path) -> Iterator[Web]:
-    """The monitor on loopback."""
+    """Run the monitor on loopback."""
     with monitor(root) as running:
         yield running
 

@@ -124,7 +124,7 @@ def pixel(folder: Path, index: int, x: int, y: int) -> float:
 
 
 def assert_the_light_curve_is_that_of_the_files(page: Page, folder: Path) -> None:
-    """What is told of a pixel, under the cursor and after a click, is what the FITS files hold."""
+    """Check that what is shown of a pixel, under the cursor and after a click, is what the FITS files hold."""
     page.locator("#follow").uncheck()
     name = re.search(r"night-t\d+-dirty\.fits", page.locator("#image-name").inner_text())
     assert name
@@ -337,7 +337,7 @@ def test_any_screen(mesh: Mesh, tmp_path: Path, width: int, scheme: Literal["lig
 
 
 def test_a_run_has_its_page(long_ms: Path, tmp_path: Path) -> None:
-    """`fip run --web` says where, also when that port is taken; images appear, and the run ends with its page open."""
+    """`fip run --web` says its address, even if that port is taken; images appear; the run ends with its page open."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]

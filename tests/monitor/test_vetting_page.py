@@ -139,7 +139,7 @@ def test_the_page_asks_and_the_detector_enters(node: tuple[Mesh, Web], tmp_path:
 
 
 def test_the_detector_says_why_it_does_not(node: tuple[Mesh, Web]) -> None:
-    """An operator is told that there is no such event, or no such directory; said twice, a verdict is entered once."""
+    """The operator reads that there is no such event, or no such directory; said twice, a verdict is entered once."""
     mesh, web = node
     if "detector" not in mesh.daemons:
         mesh.start("detector")

@@ -21,7 +21,7 @@ CORRELATIONS: tuple[Correlation, ...] = ("XX", "XY", "YX", "YY")
 
 
 def setup_of(antennas: int = 6, channels: int = 64, cadence: float = 0.5) -> Setup:
-    """A small array."""
+    """Return the set-up of a small array."""
     stations = tuple(
         Station(f"m{k:03d}", (5109271.0 + 30 * k, 2006808.0 - 17 * k * k, -3239130.0), 13.5) for k in range(antennas)
     )
@@ -55,11 +55,11 @@ class Listener:
         self.parts.append(replace(part, visibility=part.visibility.copy(), flag=flag, weight=weight, scale=scale))
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """Counts it."""
+        """Count what is refused, by reason."""
         self.refused[why] += count
 
     def end(self) -> None:
-        """Notes it."""
+        """Note that the end has come."""
         self.ended = True
 
 
@@ -88,7 +88,7 @@ class Hearing:
             time.sleep(0.01)
 
     def until_parts(self, count: int) -> None:
-        """Waits until so many parts were told."""
+        """Wait until so many parts were passed on."""
         self.until(lambda: len(self.listener.parts) >= count, f"{count} parts")
 
     def until_ended(self) -> None:
@@ -116,5 +116,5 @@ class Sent:
 
 
 def send(sender: Sender, sent: Sent, dump: int) -> None:
-    """Sends an integration."""
+    """Send one integration of a stream."""
     sender.send(dump, FIRST + dump * sent.setup.cadence, *sent(dump))

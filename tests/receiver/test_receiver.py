@@ -17,7 +17,7 @@ from support.spools import SETUP, START, writer
 
 @pytest.fixture
 def receiving(tmp_path: Path) -> Iterator[Receiving]:
-    """One that hears."""
+    """Run a receiver that hears."""
     with Receiving(tmp_path) as made:
         yield made
 

@@ -94,7 +94,7 @@ def test_what_a_stream_is_may_be_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_receiver_is_stopped_while_it_waits_for_a_stream(tmp_path: Path) -> None:
-    """Nothing is heard then."""
+    """It hears nothing at that time."""
     known = threading.Event()
 
     def opens(settings: Settings) -> Told:

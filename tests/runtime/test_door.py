@@ -108,7 +108,7 @@ def read(door: Door, descriptor: int, amount: float, times: int, now: float) -> 
 
 @pytest.mark.parametrize("kind", ["ipc", "tcp"])
 def test_a_door_is_shut_and_opens(kind: str, tmp_path: Path) -> None:
-    """Where too many come at once none comes in for a while, and then they do."""
+    """If too many come at once none comes in for a while, and then they do."""
     later: list[Callable[[], None]] = []
     address = f"ipc://{tmp_path}/door"
     with socket.socket(socket.AF_UNIX if kind == "ipc" else socket.AF_INET) as listener, ExitStack() as stack:
@@ -150,7 +150,7 @@ def test_a_peer_that_is_refused_is_silent_for_a_while(tmp_path: Path) -> None:
         return Refused("one too many")
 
     class Both(Daemon):
-        """Two peers, of which one says what is sent back to it: that it is refused."""
+        """Two peers; one says what is sent back to it: that it is refused."""
 
         reloads = restarts = ()
 

@@ -40,7 +40,7 @@ class Listener:
             before.add(name)
 
     def close(self) -> None:
-        """Hears nothing any more."""
+        """Hear nothing any more, and close."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()
@@ -54,7 +54,7 @@ class Listener:
 
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
-    """Where daemons that are started now believe systemd to be."""
+    """A socket that daemons started from now on believe to be systemd's."""
     path = tmp_path / "notify"
     listener = Listener(path)
     monkeypatch.setenv("NOTIFY_SOCKET", str(path))
@@ -144,7 +144,7 @@ def test_another_pace_goes_on_from_where_it_is() -> None:
 
 
 def test_deadlines_that_are_missed_are_counted() -> None:
-    """Two intervals after a slice is due, or a second where that is longer; without a pace nothing is late."""
+    """Two intervals after a slice is due, or a second if that is longer; without a pace nothing is late."""
     slow, first, fast = (Pace(rate, [100.0, 108.0]) for rate in (1.0, 1.0, 100.0))
     alone = Pace(1.0, [100.0])
     for pace, index, in_time, late in (

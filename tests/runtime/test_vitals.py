@@ -20,7 +20,7 @@ from fip.runtime.vitals import REMEMBERED, WINDOW, Recent, Stopwatch, Vitals, Wi
 
 @pytest.fixture
 def vitals(tmp_path: Path) -> Iterator[Vitals]:
-    """Those of a sink."""
+    """Yield the vitals of a sink."""
     loop, before = Loop(), logging.getLogger("fip").handlers[:]
     yield Vitals(loop, "sink", "head", "sink", ("images",), disk=tmp_path / "not" / "made" / "yet")
     logging.getLogger("fip").handlers[:] = before

@@ -93,7 +93,7 @@ def test_the_flux_is_right_to_half_a_percent_at_any_place_between_pixels(array: 
 
 
 def test_the_fitted_beam_alone_does_not_tell_how_narrow_a_peak_is() -> None:
-    """Of a dense core and few long baselines; where nothing more is known, it serves."""
+    """Of a dense core and few long baselines; if nothing more is known, it serves."""
     images, core, beam = shown("core", 6)
     assert worst(images, beam) > 2 * worst(images, core)
     images, _, beam = shown("disc", 4)
@@ -124,7 +124,7 @@ def test_on_a_pixel_it_is_the_pixel() -> None:
 
 
 def test_pixels_that_are_no_number_do_not_count() -> None:
-    """The error tells that there were fewer; where most are missing there is no flux, as outside of the image."""
+    """The error shows that there were fewer; if most are missing there is no flux, as outside of the image."""
     pixels = np.asarray(gaussian(40, 20.4, 20.3, 4.0), np.float64)
     whole = forced_flux(pixels, 20.4, 20.3, core_of(ROUND), 1.0)
     pixels[:, 20:] = np.nan
@@ -160,7 +160,7 @@ def test_the_best_of_many_is_too_bright() -> None:
 
 
 def test_a_spectral_index_and_its_error_are_those_of_the_bands() -> None:
-    """Of 400 noisy spectra, one band of which is below the noise: their scatter is the error told, about the truth."""
+    """Of 400 noisy spectra, each with one band below the noise: their scatter is the error given, about the truth."""
     random, frequency = np.random.default_rng(1), np.array([1.0e9, 1.2e9, 1.4e9, 1.6e9])
     true, error = 3.0 * (frequency / 1.3e9) ** -2.5, np.array([0.3, 0.3, 0.3, 0.6])
     found = [spectral_index(frequency, true + error * random.standard_normal(4), error) for _ in range(400)]

@@ -1,4 +1,4 @@
-"""Sources of a model: what errors of gains and the ionosphere leave of them is noise, and what varies is told."""
+"""Sources of a model: what errors of gains and the ionosphere leave of them is noise, and what varies is reported."""
 
 import math
 

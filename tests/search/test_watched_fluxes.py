@@ -29,7 +29,7 @@ def test_fluxes_are_the_forced_ones_of_each_place_and_plane() -> None:
 
 
 def changes_of(flux: np.ndarray, error: float, threshold: float, scatter: float = 0.0) -> list[tuple[int, Change]]:
-    """Of fluxes [image, place]: the image with which each change is told."""
+    """Return, for fluxes [image, place], the image with which each change is reported."""
     history, found = History(), []
     for image, each in enumerate(flux):
         column = each[:, np.newaxis]

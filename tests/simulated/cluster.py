@@ -73,7 +73,7 @@ class Cluster:
 
     @property
     def processes(self) -> list[Process]:
-        """All daemons."""
+        """Return all daemons of the cluster."""
         return [self.ventilator, self.sink, *self.workers]
 
     def start(self) -> None:
@@ -87,7 +87,7 @@ class Cluster:
             process.work = lambda: self.world.chance.uniform(0.4, 1.2) * len(self.workers)
 
     def close(self) -> None:
-        """Frees what it holds."""
+        """Free all that it holds."""
         for process in self.processes:
             self._clean(process)
         self.databases.close()
@@ -231,7 +231,7 @@ class Cluster:
         return {index: (state, file) for index, state, file in found}
 
     def directory(self, folder: str) -> Directory:
-        """A directory of images."""
+        """Return a directory of images."""
         return self.disk.directories.get(ROOT / folder, Directory())
 
     def check_cut(self, made: MadeSet, index: int) -> None:
@@ -331,7 +331,7 @@ class Operator:
         self._say(self.submitted[job])
 
     def cancel(self, job: str) -> None:
-        """Cancels a job."""
+        """Cancel a job, and note that."""
         self.cancelled.add(job)
         self._say(Cancel(job))
 

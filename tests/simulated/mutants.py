@@ -29,7 +29,7 @@ class Mutant:
     what: str
     seed: int
     found: str  # what the simulation says of it, in part
-    place: Any  # where it was mended
+    place: Any  # the place that was mended
     name: str
     wrong: Callable[..., Any]
 

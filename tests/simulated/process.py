@@ -53,11 +53,11 @@ class SimLoop(Loop):
         self.process.wake()
 
     def on_any(self, what: zmq.Socket[bytes], handler: Callable[[], None]) -> None:
-        """As `on`."""
+        """Register a handler, as `on` does."""
         self.on(what, handler)
 
     def off_any(self, what: zmq.Socket[bytes]) -> None:
-        """As `off`."""
+        """Remove a handler, as `off` does."""
         self.off(what)
 
     def at(self, when: float, call: Callable[[], None]) -> None:
@@ -77,7 +77,7 @@ class SimLoop(Loop):
         return bool(self._calls) or self._sockets.any
 
     def close(self) -> None:
-        """Closes all sockets."""
+        """Close all sockets of this process."""
         self.made.destroy()
 
     @property
@@ -186,7 +186,7 @@ class Process:
                 raise KilledError
 
     def terminate(self) -> None:
-        """SIGTERM, the first."""
+        """Act on a first SIGTERM: drain."""
         if self.daemon is not None:
             self.world.say(f"{self.name} drains")
             self.loop.soon(self.daemon.drain)
@@ -203,7 +203,7 @@ class Process:
         self.world.after(seconds, go_on)
 
     def wake(self) -> None:
-        """Something may be ready."""
+        """Look again soon: something may be ready."""
         self.wake_at(self.world.now + TURN)
 
     def wake_at(self, when: float) -> None:

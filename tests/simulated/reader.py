@@ -29,11 +29,11 @@ class SimReader(Reader):
         self._free, self._left = 0.0, 0
 
     def start(self, at_once: bool = True) -> None:
-        """There is no child."""
+        """Do nothing: there is no child."""
 
     @property
     def running(self) -> bool:
-        """It always is."""
+        """Return True: it always runs."""
         return True
 
     @property
@@ -64,7 +64,7 @@ class SimReader(Reader):
         self._later(then, path, lambda made: made.cut(index, self._process.world.now))
 
     def close(self) -> None:
-        """There is no child."""
+        """Do nothing: there is no child."""
 
     def _later(self, then: Callable[[Future[Any]], None], path: Path, make: Callable[[MadeSet], Any]) -> None:
         future: Future[Any] = Future()

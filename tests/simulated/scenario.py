@@ -41,7 +41,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of it."""
+    """What became of a scenario."""
 
     trace: str  # a digest of all that happened
     story: tuple[str, ...]

@@ -44,7 +44,7 @@ class Disk:
         self.directories: dict[Path, Directory] = {}
         self.trouble = 0  # an errno that writing raises
         self.failed = False  # whether there ever was one
-        self.away = False  # whether it is not mounted where it was
+        self.away = False  # whether it is not mounted in its place
 
     def crash(self) -> None:
         """The host lost its power: of what was not synced, chance decides name by name."""
@@ -153,7 +153,7 @@ class SimFolder(Folder):
 
 
 class Databases:
-    """SQLite in memory, one database a path, behind connections that fail as they are told to."""
+    """SQLite in memory, one database a path, behind connections that fail as they are ordered to."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -198,7 +198,7 @@ class Databases:
                 self.raw[place].rollback()
 
     def close(self) -> None:
-        """Frees all."""
+        """Close all databases in memory."""
         for each in self.raw.values():
             each.close()
 
@@ -223,7 +223,7 @@ class SimCursor:
 
 
 class SimConnection:
-    """One connection."""
+    """One connection to a database."""
 
     def __init__(self, databases: Databases, place: str, owner: Process) -> None:
         self._databases, self.place, self._owner = databases, place, owner

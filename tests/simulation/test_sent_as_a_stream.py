@@ -55,11 +55,11 @@ class Gathered:
             arrays["uvw"][part.baseline : part.baseline + len(part.uvw)] = part.uvw
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """What was not believed."""
+        """Note what was not believed."""
         self.refused.append(f"{why}: {found}")
 
     def end(self) -> None:
-        """No more comes."""
+        """Note that no more comes."""
         self.ended.set()
 
 
@@ -94,7 +94,7 @@ SAMPLES = ("0.visibility", "0.flag", "0.weight", "0.scale")
 
 @pytest.mark.parametrize("rate", [None, 20_000_000])
 def test_what_is_received_is_what_would_be_written(tmp_path: Path, rate: int | None) -> None:
-    """Over two ports, in real time or as fast as the rate allows; and the end is told."""
+    """Over two ports, in real time or as fast as the rate allows; and the end is announced."""
     setup = tmp_path / "setup.json"
     write_setup(setup, SENT)
     ports = tuple(Port("udp://127.0.0.1:0", 4_000_000) for _ in range(2))
@@ -166,7 +166,7 @@ def test_what_cannot_be_sent_is_said_in_a_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And nothing is written."""
+    """No file is written either."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["fip", "simulate", *options])
     with pytest.raises(SystemExit) as left:

@@ -1,4 +1,4 @@
-"""Skies of many sources: their number counts, what is told of them beside the set, beams, and smearing."""
+"""Skies of many sources: their number counts, what is written of them beside the set, beams, and smearing."""
 
 import math
 import re

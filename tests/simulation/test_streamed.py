@@ -24,7 +24,7 @@ OBSERVED = Simulation(antennas=7, channels=10, integrations=2, autocorrelations=
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The set of OBSERVED."""
+    """Write the set of OBSERVED."""
     path = tmp_path_factory.mktemp("streamed") / "observed.ms"
     simulate(path, OBSERVED)
     return path

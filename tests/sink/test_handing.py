@@ -36,7 +36,7 @@ def sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SinkHere]:
 
 @pytest.fixture
 def worker(sink: SinkHere) -> Iterator[WorkerHere]:
-    """A worker of its."""
+    """Run a worker of this sink."""
     with WorkerHere(sink) as worker:
         yield worker
 
@@ -76,7 +76,7 @@ def asked(sink: SinkHere, index: int, **changed: Any) -> tuple[socket.socket, Wa
 
 
 def answer(sink: SinkHere, opened: socket.socket) -> tuple[Given, list[int]]:
-    """What the sink answers."""
+    """Return what the sink answers, with its descriptors."""
     sink.until(lambda: waits(opened))
     message, given = descriptors.take(opened, LONGEST_MESSAGE, 16)
     return unpack(message, Given), given

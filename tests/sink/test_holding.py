@@ -24,7 +24,7 @@ class Held:
     hands: SetClock = field(default_factory=SetClock)
 
     def open(self, *followers: str) -> Store:
-        """Opens it."""
+        """Open the store with these followers."""
         free = self.free
 
         class Disk(Folder):
@@ -100,7 +100,7 @@ def test_nothing_is_held_without_a_bound_or_beyond_it(tmp_path: Path) -> None:
 
 
 def test_nothing_is_held_while_the_disk_is_nearly_full(tmp_path: Path) -> None:
-    """Storing goes first."""
+    """Storing images goes before holding them."""
     held = Held(tmp_path)
     store = filled(held.open("mean"))
     held.free[0] = 0.06

@@ -38,7 +38,7 @@ def pin(directory: Path, *pins: Pin) -> None:
 
 
 def event(first: int, end: int, margin: int = 0) -> Pin:
-    """The images of one."""
+    """Return a pin on the images of an event."""
     return Pin(f"run-I-{first:06d}-0", "run", "", first, end, margin)
 
 
@@ -50,7 +50,7 @@ def put(store: Store, indices: Sequence[int]) -> None:
 
 
 def opened(directory: Path, keep: Retention = TWENTY, hands: SetClock | None = None, free: float = 0.5) -> Store:
-    """The store with the run open, on a disk of which so much is free."""
+    """Return the store with the run open, on a disk with this share free."""
 
     class Disk(Folder):
         def free(self) -> float:

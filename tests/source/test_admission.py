@@ -44,7 +44,7 @@ class Member:
 
 @dataclass
 class Life:
-    """What came of some members, and when it was told."""
+    """What came of some members, and when it was reported."""
 
     admission: Admission
     groups: list[tuple[float, Group]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Life:
     found: dict[str, float] = field(default_factory=dict)  # when each was looked into with success
 
     def hear(self, now: float, made: Iterable[Group | Told]) -> None:
-        """What the rules say."""
+        """Note what the rules say."""
         for each in made:
             if isinstance(each, Group):
                 self.groups.append((now, each))
@@ -117,7 +117,7 @@ def members(draw: st.DrawFn) -> list[Member]:
 
 @given(members(), st.sampled_from([None, 2, 3]), st.booleans())
 def test_each_member_ends_in_exactly_one_way(some: list[Member], parts: int | None, ends: bool) -> None:
-    """Whatever comes, and whenever: one fate each, told once, and what is imaged is in one group."""
+    """Whatever comes, and whenever: one fate each, reported once, and what is imaged is in one group."""
     life = lived(some, replace(RULES, parts=parts), marked=70.0 if ends else 1e9)
     seen = {each.path for each in some if any(each.comes <= step * STEP < each.goes for step in range(200))}
     fates = life.admission.fates
@@ -245,7 +245,7 @@ def test_sets_that_overlap_by_less_than_half_are_not_imaged_out_of_order() -> No
 
 
 def test_those_that_were_there_before_are_all_looked_into_before_one_is_imaged() -> None:
-    """Nobody knows of which time they are: their names come in another order than their times."""
+    """Nobody knows their times: their names come in another order than their times."""
     some = [Member(f"{9 - slot}-{band}.ms", slot, band, 0.0) for slot in range(3) for band in range(2)]
     admission = Admission(replace(RULES, parts=2))
     for each in some:

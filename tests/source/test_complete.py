@@ -28,7 +28,7 @@ Columns = small_ms.Columns
 
 
 def shares(path: Path, **selection: Any) -> list[float]:
-    """That of each slice."""
+    """Return the share of each slice."""
     return [piece.complete for piece in cut(path, **selection)]
 
 
@@ -94,7 +94,7 @@ def spoiled(columns: Columns, frequency: NDArray[np.float64], count: int) -> NDA
     values[(when == 3) & (baseline < 5), :2] = 0  # as somebody fills in
     values[(when == 4) & (baseline == 0), 3, -1] = 1e20
     values[(when == 5)] = np.nan
-    values[(when == 6) & (baseline == 0), :, 1:3] = np.nan  # cross hands, of which no I is made
+    values[(when == 6) & (baseline == 0), :, 1:3] = np.nan  # cross hands, which I is not made of
     return values
 
 
@@ -211,7 +211,7 @@ def test_a_share_is_one_only_if_nothing_lacks(tmp_path: Path) -> None:
 
 
 def test_shares_add_up_to_least_mean_and_how_many_lack_something() -> None:
-    """One after the other."""
+    """Shares are added one after the other."""
     told = NO_SLICES
     for share in OF_HOLED:
         told = told.with_one(share)

@@ -54,7 +54,7 @@ def test_the_mean_of_two_angles_is_between_them_whatever_turn_they_are_in() -> N
 
 @pytest.mark.parametrize("mount", ["", "X-Y", "ALT-AZ+ROTATOR"])
 def test_a_mount_that_is_not_known_is_named(mount: str) -> None:
-    """With the antenna."""
+    """The antenna is named, too."""
     assert f"antenna m1 has the mount '{mount}'" in unknown(_antennas("ALT-AZ", mount))
 
 

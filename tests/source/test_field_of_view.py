@@ -40,14 +40,14 @@ def test_smearing_takes_that_share_of_a_source(loss: float) -> None:
 
 
 def test_a_small_loss_in_time_is_that_of_bridle_and_schwab() -> None:
-    """1.22e-9 (theta/theta_b)^2 t^2."""
+    """The loss is 1.22e-9 (theta/theta_b)^2 t^2."""
     theta = time_radius(0.01, 2000.0, 1.4e9, 8.0)
     assert 1.22e-9 * (theta / beam_width(2000.0, 1.4e9)) ** 2 * 64 == pytest.approx(0.01, rel=0.01)
 
 
 @pytest.mark.parametrize("frame", ["ICRS", "FK5", "GALACTIC", "FK4"])
 def test_axes_follow_the_frame(frame: Frame) -> None:
-    """w points to the place, u east and v north of it in the frame; all frames agree on where places are."""
+    """w points to the place, u east and v north of it in the frame; all frames agree on the places of sources."""
     place = SkyCoord(1.2, -0.4, unit="rad", frame="icrs")
     names = {"ICRS": "icrs", "FK5": "fk5", "GALACTIC": "galactic", "FK4": "fk4"}
     there = place.transform_to(names[frame]).spherical

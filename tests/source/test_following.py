@@ -145,7 +145,7 @@ class Torn:
         self._file.write_bytes(before)
 
     def mend(self) -> None:
-        """The flush is over."""
+        """Write the file whole: the flush is over."""
         self._file.write_bytes(self._after)
 
 

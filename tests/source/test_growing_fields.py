@@ -43,7 +43,7 @@ def two_fields(path: Path) -> Path:
 
 
 def told(run: Run) -> list[tuple[Any, ...]]:
-    """What would be stored of each slice, and where its grid is."""
+    """Return what would be stored of each slice, and its grid."""
     return [(each.integrations, each.number, each.field, each.label, run.grids[each.field]) for each in run.slices]
 
 

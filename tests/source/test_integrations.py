@@ -72,5 +72,5 @@ def test_times_that_are_dumps_of_their_own_are_found_at_once(dumps: list[int], l
 
 
 def test_times_without_a_cadence_are_one_integration() -> None:
-    """Whatever lies between them."""
+    """They are one, whatever lies between them."""
     assert split(np.array([5e9, 5e9 + 1, 5e9 + 100]), float("inf")).tolist() == [0]

@@ -85,7 +85,7 @@ def own_window(path: Path) -> None:
 
 
 def antennas_turned(path: Path) -> None:
-    """ANTENNA in another order."""
+    """Put ANTENNA into another order."""
     order = np.array([3, 0, 4, 1, 2])  # [its row] the row before
     with small_ms.edit(path / "ANTENNA") as sub:
         for name in ("NAME", "POSITION", "DISH_DIAMETER"):
@@ -106,7 +106,7 @@ def other_fields(path: Path) -> None:
 
 
 def later(seconds: float) -> Callable[[Path], None]:
-    """TIMEs that are off."""
+    """Return a function that makes TIMEs later."""
     return lambda path: small_ms.change(path, "TIME", lambda times: times + seconds)
 
 

@@ -22,7 +22,7 @@ from support.fip_command import FIP, WITHIN
 
 
 def fits_idi(path: Path) -> None:
-    """A file of tables."""
+    """Write a file of tables (FITS-IDI)."""
     column = fits.Column("ANNAME", "8A", array=["ANT1"])
     table = fits.BinTableHDU.from_columns([column], name="ARRAY_GEOMETRY")
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
@@ -194,7 +194,7 @@ def test_advice_opens_no_more_than_the_set(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_user_without_a_name_is_told_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As in a container."""
+    """A container may have no name for it."""
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_001)
     monkeypatch.setattr(os, "access", lambda path, how, **others: Path(path) != tmp_path)
     with pytest.raises(InputError, match="user 4000001 may not read"):

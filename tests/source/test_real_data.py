@@ -35,7 +35,7 @@ class Peak:
 
     @classmethod
     def of(cls, piece: Slice) -> "Peak":
-        """Of the first plane."""
+        """Find the peak of the first plane."""
         plane = dirty_image(piece, make_kernel(piece.settings, piece.grid)).pixels[0, 0]
         y, x = np.unravel_index(np.nanargmax(plane), plane.shape)
         grid: Grid = piece.grid
@@ -49,7 +49,7 @@ class Peak:
 
 
 def slices(path: Path, selection: Asked) -> list[Slice]:
-    """All of an MS."""
+    """Return all slices of an MS."""
     run = open_run(path, selection)
     found = [run.read(number) for number in range(len(run.slices))]
     run.close()
@@ -68,7 +68,7 @@ def slices(path: Path, selection: Asked) -> list[Slice]:
     ],
 )
 def test_uvw_are_compared_with_the_antennas(real_ms: Unpack, name: str, says: str) -> None:
-    """Both signs occur, and `fip info` says so where UVW are of other antennas, another direction or another time."""
+    """Both signs occur, and `fip info` says if UVW are of other antennas, another direction or another time."""
     text = " ".join(describe(real_ms(name)).split())
     assert says in text
     assert ("warning: UVW disagree" in text) == ("turned" in says)
@@ -130,7 +130,7 @@ def test_a_calibrator_in_every_integration(real_ms: Unpack) -> None:
     assert sum(used) / (15 * 435 * 10) == pytest.approx(0.6354, abs=1e-4)
     for piece, count in zip(found, used, strict=True):
         source = Peak.of(piece)
-        # 20 sigma at least where most samples are good; the noise grows as their number falls (one hand is flagged
+        # 20 sigma at least if most samples are good; the noise grows as their number falls (one hand is flagged
         # on many baselines from the eleventh integration on). 0.65 to 0.71, give or take that noise.
         sigma = 20 * np.sqrt(count / max(used))
         assert source.sigma > 0.95 * sigma

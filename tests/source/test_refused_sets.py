@@ -43,13 +43,13 @@ def empty_subtable(name: str) -> Callable[[Path], None]:
 
 
 def autocorrelations_only(path: Path) -> None:
-    """Every row an autocorrelation."""
+    """Make every row an autocorrelation."""
     with small_ms.edit(path) as table:
         table.putcol("ANTENNA2", table.getcol("ANTENNA1"))
 
 
 def without_data(path: Path) -> None:
-    """No DATA, but FLOAT_DATA."""
+    """Remove DATA, and add FLOAT_DATA."""
     with small_ms.edit(path) as table:
         table.renamecol("DATA", "FLOAT")
         table.removecols("FLOAT")
@@ -57,7 +57,7 @@ def without_data(path: Path) -> None:
 
 
 def remove_subtable(path: Path) -> None:
-    """Delete a subtable's folder."""
+    """Delete the folder of a subtable."""
     shutil.rmtree(path / "FIELD")
 
 

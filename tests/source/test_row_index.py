@@ -101,7 +101,7 @@ def test_the_order_of_rows_does_not_matter(
         np.testing.assert_array_equal(index.rows_of_window, counted)
     np.testing.assert_array_equal(tidy.field, mixed.field)
     np.testing.assert_array_equal(tidy.scan, mixed.scan)
-    np.testing.assert_allclose(tidy.time, mixed.time, atol=1)  # a mean over other stretches, where TIMEs jitter
+    np.testing.assert_allclose(tidy.time, mixed.time, atol=1)  # a mean over other stretches: TIMEs jitter
     assert (tidy.first_time, tidy.last_time) == (mixed.first_time, mixed.last_time)
     assert replace(tidy.coverage, rms_baseline=0) == replace(mixed.coverage, rms_baseline=0)
     assert tidy.coverage.rms_baseline == pytest.approx(mixed.coverage.rms_baseline)

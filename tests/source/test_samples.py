@@ -26,7 +26,7 @@ def set_cell(path: Path, name: str, row: int, at: Any, value: Any) -> None:
     ("name", "at", "value", "lost"),
     [
         ("FLAG", (1, 0), True, 1),
-        ("FLAG", (1, 1), True, 0),  # XY, of which Stokes I has no need
+        ("FLAG", (1, 1), True, 0),  # XY: Stokes I does not need it
         ("DATA", (1, 3), np.nan, 1),
         ("DATA", (1, 3), np.inf, 1),
         ("WEIGHT_SPECTRUM", (1, 0), np.nan, 1),

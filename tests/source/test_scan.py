@@ -28,13 +28,13 @@ class Looks:
         self.scan, self.now = Scan(root, marker, lambda name: name.endswith(".npz")), 0.0
 
     def again(self, after: float = 1.0) -> Changes:
-        """The next one."""
+        """Return the changes at the next look."""
         self.now += after
         return self.scan.look(self.now)
 
 
 def sets(root: Path, names: Iterable[str]) -> None:
-    """What looks like tables."""
+    """Make what looks like tables."""
     put(*(root / name / "table.dat" for name in names))
 
 

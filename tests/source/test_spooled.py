@@ -143,7 +143,7 @@ def test_the_share_that_came_is_told_and_what_came_not_has_no_part_in_the_image(
 
 
 def test_a_stream_s_own_uvw_win_and_those_of_others_are_worked_out(tmp_path: Path) -> None:
-    """Of what left the ring they are worked out in either case: it is known where it was, but not imaged."""
+    """For what left the ring they are worked out in either case: its place is known, but it is not imaged."""
 
     def alter(opened: Open) -> None:
         opened.arrays["uvw"][...] = np.arange(45).reshape(15, 3)

@@ -76,7 +76,7 @@ def by_hand(columns: small_ms.Columns, keep: NDArray[np.bool_], channels: dict[i
 
 
 def ordered(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By place and frequency."""
+    """Return rows sorted by place and frequency."""
     return rows[np.lexsort(rows[:, :4].T)]
 
 
@@ -128,7 +128,7 @@ def test_what_is_selected_is_imaged(
 
 
 def length(columns: small_ms.Columns) -> NDArray[np.float64]:
-    """|(u, v)| in m."""
+    """Return |(u, v)| in m."""
     return np.hypot(columns["UVW"][:, 0], columns["UVW"][:, 1])
 
 
@@ -314,7 +314,7 @@ def test_an_antenna_is_known_by_its_name_before_its_number(tmp_path: Path) -> No
 
 
 def test_an_antenna_is_known_by_its_station(tmp_path: Path) -> None:
-    """As in VLBI, where NAME may say ANT1 and STATION says EF; a name or a number that is the same comes first."""
+    """As in VLBI: NAME may say ANT1 and STATION says EF. A name or a number that is the same comes first."""
     columns = small_ms.rows(1)
     path = small_ms.write(tmp_path / "stations.ms", columns, bands=TWO_BANDS[:1])
     with small_ms.edit(path / "ANTENNA") as table:
@@ -329,7 +329,7 @@ def test_an_antenna_is_known_by_its_station(tmp_path: Path) -> None:
 
 
 def test_the_log_tells_the_selection(varied: tuple[Path, small_ms.Columns]) -> None:
-    """What was asked, how much of the data it is, and that an average does nothing where it does nothing."""
+    """What was asked, how much of the data it is, and that an average does nothing if it does nothing."""
     run = opened(varied[0], scan=((4, 5),), average=Average(5, "s"))
     run.close()
     assert run.notes[0] == "selected: scan 4~5; average 5s: 6 of 12 integrations, 5 of 5 antennas"

@@ -23,7 +23,7 @@ Fill = small_ms.Fill
 
 
 def with_rows(change: Any) -> Fill:
-    """The point source, of which some rows are changed, by what `change` says of the columns [row]."""
+    """The point source with some rows changed, by what `change` says of the columns [row]."""
 
     def fill(columns: small_ms.Columns, frequency: NDArray[np.float64], count: int) -> NDArray[np.complexfloating]:
         values = small_ms.point_source(columns, frequency, count)
@@ -275,7 +275,7 @@ def test_a_column_that_is_cut_short_is_refused_by_run_as_by_info(tmp_path: Path)
 
 
 def test_uvw_that_are_not_of_the_antennas_are_told_by_run_too(tmp_path: Path) -> None:
-    """In wavelengths, say."""
+    """Here they are in wavelengths."""
     columns = small_ms.rows(2)
     columns["UVW"] = columns["UVW"] * 3.3
     path = small_ms.write(tmp_path / "uvw.ms", columns)
@@ -303,7 +303,7 @@ def test_a_third_of_the_antennas_filled_with_zeros_costs_noise_and_no_flux(
 
 
 def test_one_integration_that_cannot_be_read_costs_itself_alone(tmp_path: Path) -> None:
-    """Also if it is the last: only a set of which more is gone is refused at once."""
+    """Also if it is the last: a set is refused at once only if more of it is gone."""
     path = small_ms.write(tmp_path / "last.ms", small_ms.rows(5))
     with small_ms.edit(path) as table:
         for row in range(4 * PAIRS, 5 * PAIRS):

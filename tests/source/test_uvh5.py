@@ -29,7 +29,7 @@ SPEED_OF_LIGHT = 299792458.0
 
 @pytest.mark.parametrize("version", ["0.1", "1.0", "1.1", "1.2"])
 def test_a_file_is_imaged_as_the_set_that_it_holds(version: str, tmp_path: Path) -> None:
-    """All of I, Q, U and V, whatever it is called; 0.1 has an axis more, and another way to say where it looks."""
+    """All of I, Q, U and V, whatever it is called; 0.1 has an axis more, and another way to give the direction."""
     ms = a_set(tmp_path / "a.ms")
     assert_same_images(uvh5_files.from_set(ms, tmp_path / "file.of_mine", version), ms, "IQUV")
 
@@ -99,7 +99,7 @@ def unphased(file: h5py.File) -> None:
 
 
 def here() -> EarthLocation:
-    """Of the telescope."""
+    """Return the place of the telescope."""
     longitude, latitude, height = uvh5_files.PLACE
     return EarthLocation.from_geodetic(longitude * u.rad, latitude * u.rad, height * u.m)
 
@@ -111,7 +111,7 @@ def source() -> SkyCoord:
 
 
 def test_data_that_are_not_phased_are_imaged_about_zenith(tmp_path: Path) -> None:
-    """A source is where astropy says that it is, at its full flux, in each integration; so is it in a drift scan."""
+    """A source has the place that astropy gives, at its full flux, in each integration; so has it in a drift scan."""
     ms = a_set(tmp_path / "a.ms")
     path = uvh5_files.from_set(ms, tmp_path / "a.uvh5", alter=unphased)
     about = source()
@@ -165,7 +165,7 @@ def test_what_cannot_be_imaged_is_said_in_one_line(
 
 
 def test_whatever_is_wrong_in_a_header_is_one_line(tmp_path: Path) -> None:
-    """What is not there, is text where it should be a number, or a group: it is refused, or it does not matter."""
+    """If something is not there, is text in place of a number, or a group: it is refused, or it does not matter."""
     path, refused = uvh5_files.from_set(a_set(tmp_path / "a.ms"), tmp_path / "a.uvh5"), 0
     with h5py.File(path, "r") as file:
         names = [f"{group}/{name}" for group in ("Header", "Header/phase_center_catalog/2") for name in file[group]]

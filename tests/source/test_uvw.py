@@ -1,4 +1,4 @@
-"""UVW from where antennas stand: what others say of it, and that a source far out is where it is."""
+"""UVW from the places of antennas: what others say of it, and that a source far out is in its place."""
 
 import logging
 import math
@@ -125,7 +125,7 @@ def test_a_time_out_of_the_table_is_said_once(time: float, caplog: pytest.LogCap
 
 
 def has_uvw(opened: Open) -> None:
-    """Any."""
+    """Put random UVW: any will do."""
     uvw = np.asarray(opened.arrays["uvw"])
     uvw[...] = np.random.default_rng(1).normal(0, 100, uvw.shape)
 

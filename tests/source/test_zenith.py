@@ -73,7 +73,7 @@ def looking_up(path: Path, frame: str, place: tuple[float, float]) -> Path:
 
 
 def found(piece: Slice) -> tuple[SkyCoord, float]:
-    """Where the one source is by the header, near its place, and how bright, 1 for 1 Jy."""
+    """Return the place of the one source by the header, near its true place, and how bright it is, 1 for 1 Jy."""
     image = image_slice(piece, make_kernel(piece.settings, piece.grid))
     wcs = WCS(fits.Header.fromstring(header_cards(piece, image, "dirty"))).celestial
     x, y = map(float, wcs.world_to_pixel(SOURCE))
@@ -88,7 +88,7 @@ def found(piece: Slice) -> tuple[SkyCoord, float]:
     return wcs.pixel_to_world(x, y), float(values.max() / piece.sum_of_weights[0, 0])
 
 
-STUCK = up(TIMES[0] - STEP / 2)  # where FIELD says that it looks, all the time
+STUCK = up(TIMES[0] - STEP / 2)  # the direction in FIELD, all the time
 CASES = {
     "AZELGEO": ("AZELGEO", (np.pi, np.pi / 2), {}),
     "AZEL": ("AZEL", (0.0, np.pi / 2), {"uvw": "zenith"}),
@@ -99,7 +99,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("centre", [None, "zenith", "own"])
 def test_a_source_is_in_its_place_whatever_the_grid_does(tmp_path: Path, case: str, centre: str | None) -> None:
-    """To 0.01 pixel: on a grid that stays, or about the zenith of each image, of which one kernel does for all."""
+    """To 0.01 pixel: on a grid that stays, or about the zenith of each image; one kernel does for all of them."""
     frame, place, options = CASES[case]
     path = looking_up(tmp_path / "up.ms", frame, place)
     asked = GRID | options | ({} if centre is None else {"phase_centre": centre})

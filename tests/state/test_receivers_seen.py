@@ -25,7 +25,7 @@ BRIEF = receiver(0).brief
 
 
 def heard_of(number: int, *receivers: ReceiverState, **run: object) -> PipelineStatus:
-    """A pipeline with these receivers, and a run of the spool of which so much is known."""
+    """A pipeline with these receivers, and a run of the spool with this much known."""
     said = with_run(pipeline(number), **{"measurement_set": SPOOL, "final": False, "cadence": 0.5} | run)
     ages = said.ages | {each.brief.boot: 0.2 for each in receivers}
     return replace(said, receivers=receivers, ages=ages)
@@ -37,7 +37,7 @@ def seen(**changes: Any) -> PipelineState:
 
 
 def panel_of(found: PipelineState) -> Panel:
-    """The panel of receivers."""
+    """Return the panel of receivers."""
     return next(panel for panel in panels(found) if panel.name == "receivers")
 
 
@@ -100,7 +100,7 @@ def test_numbers_of_receivers_are_by_spool() -> None:
 
 
 def test_a_ring_that_is_nearly_used_up_is_behind_and_in_large() -> None:
-    """It says which, and how long that will take; a ring of which nothing is needed says nothing."""
+    """It says which, and how long that will take; a ring that is not needed says nothing."""
     since = when(19) - 0.3 - 80.0
     found = state(*(heard_of(number, receiver(number), unsafe=5, unsafe_since=since) for number in range(20)))
     assert (found.verdict, found.exit_code) == ("behind", 1)

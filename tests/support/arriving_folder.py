@@ -18,7 +18,7 @@ CADENCE = 10.0  # s of the data
 
 
 def make_set(path: Path, slot: int, band: int = 0, integrations: int = 1) -> Path:
-    """A set of one band; `slot` is where in time it is, in cadences."""
+    """A set of one band; `slot` is its place in time, in cadences."""
     columns = small_ms.rows(integrations, CADENCE)
     columns["TIME"] += CADENCE * slot
     return small_ms.write(path, columns, bands=(small_ms.BAND + 4e6 * band,))
@@ -38,7 +38,7 @@ class Here(Probe):
         self.looked: list[str] = []
 
     def look(self, root: Path, path: str, manifest: Manifest) -> Outcome:
-        """What a member is."""
+        """Return what a member is, and note the look."""
         self.looked.append(path)
         return look_into(root / path, path, manifest)
 
@@ -82,7 +82,7 @@ class Folder:
 
     @property
     def odd(self) -> Mapping[Oddity, int]:
-        """Oddities that were counted."""
+        """Return the oddities that were counted."""
         return self.recording.counts()
 
     @property
@@ -103,5 +103,5 @@ def folder(place: Path, rules: Rules, probe: Probe | None = None) -> Iterator[Fo
 
 
 def copy(source: Path, there: Path) -> None:
-    """All of a set."""
+    """Copy all of a set."""
     shutil.copytree(source, there)

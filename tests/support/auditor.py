@@ -88,7 +88,7 @@ class Audit:
 
     def _expired(self, place: Path, run: str, index: int) -> bool:
         """Whether it has gone since the ledger was read, as images do that are not to be kept any longer."""
-        for _ in range(50):  # a file is removed, and then the ledger told
+        for _ in range(50):  # a file is removed, and then entered in the ledger
             with closing(Ledger(place, read_only=True)) as ledger:
                 if not list(ledger.entries(run, index, index + 1)):
                     return True
@@ -104,7 +104,7 @@ def _is_whole(path: Path, size: int) -> bool:
 
 
 def main() -> None:
-    """The process."""
+    """Run the process of the auditor."""
     status, directory, report = sys.argv[1:]
     audit, ended = Audit(Path(directory)), False
 

@@ -16,7 +16,7 @@ from support.nemeses import Nemesis
 
 
 class Victims(Protocol):
-    """Processes by name."""
+    """Processes that are known by name."""
 
     def start(self, name: str) -> None:
         """Starts one, again or for the first time."""
@@ -49,7 +49,7 @@ class Chaos:
         self._seen: set[str] = set()
 
     def __call__(self) -> None:
-        """Does what is due."""
+        """Do everything that is due."""
         now = time.monotonic()
         for name in [name for name, until in self._stopped.items() if now > until]:
             del self._stopped[name]

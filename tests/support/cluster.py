@@ -14,7 +14,7 @@ from support.network import Network
 class Cluster(Mesh):
     """A mesh with keys: each daemon has those of its host, an operator those of people.
 
-    `hosts` says which host runs "ventilator", "sink" and, as "HOST/NAME", workers; these have no file, and are told
+    `hosts` says which host runs "ventilator", "sink" and, as "HOST/NAME", workers; these have no file, and are given
     no more than the ventilator's address.
     """
 
@@ -61,7 +61,7 @@ class Cluster(Mesh):
         )  # fmt: skip
 
     def key(self, host: str, role: Role) -> PrivateKey:
-        """One of the keys."""
+        """Return one of the keys."""
         found = private_key(self.config_with(keys=self.keys / host).security, role)
         assert found
         return found

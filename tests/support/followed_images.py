@@ -54,12 +54,12 @@ class FollowedImages:
         assert self.store.open_run(replace(self._plan, backlog=backlog)) == ""
 
     def put(self, *indices: int) -> None:
-        """Stores images."""
+        """Store images of these indices."""
         for index in indices:
             self.store.put(tiny_image(index))
 
     def fail(self, *indices: int) -> None:
-        """Enters slices as failed."""
+        """Enter these slices as failed."""
         self.store.ledger.add_failures(Failure(RUN, index, 3, "made to fail") for index in indices)
 
     def expire(self, *indices: int) -> None:

@@ -29,7 +29,7 @@ _UNITS = {
 
 
 def event(identity: str, labels: str, slices: tuple[int, int], place: tuple[int, int], **others: Any) -> dict[str, Any]:
-    """A row of events.ecsv."""
+    """Return a row of events.ecsv."""
     first, last = slices
     return {
         "id": identity, "kind": "transient", "labels": labels, "ra": 155.0, "dec": -45.0, "ra_err": 1e-4,
@@ -49,7 +49,7 @@ EVENTS = (
 
 
 def rate(hour: int, **others: Any) -> dict[str, Any]:
-    """A row of rates.ecsv."""
+    """Return a row of rates.ecsv."""
     return {
         "hour": iso_utc(START + 3600 * hour), "run": RUN, "field": "", "stokes": "I", "average": 1, "slices": 6,
         "area": 0.01,

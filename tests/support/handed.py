@@ -32,13 +32,13 @@ class _Link:
         self.hear, self.state = cast(tuple[Callable[[Control], None], Callable[[], SinkState]], given[4:6])
 
     def hear_all(self) -> None:
-        """As `Link`."""
+        """Do nothing; in place of that of `Link`."""
 
     def changed(self, waited_for: bool = False) -> None:
-        """As `Link`."""
+        """Do nothing; in place of that of `Link`."""
 
     def close(self) -> None:
-        """As `Link`."""
+        """Do nothing; in place of that of `Link`."""
 
 
 class SinkHere:
@@ -73,7 +73,7 @@ class SinkHere:
 
     @property
     def state(self) -> SinkState:
-        """What it says."""
+        """Return the state that the sink says."""
         return self._link.state()
 
     def counted(self, *names: str) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ class AtOnce:
     def __init__(self, loop: Loop | None, name: str) -> None: ...
 
     def call(self, then: Callable[[Future[Any]], None], function: Callable[..., Any], *args: Any) -> None:
-        """Calls both."""
+        """Call the function, and `then` with its result."""
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args))

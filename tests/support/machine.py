@@ -24,7 +24,7 @@ TOOLS = ("unshare", "nsenter", "pivot_root", "ip", "systemctl")
 
 
 def why_not() -> str:
-    """Why no machine can be booted here, for a skip; "" where one can."""
+    """Return why no machine can be booted here, for a skip; "" if one can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "a machine with systemd needs Linux, and root"
     missing = [tool for tool in TOOLS if not shutil.which(tool, path=PATH)]
@@ -46,7 +46,7 @@ class Machine:
 
     `shown` are folders and files of the host that it has, read-only, by the path at which it has them. `copied` are
     folders that it may change, for itself alone; they must not change on the host. `network` is the network namespace
-    that it is in, as /proc/PID/ns/net; it must be there at each boot. `folder` is where what it writes goes.
+    that it is in, as /proc/PID/ns/net; it must be there at each boot. `folder` is for what it writes.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Machine:
         return Path(f"/proc/{self._init}/root{inside}")
 
     def systemctl(self, *arguments: str, check: bool = True) -> str:
-        """What systemctl prints."""
+        """Return what systemctl prints on the machine."""
         return self.run("systemctl", "--no-pager", *arguments, check=check).stdout
 
     def show(self, unit: str, name: str) -> str:
@@ -172,7 +172,7 @@ _ENVIRONMENT = {
 
 
 def _where_layers_can_be() -> str | None:
-    """Where an overlay's upper layer can be: with other temporary files, unless those are on an overlay themselves."""
+    """Return a folder for an overlay's upper layer: the temporary one, unless that is on an overlay itself."""
     kind = subprocess.run(["stat", "-f", "-c", "%T", tempfile.gettempdir()], capture_output=True, text=True, check=True)
     return "/dev/shm" if kind.stdout.strip() == "overlayfs" else None
 

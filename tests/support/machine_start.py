@@ -73,7 +73,7 @@ def join(groups: list[Path]) -> None:
 
 
 def first_child(parent: subprocess.Popen[bytes]) -> int:
-    """The process id of the machine's PID 1; 0 where it never came to be."""
+    """The process id of the machine's PID 1; 0 if it never came to be."""
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
     while parent.poll() is None:
         with suppress(OSError):

@@ -102,7 +102,7 @@ class Kept:
             self.changed.notify_all()
 
     def end(self) -> None:
-        """Counted."""
+        """Count the end of a stream."""
         with self.changed:
             self.ends += 1
             self.changed.notify_all()

@@ -24,7 +24,7 @@ WITHIN = 240.0  # s, for anything that a test waits for, on a busy machine
 class Mesh:
     """Daemons of one layout; in the end it kills what is left of them, by their process ids.
 
-    They are on ipc addresses in one folder, or, where `hosts` says which host of a network runs which of them, on tcp.
+    They are on ipc addresses in one folder, or, if `hosts` says which host of a network runs which of them, on tcp.
     `settings` goes into the configuration's table [ventilator], and may begin other tables, `sink` into [sink].
     `launchers` has what is put before the command lines of some daemons, `arguments` what is put behind; both may be
     changed before they are started again. What a test waits for comes `within` so many seconds.
@@ -59,7 +59,7 @@ class Mesh:
 
     @property
     def config(self) -> Config:
-        """What the daemons read."""
+        """Return the configuration that the daemons read."""
         return load(self.configuration).config
 
     @property

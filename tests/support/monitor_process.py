@@ -26,14 +26,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Web:
-    """A running monitor."""
+    """A running process of the monitor."""
 
     port: int
     process: subprocess.Popen[bytes]
 
     @property
     def origin(self) -> str:
-        """Of its page."""
+        """Return the origin of its page."""
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -41,7 +41,7 @@ class Web:
         return self._ask("GET", path, headers)
 
     def post(self, path: str, **headers: str) -> Answer:
-        """Asks for a change."""
+        """Ask for a change of state."""
         return self._ask("POST", path, headers)
 
     def _ask(self, method: str, path: str, headers: dict[str, str]) -> Answer:
@@ -76,7 +76,7 @@ def monitor(folder: Path, address: str = "127.0.0.1:0") -> Iterator[Web]:
 
 
 def refused_start(folder: Path, address: str) -> subprocess.CompletedProcess[str]:
-    """Starts the monitor where it should not start."""
+    """Starts the monitor in a state in which it should not start."""
     return subprocess.run(_command(folder, address), capture_output=True, text=True, timeout=WITHIN, check=False)
 
 

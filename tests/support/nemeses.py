@@ -14,10 +14,10 @@ class Nemesis(Protocol):
     """Something that begins and ends."""
 
     def begin(self) -> None:
-        """From now on."""
+        """Begin: it disturbs from now on."""
 
     def end(self) -> None:
-        """It is over."""
+        """End: it disturbs no more."""
 
 
 class LedgerHeld:
@@ -46,7 +46,7 @@ class LedgerHeld:
             self._cursor.fetchone()
 
     def end(self) -> None:
-        """Lets go of it."""
+        """Let go of the ledger."""
         if self._held:
             if self._cursor:
                 self._cursor.close()  # a connection whose query is open reads on when it is closed
@@ -62,11 +62,11 @@ class ClockStepped:
         said.write_text("0")
 
     def begin(self) -> None:
-        """It steps."""
+        """Make the clock step once."""
         self._said.write_text(f"{self._chance.choice((-1, 1)) * self._chance.choice((2.0, 600.0, 86400.0))}")
 
     def end(self) -> None:
-        """It steps back."""
+        """Make the clock step back."""
         self._said.write_text("0")
 
     @property
@@ -82,9 +82,9 @@ class DiskFull:
         self._disk, self._size = disk, size
 
     def begin(self) -> None:
-        """There is none left."""
+        """Fill the disk: no room is left."""
         self._disk.fill()
 
     def end(self) -> None:
-        """There is room again."""
+        """Make room on the disk again."""
         self._disk.resize(self._size)

@@ -59,7 +59,7 @@ def install_on(machine: Machine, copies: Path) -> "Installed":
 
 @dataclass
 class Installed:
-    """A machine on which install.sh has just made a node, nothing of which is started, and what became of that."""
+    """A machine on which install.sh has just made a node, with nothing started yet, and what became of that."""
 
     machine: Machine
     dry: str  # what install.sh said that it would do
@@ -102,7 +102,7 @@ class Node:
         self.wait_to_say("fip-ventilator", "no job is under way")
 
     def assert_whole(self, directory: Path) -> None:
-        """Waits for the end of the run, of which nothing is lost and nothing is there twice."""
+        """Waits for the end of the run, and checks that nothing is lost and nothing is there twice."""
         self.wait_for_the_end(directory)
         with tempfile.TemporaryDirectory() as copy:  # SQLite does not find its way through /proc/PID/root
             to = Path(copy) / "job"

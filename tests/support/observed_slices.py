@@ -23,7 +23,7 @@ def places(antennas: int) -> NDArray[np.float64]:
 
 
 def noise(antennas: int = 64, channels: int = 64, integrations: int = 1, seed: int = 0) -> Observed:
-    """Noise alone."""
+    """Return an observation of noise alone."""
     first, second = (np.tile(each, integrations) for each in np.triu_indices(antennas, 1))
     towards = np.array([0.0, np.cos(1.0), np.sin(1.0)])
     east = np.array([1.0, 0.0, 0.0])

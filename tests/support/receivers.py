@@ -39,7 +39,7 @@ class Receiving:
         buffer: str = "200kB",
         systemd: KeepingSystemd | None = None,
     ) -> None:
-        """`systemd` keeps its sockets."""
+        """Write the configuration; `systemd` keeps its sockets."""
         self.folder, self.setup, self.systemd = folder, setup, systemd
         self.port = free_port()
         self.spool = folder / "spools" / setup.folder
@@ -76,14 +76,14 @@ class Receiving:
         self.wait(lambda: self.log.count("hearing ") > begins or process.poll() is not None, "hear")
 
     def kill(self) -> None:
-        """kill -9"""
+        """End it with kill -9."""
         if self.process:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def stop(self) -> int:
-        """SIGTERM; its exit code."""
+        """Send SIGTERM and return its exit code."""
         assert self.process
         self.process.terminate()
         code = self.process.wait(WITHIN)
@@ -92,7 +92,7 @@ class Receiving:
 
     @property
     def log(self) -> str:
-        """What it said."""
+        """Return what it has logged."""
         path = self.folder / "log"
         return path.read_text() if path.exists() else ""
 
@@ -113,7 +113,7 @@ class Receiving:
             self._hear()
 
     def wait_for(self, committed: int) -> None:
-        """Until it has told of so many integrations."""
+        """Wait until it has announced so many integrations."""
         self.wait(lambda: self.brief is not None and self.brief.committed >= committed, f"commit {committed}")
 
     def _hear(self) -> None:

@@ -35,7 +35,7 @@ class Harm:
 
 @dataclass
 class Done:
-    """What was done."""
+    """What the relay has done so far."""
 
     came: int = 0
     dropped: int = 0

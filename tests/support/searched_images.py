@@ -61,7 +61,7 @@ def _noise(pair: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def frontier(directory: Path, count: int) -> int:
-    """The first slice of which the ledger does not say what became of it."""
+    """Return the first slice that has no fate in the ledger yet."""
     with closing(Ledger(directory, read_only=True)) as ledger:
         known = {index for index, *_ in ledger.outcomes(RUN, 0, count)}
     return next(index for index in range(count + 1) if index not in known)

@@ -18,7 +18,7 @@ CLONE_NEWNS = 0x00020000  # sched.h
 
 
 class Disk:
-    """A disk mounted at a path, and a second time at `spare`, where it always is. Use it as a context."""
+    """A disk mounted at a path, and a second time at `spare`, which stays mounted. Use it as a context."""
 
     def __init__(self, at: Path, size: str) -> None:
         self._at, self.spare, self._size = at, at.with_name(f"{at.name}-spare"), size
@@ -59,7 +59,7 @@ class Disk:
         _run("mount", "-o", "remount,ro", self.spare)
 
     def turn_writable(self) -> None:
-        """Ends `turn_read_only`."""
+        """End what `turn_read_only` has begun."""
         _run("mount", "-o", "remount,rw", self.spare)
 
     def vanish(self) -> None:
@@ -67,7 +67,7 @@ class Disk:
         _run("umount", "--lazy", self._at)
 
     def come_back(self) -> None:
-        """Ends `vanish`."""
+        """End what `vanish` has begun."""
         _run("mount", "--bind", self.spare, self._at)
 
 

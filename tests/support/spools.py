@@ -1,4 +1,4 @@
-"""Small spools for tests: five antennas, two bands, and integrations of which no two numbers are alike."""
+"""Small spools for tests: five antennas, two bands, and integrations with no two numbers alike."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

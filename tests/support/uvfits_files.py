@@ -33,7 +33,7 @@ def from_set(
     """The rows of a set, each with all windows as IFs; `several` sources have a table. `alter` spoils something.
 
     `regroup` makes other parameters of groups; samples are of so many `numbers`: real, imaginary, weight.
-    Correlations must be in the order of FITS, and windows alike but for where they begin.
+    Correlations must be in the order of FITS, and windows alike but for their beginnings.
     """
     main = MeasurementSet(ms)
     all_rows = main.rows(range(len(main)))

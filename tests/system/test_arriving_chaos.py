@@ -38,7 +38,7 @@ class Trial:
         self.over = False
 
     def __call__(self) -> None:
-        """Does what is due."""
+        """Do everything that is due."""
         now, made = time.monotonic(), len(images(self._stored))
         self._revive()
         if now >= self._kills and made > self._mark:

@@ -72,7 +72,7 @@ def _control(worker: WorkerState, sink: SinkState, run: str) -> list[list[bytes]
 
 
 def _images(run: str) -> list[list[bytes]]:
-    """Images that are refused."""
+    """Return messages of images that are refused."""
     frames = [bytes(frame) for frame in encode_image(replace(make_image(), run=run))]
     header = msgpack.unpackb(frames[0])
 
@@ -215,7 +215,7 @@ def test_a_directory_belongs_to_one_run_at_a_time(many_ms: Path, tmp_path: Path)
 
 
 def test_the_host_of_a_peer_is_what_it_is_seen_at(tmp_path: Path) -> None:
-    """The sink is told to workers at that host: an address over tcp, nothing over ipc."""
+    """Workers are sent the sink at that host: an address over tcp, nothing over ipc."""
     with zmq.Context() as context, context.socket(zmq.PULL) as pull:
         for address, host in ((f"ipc://{tmp_path}/peer", ""), ("tcp://127.0.0.1:*", "127.0.0.1")):
             pull.bind(address)

@@ -1,4 +1,4 @@
-"""Cables pulled, links that swallow, hosts kept apart: work goes on where it can; nothing is lost or stored twice."""
+"""Cables pulled, links that swallow, hosts kept apart: work goes on if it can; nothing is lost or stored twice."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ SOME = 15  # images after which something happens, and after which it has been s
 
 @pytest.fixture
 def network() -> Iterator[Network]:
-    """Four hosts."""
+    """Make a network of four hosts."""
     with Network(list(HOSTS.values())) as network:
         yield network
 

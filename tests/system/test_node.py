@@ -160,7 +160,7 @@ def test_a_reader_has_neither_keys_nor_network(running: Node) -> None:
 
 
 def test_without_keys_the_group_fip_may_join(running: Node) -> None:
-    """Nothing but the page is at a port; a user of the group submits, another is told to which group it is open."""
+    """Nothing but the page is at a port; a user of the group submits; another reads which group it is open to."""
     machine = running.machine
     listening = machine.run("ss", "--listening", "--tcp", "--no-header", "--numeric").stdout.splitlines()
     assert [line.split()[3] for line in listening] == ["127.0.0.1:8570"]
@@ -249,7 +249,7 @@ def test_slices_that_end_the_only_worker_end_their_job_and_the_next_is_done(runn
 
 
 def test_a_damaged_ledger_ends_its_job_and_the_next_is_done(running: Node) -> None:
-    """Found when the sink is started again: no unit fails, and the reason is told."""
+    """Found when the sink is started again: no unit fails, and the reason is given."""
     machine = running.machine
     damaged = submit(running, pace=20)
     running.wait_for(3, damaged)

@@ -34,7 +34,7 @@ def test_a_bar_on_a_terminal() -> None:
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {}])
 def test_lines_elsewhere(environment: dict[str, str]) -> None:
-    """A line for each tenth of the way, however often the state is told; nothing a terminal would have to obey."""
+    """A line for each tenth of the way, however often the state is sent; nothing a terminal would have to obey."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=bool(environment), width=WIDTH, _environ=environment)
     with RunProgress(console, 20) as progress:

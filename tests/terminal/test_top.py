@@ -52,7 +52,7 @@ def screen(states: Sequence[PipelineState], *keys: str, size: tuple[int, int] = 
 
 
 def three() -> PipelineStatus:
-    """A pipeline with three workers, of which the second is slow, and a fourth that died."""
+    """A pipeline with three workers, the second of them slow, and a fourth that died."""
     said = pipeline(30)
     first, third = (worker(f"cpu{number}", 30) for number in (0, 2))
     slow = status("worker", "cpu1", 30)
@@ -63,7 +63,7 @@ def three() -> PipelineStatus:
 
 
 def order(text: str) -> list[str]:
-    """The workers from above."""
+    """Return the workers from above to below."""
     return re.findall(r"head/(cpu\d)", text)
 
 
@@ -97,7 +97,7 @@ def test_antennas_that_are_ill_are_named(size: tuple[int, int]) -> None:
 
 
 def test_a_later_state_replaces_the_one_before() -> None:
-    """And what failed is told at once."""
+    """What failed is shown at once, too."""
     text = screen([running(), state(with_run(pipeline(41), failed=2, stored=90))])
     assert "failing" in text
     assert "2 of 100,000 slices of obs failed" in text
@@ -106,7 +106,7 @@ def test_a_later_state_replaces_the_one_before() -> None:
 
 
 def test_what_is_under_way_is_shown_before_what_is_over() -> None:
-    """Of many runs, also where others were submitted and done later."""
+    """Of many runs, even if others were submitted and done later."""
     said = pipeline(40)
     (job,) = said.jobs
     done = replace(job.runs[0], stored=job.runs[0].total)
@@ -152,7 +152,7 @@ def test_failures_and_errors() -> None:
 
 
 def test_a_ventilator_that_is_gone() -> None:
-    """Since when is told, and the last that was known stays."""
+    """The time since when is shown, and the last that was known stays."""
     text = screen([state(pipeline(40), later=60.0)])
     assert "no pipeline" in text
     assert "1:00 without a word since 08:02:00 UTC" in text
@@ -180,7 +180,7 @@ class Terminal:
             self._read()
 
     def press(self, key: str) -> None:
-        """Types."""
+        """Type one key into it."""
         os.write(self._descriptor, key.encode())
 
     def end(self) -> int:

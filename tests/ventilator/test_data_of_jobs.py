@@ -37,7 +37,7 @@ def stop_in_the_midst(mesh: Mesh, job: str) -> int:
 
 
 def start_again(mesh: Mesh) -> None:
-    """As after a reboot."""
+    """Start both again, as after a reboot."""
     for name in ("ventilator", "sink"):
         mesh.start(name)
 

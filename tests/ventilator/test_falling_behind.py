@@ -20,7 +20,7 @@ FOLLOW = Follow(1.0, 10.0)
 
 
 def active(pace: Pace, total: int, follow: Follow | None = FOLLOW, said: RunStored = ALL_NEW) -> ActiveRun:
-    """A run that the sink has opened, told of `total` slices at 0 s."""
+    """A run that the sink has opened, with `total` slices known at 0 s."""
     plan = RunPlan("run", "a", total, "/a.ms", Asked(), "", final=follow is None)
     run = ActiveRun(plan, pace, follow, rows=total, grew=0.0, cadence=CADENCE)
     run.sink_says(said, 3, 0.0)
@@ -35,7 +35,7 @@ def arrive(run: ActiveRun, total: int, now: float) -> bool:
 
 
 def leases_of(run: ActiveRun) -> Leases:
-    """Where its slices are."""
+    """Return the leases of its slices."""
     assert run.leases
     return run.leases
 

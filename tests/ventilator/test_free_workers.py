@@ -1,4 +1,4 @@
-"""Whom the next slice goes to: found without a look at all workers, of whom there may be a thousand."""
+"""Whom the next slice goes to: found without a look at all workers; there may be a thousand of them."""
 
 import logging
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ class Office:
         return self.lanes.free(Asked(), lambda: self.opened.append("open"))
 
     def send(self) -> str | None:
-        """It goes there."""
+        """Send a slice to the next worker."""
         if found := self.next():
             self.loads.add(found, 1)
         return found
@@ -68,7 +68,7 @@ class Office:
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    """One without workers."""
+    """Yield an office without workers."""
     logger = logging.getLogger("fip")
     before = list(logger.handlers)
     made = Office(tmp_path)

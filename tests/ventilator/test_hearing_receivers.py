@@ -104,7 +104,7 @@ def test_no_more_than_some_receivers_are_known() -> None:
 
 
 class Looks:
-    """Reading children that answer when they are told to."""
+    """Reading children that answer when they are ordered to."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Callable[[Future[RunFacts]], None]]] = []
@@ -113,7 +113,7 @@ class Looks:
         return 1
 
     def look(self, job: str, then: Callable[[Future[RunFacts]], None], path: Path, *rest: object) -> None:
-        """As `Readers.look`."""
+        """Note a look; in place of `Readers.look`."""
         self.asked.append((str(path), then))
 
     def answer(self) -> None:
@@ -193,7 +193,7 @@ def test_a_stream_that_is_late_is_waited_for_without_an_end(jobs: Jobs, ended: b
 
 
 def test_a_ventilator_tells_of_its_receiver_and_refuses_a_second_one(tmp_path: Path) -> None:
-    """Over its sockets; the one that is refused is told why, the first goes on."""
+    """Over its sockets; the one that is refused learns why, the first goes on."""
     with Mesh(tmp_path / "m", workers=0) as mesh, zmq.Context() as context:
         mesh.wait(lambda status: True)
         with control_socket(context, zmq.DEALER) as first, control_socket(context, zmq.DEALER) as second:

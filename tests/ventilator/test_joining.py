@@ -100,7 +100,7 @@ def test_nobody_else_joins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capl
 
 
 def test_one_that_cannot_join_says_why(tmp_path: Path) -> None:
-    """In one line."""
+    """The reason is one line."""
     (tmp_path / "file").write_text("")
     with reading(tmp_path / "file" / "join") as (reader,):
         assert reader.stderr

@@ -54,7 +54,7 @@ class Work:
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
-    """A stream of which some is stored, one has failed, and one is out with a worker."""
+    """A stream; some of it is stored, one slice has failed, and one is out with a worker."""
     made = Work()
     monkeypatch.setattr(time, "monotonic", lambda: made.now)
     made.active["run"] = run(made.now)
@@ -62,7 +62,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
 
 
 def run(now: float, stored: Ranges = (STORED,), passes: bool = True) -> ActiveRun:
-    """See above."""
+    """Return the run that is described above."""
     times = [now - AFTER] * len(OLD) + [now - AFTER + 0.1] * NEW
     plan = RunPlan("run", "a", MANY, "/a.live", Asked(), "", final=False)
     found = ActiveRun(plan, Pace.of_arrivals(times), Follow(1.0, 10.0), MANY, now, passes=passes)
@@ -166,7 +166,7 @@ def test_what_the_sink_has_lost_is_kept_again(work: Work, tmp_path: Path) -> Non
 
 
 def test_what_left_is_told_and_what_fails_is_put_off(work: Work, tmp_path: Path) -> None:
-    """The others go on."""
+    """The others go on all the same."""
     kept = keeping(work, ring(tmp_path))
     kept.go_on({}, (), MANY, alone=False)
     assert work.indices == [4, 6, 8, 9]

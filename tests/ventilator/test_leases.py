@@ -1,4 +1,4 @@
-"""Where slices are: leased once, sent again when lost, stored once, failed with a reason."""
+"""The states of slices: leased once, sent again when lost, stored once, failed with a reason."""
 
 import pytest
 from hypothesis import given

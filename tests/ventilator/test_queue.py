@@ -20,7 +20,7 @@ from support.small_disk import Disk
 
 
 def job(name: str) -> Submit:
-    """A job."""
+    """Return a job of this name."""
     return Submit(name, ("/a.ms",), Asked(), name)
 
 

@@ -129,7 +129,7 @@ def test_after_a_job_on_a_dead_disk_is_cancelled_the_next_begins(ms: Path, tmp_p
 def test_after_a_job_whose_child_is_stopped_is_cancelled_the_next_begins(
     many_ms: Path, ms: Path, tmp_path: Path
 ) -> None:
-    """In another child."""
+    """The next job is read by another child."""
     with Mesh(tmp_path / "m", workers=1, settings=f"pace = 120\n{PATIENT}", within=WITHIN) as mesh:
         first = mesh.submit([many_ms], SELECTION)
         stopped = stop_once_imaging(mesh, first)

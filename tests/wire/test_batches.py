@@ -15,7 +15,7 @@ from support.made_values import make_image, make_slice
 
 
 def arrived(frames: Sequence[wire.Frame]) -> list[bytes]:
-    """Frames as they arrive."""
+    """Return frames as they arrive."""
     return [bytes(memoryview(frame)) for frame in frames]
 
 
@@ -80,7 +80,7 @@ def test_several_of_another_version_are_refused_as_such() -> None:
 
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_random_frames_come_out_whole_or_are_refused(frames: list[bytes]) -> None:
-    """Nothing but WireError leaves."""
+    """No error but WireError is raised."""
     assert apart(frames) == [frames]
     try:
         parts = apart([together(slices(2))[0], *frames])

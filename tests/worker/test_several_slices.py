@@ -65,7 +65,7 @@ class Trial:
         return [decode_image(each).index for each in apart(self.images.recv_multipart())]
 
     def close(self) -> None:
-        """Ends it."""
+        """End the worker and its loop."""
         self.goes_on.set()
         self.worker.close()
         self.loop.close()

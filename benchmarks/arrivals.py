@@ -113,7 +113,7 @@ def strangers(templates: Path, folder: Path) -> None:
 
 
 def copy(source: Path, there: Path) -> None:
-    """As recorders do: not in one step, and the table before what is in it."""
+    """Copy as recorders do: not in one step, and the table before what is in it."""
     subprocess.run(["cp", "-rf", str(source), str(there)], check=True)
 
 

@@ -158,7 +158,7 @@ class Recorded:
 
 
 def recorded(file: Path, load: Load, count: int) -> Recorded:
-    """So many messages of a pipeline at work."""
+    """Return so many messages of a pipeline at work."""
     lengths, first, stored = [], b"", 0
     with file.open("wb") as out:
         for status in islice(statuses(load, time.time()), count):

@@ -95,7 +95,7 @@ class Traced:
 
 
 def deaths(scratch: Path, times: int = 6) -> None:
-    """From a worker's death to its slices leased again, and from a new worker's hello to its first slice."""
+    """Measure from a worker's death to its slices leased again, and from a new worker's hello to its first slice."""
     names = [f"cpu{number}" for number in range(times + 2)]
     traced = Traced(scratch / "deaths", [0.3] * len(names))
     traced.mesh.names = ["ventilator", "sink", *names[:2]]
@@ -260,7 +260,7 @@ def _through(scratch: Path, way: str, megabytes: float, slices: int) -> tuple[fl
 
 
 def _free_ports(number: int) -> range:
-    """That many ports in a row, free a moment ago."""
+    """Return that many ports in a row, free a moment ago."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return range(found.getsockname()[1] + 1, found.getsockname()[1] + 1 + number)

@@ -27,7 +27,7 @@ def prototype_slice(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def encode(values: dict[str, NDArray[Any]]) -> str:
-    """As text, which is what the prototype hands to Kafka."""
+    """Return arrays as text, which is what the prototype hands to Kafka."""
     return base64.b64encode(pickle.dumps(values, protocol=4)).decode("ascii")
 
 

@@ -185,7 +185,7 @@ class Made:
 
     @property
     def tracks(self) -> list[Event]:
-        """Of these, what is known to move."""
+        """Return those of these that are known to move."""
         return [each for each in self.told if each["kind"] == "moving"]
 
     @property

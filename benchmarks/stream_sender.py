@@ -70,7 +70,7 @@ class Trouble:
         self._loss, self._swaps, self._random = loss, swaps, np.random.default_rng(seed)
 
     def order(self, count: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """In which packets come, those that are lost left out; and [packet] which are lost."""
+        """Return the order in which packets come, without those that are lost; and [packet] which are lost."""
         order = np.arange(count)
         for at in np.flatnonzero(self._random.random(count - 1) < self._swaps):
             order[at], order[at + 1] = order[at + 1], order[at]

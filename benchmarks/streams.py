@@ -92,7 +92,7 @@ def cpu(given: argparse.Namespace, stack: ExitStack) -> bool:
 
 
 def latency(given: argparse.Namespace, stack: ExitStack) -> bool:
-    """From the last packet to the durable FITS, and to what the detector finds in it; each of some rounds."""
+    """Measure from the last packet to the durable FITS, and to what the detector finds in it; each of some rounds."""
     dumps, whole = round((WARM + 30 + given.seconds) / given.cadence), True
     for number in range(given.rounds):
         with ExitStack() as round_:

@@ -130,7 +130,7 @@ class Timed(Known):
         self._more, self.seconds = catalogues, list[float]()
 
     def matches(self, seen: Seen) -> tuple[Match, ...]:
-        """As it is, with catalogues that are in no file."""
+        """Match as it does, with catalogues that are in no file."""
         begun = time.thread_time()
         found = [*super().matches(seen), *(match for each in self._more for match in each.near(seen))]
         self.seconds.append(time.thread_time() - begun)

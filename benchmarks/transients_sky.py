@@ -69,7 +69,7 @@ class Errors:
         self._random, self.now = random, random.standard_normal(shape)
 
     def step(self) -> Array:
-        """Those of the next slice."""
+        """Return the errors of the next slice."""
         keep = math.exp(-1 / LONG)
         self.now = keep * self.now + math.sqrt(1 - keep**2) * self._random.standard_normal(self.now.shape)
         return self.now

@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def expected(path: Path) -> Read:
-    """By the header, whose keywords are those of the FITS standard."""
+    """Return what the header says, by the keywords of the FITS standard."""
     header = fits.getheader(path)
     return Read(
         datetime.fromisoformat(header["DATE-BEG"]),
@@ -77,7 +77,7 @@ def expected(path: Path) -> Read:
 
 
 def order_faults(listed: list[Path]) -> Iterator[str]:
-    """Of images.txt: all dirty images that are not empty, in order of time, and nothing else."""
+    """Yield the faults of images.txt: all dirty images that are not empty, in order of time, and nothing else."""
     if wrong := [path.name for path in listed if not path.name.endswith("-dirty.fits") or not path.is_file()]:
         yield f"images.txt has {wrong[0]}, which is no dirty image"
     times = [fits.getheader(path)["MJD-BEG"] for path in listed]

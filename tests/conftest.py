@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Turns | None:
-    """With `--dist loadfile`, files come in the order of `in_turn`."""
+    """Return the scheduler that takes files in the order of `in_turn`, for `--dist loadfile`."""
     config.option.loadscopereorder = False  # xdist's own order: by how many tests a file has
     return Turns(config, log) if config.getvalue("dist") == "loadfile" else None
 

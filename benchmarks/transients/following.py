@@ -32,7 +32,7 @@ RUN = "00112233445566778899aabbccddeeff"
 
 
 def following(size: int, images: int) -> list[Line]:
-    """Of noise with a source of S/N 12 in every hundredth image: ms from stored to entered, and CPU ms an image."""
+    """Search noise with a source of S/N 12 in every hundredth image: ms from stored to entered, and CPU ms an image."""
     telescope = Telescope("disc", size)
     made = [_made(telescope, index) for index in range(images)]
     with tempfile.TemporaryDirectory(prefix="fip-benchmarks-") as folder:

@@ -126,7 +126,7 @@ class Telescope:
         return np.ascontiguousarray(dirty_image(of, self._kernel).pixels[0, 0], np.float32)
 
     def widths(self) -> str:
-        """Of the beam, in pixels, as text."""
+        """Return the widths of the beam, in pixels, as text."""
         minor, major = 1 / np.sqrt(np.linalg.eigvalsh(np.array(self.searched().beam)))[::-1]
         return f"{major:.1f} x {minor:.1f} pixels"
 

@@ -117,7 +117,7 @@ def test_a_token_is_asked_for_with_the_credentials(tmp_path: Path) -> None:
 
 
 def credentials(**changes: object) -> str:
-    """As a file holds them."""
+    """Return credentials as a file holds them."""
     told = {"client_id": "me", "client_secret": "hidden", "scope": "gcn.nasa.gov/kafka-public-producer"}
     return json.dumps(told | {"token_url": "https://auth.example.org/token"} | changes)
 

@@ -29,7 +29,7 @@ FAR = AlertTarget(url="https://broker.example.org")
 
 
 def kinds(*dues: Due) -> list[tuple[str, str, str]]:
-    """Of each its kind, its event and the reason."""
+    """Return the kind, the event and the reason of each."""
     return [(each.kind, each.event, each.reason) for each in dues]
 
 

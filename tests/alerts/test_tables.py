@@ -28,7 +28,7 @@ def of_events(write: Callable[[Iterable[Row]], bytes], events: Iterable[Facts]) 
 
 
 def text(value: object) -> str:
-    """Of a cell: readers take an empty text, and NaN in a VOTable, for one that is masked."""
+    """Return the text of a cell: readers take an empty text, and NaN in a VOTable, for one that is masked."""
     return "" if str(value) in ("--", "nan") else str(value)
 
 

@@ -23,15 +23,15 @@ class Kept:
         self.taken: list[tuple[int, str]] = []
 
     def is_apart(self, run: Series, whole: bool) -> bool:
-        """As for one that is there from the beginning."""
+        """Return True, as for one that is there from the beginning."""
         return True
 
     def position(self, series: Series) -> int:
-        """After the highest slice that was taken."""
+        """Return the index after the highest slice that was taken."""
         return max((index + 1 for index, _ in self.taken), default=0)
 
     def passed_over(self, series: Series) -> set[int]:
-        """Those whose last outcome may have an image later."""
+        """Return the slices whose last outcome may have an image later."""
         return {index for index, outcome in dict(self.taken).items() if outcome in LATER}
 
     def take(self, turns: Iterator[Turn]) -> list[tuple[int, str]]:
@@ -171,7 +171,7 @@ class BothSeries(Kept):
         return self.apart
 
     def position(self, series: Series) -> int:
-        """In each series its own."""
+        """Return the position in this series alone."""
         return self.backlog.position(series) if series.backlog else super().position(series)
 
     def passed_over(self, series: Series) -> set[int]:

@@ -29,7 +29,7 @@ RAD = units.rad
 
 
 def orbits_of(folder: Path, *elements: str) -> tuple[Orbit, ...]:
-    """As a file has them."""
+    """Return the orbits as a file has them."""
     (folder / "made.tle").write_text("".join(elements))
     return read_tle(folder / "made.tle")
 

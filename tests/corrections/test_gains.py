@@ -243,7 +243,7 @@ def gains_at(path: Path, times: NDArray[np.floating], phases: list[float]) -> st
 
 
 def phase_of(gains: Gains, time: float) -> float:
-    """By how much antenna 0 is turned at a time."""
+    """Return the phase by which antenna 0 is turned at a time."""
     data = observed_of(ANY, times=np.array([time]))
     before = data.visibility.copy()
     row = int(np.flatnonzero(data.antenna1 == 0)[0])

@@ -21,7 +21,7 @@ PLANE = NDArray[np.complex128]
 
 
 def _transfers(seed: int) -> list[NDArray[np.float64]]:
-    """Of each band, the weights of random baselines on the plane of twice the image, whose sum is 1."""
+    """Return, for each band, the weights of random baselines on the plane of twice the image; their sum is 1."""
     drawn = np.random.default_rng(seed)
     base = drawn.normal(0, 6, (300, 2))
     planes = []

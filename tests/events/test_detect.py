@@ -127,7 +127,7 @@ def test_what_failed_and_what_is_empty_are_slices_without_an_image(tmp_path: Pat
 
 
 def slices_searched(directory: Path) -> int:
-    """As the table of rates has it."""
+    """Return the number of slices searched, as in the table of rates."""
     rates = Table.read(directory / "transients" / "rates.ecsv", format="ascii.ecsv")
     return int(rates["slices"][rates["average"] == 1].sum())
 

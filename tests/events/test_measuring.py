@@ -54,7 +54,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 
 def gain(frequency: float) -> float:
-    """Of the primary beam at the place of the flare."""
+    """Return the gain of the primary beam at the place of the flare."""
     away = math.asin(math.hypot(PLACE[0] - SIDE / 2, PLACE[1] - SIDE / 2) * SCALE)
     return float(np.exp(-4 * math.log(2) * (math.degrees(away) * 3600 / BEAM * frequency / BANDS[1]) ** 2))
 

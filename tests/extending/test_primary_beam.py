@@ -35,7 +35,7 @@ WIDTH = math.radians(1.05)  # FWHM at the centre of the band
 
 
 def airy(sine: Floats, frequency: Floats) -> Floats:
-    """Of an evenly lit dish."""
+    """Return the beam of an evenly lit dish."""
     x = math.pi * DIAMETER * sine * frequency / SPEED_OF_LIGHT
     beam: Floats = (2 * j1(x) / x) ** 2
     return beam

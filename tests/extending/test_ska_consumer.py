@@ -24,7 +24,7 @@ FIRST = 60000.25 * 86400  # s, MJD
 
 @dataclass
 class Payload:
-    """As the receiver makes it."""
+    """The payload as the receiver makes it."""
 
     mjd_time: float
     channel_id: int
@@ -33,7 +33,7 @@ class Payload:
 
 
 class Model:
-    """As the receiver has it: three antennas."""
+    """The model as the receiver has it: three antennas."""
 
     num_channels, num_pols, num_baselines = CHANNELS, HANDS, BASELINES
     freq_start_hz, freq_inc_hz = 1.0e8, 1.0e6

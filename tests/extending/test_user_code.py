@@ -58,7 +58,7 @@ def code_in_headers(directory: Path) -> set[str]:
 
 
 def rows(directory: Path, columns: str) -> list[tuple[object, ...]]:
-    """Of the slices, as the ledger has them."""
+    """Return the rows of the slices, as the ledger has them."""
     with sqlite3.connect(directory / "fip.sqlite") as ledger:
         return ledger.execute(f"SELECT {columns} FROM slices ORDER BY slice").fetchall()
 

@@ -39,7 +39,7 @@ class Coded:
 
 
 def coded(pixels: Floats, tile: int, step: float, first: int = 0) -> Coded:
-    """As a file has it."""
+    """Return the plane coded as a file has it."""
     flat = pixels.view()
     flat.flags.writeable = False
     known = pixels[np.isfinite(pixels)]

@@ -36,7 +36,7 @@ def findings(folder: Path) -> dict[int, Any]:
 
 
 def decided(folder: Path) -> int:
-    """Of how many slices it is decided what became of them."""
+    """Return the number of slices with a known outcome."""
     with closing(sqlite3.connect(f"file:{folder / 'follower.sqlite'}?mode=ro", uri=True)) as database:
         return int(database.execute("SELECT COUNT(*) FROM decisions").fetchone()[0])
 

@@ -70,7 +70,7 @@ def test_no_image_of_the_sky_is_wrong_on_a_gpu(device: CupyDevice) -> None:
 
 
 def a_sky(elevation: float, stokes: int, channel: int) -> Block:
-    """Of a station, in one of several sub-bands."""
+    """Return random samples of a station, in one of several sub-bands."""
     rng = np.random.default_rng(3 + channel)
     uvw = uvw_seen(station(np.random.default_rng(1), 14, 12.0, 0.05), np.deg2rad(elevation), 0.7, 0.4)
     frequency = 1e8 + 1e6 * channel + np.array([0.0, 2e5, 5e5])

@@ -25,7 +25,7 @@ KINDS = ("mountains", "flat", "low elevation", "wide field", "three antennas", "
 
 
 def digests(names: tuple[str, ...]) -> dict[str, str]:
-    """Of an image of each geometry, made in this order."""
+    """Return the digest of an image of each geometry, made in this order."""
     found = {}
     for name in names:
         blocks, grid = GEOMETRIES[name].blocks(1e-5, bright=False)
@@ -51,7 +51,7 @@ def test_a_slice_has_the_same_bits_first_last_and_in_another_process() -> None:
 
 
 def fewest_terms(height: NDArray[np.float64], power: NDArray[np.float64], reach: float, tolerance: float) -> int:
-    """Of the shortest sum there is for these baselines: singular values, in the mean over y and the power."""
+    """Return the terms of the shortest sum for these baselines: singular values, in the mean over y and the power."""
     nodes, weights = np.polynomial.legendre.leggauss(48)
     y, over_y = (nodes + 1) / 2, np.sqrt(weights / 2)
     over_t = np.sqrt(power / power.sum())

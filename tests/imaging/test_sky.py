@@ -52,7 +52,7 @@ def test_no_image_of_the_sky_is_wrong(batch: int) -> None:
 
 
 def settings_for(epsilon: float = 1e-5) -> Imaging:
-    """Of a run that asks for the slant kernel."""
+    """Return the settings of a run that asks for the slant kernel."""
     return Imaging(stokes=("I",), epsilon=epsilon, kernel="slant", weight="natural")
 
 

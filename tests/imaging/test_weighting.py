@@ -155,7 +155,7 @@ def test_natural_blocks_are_left_alone() -> None:
 
 @pytest.fixture(scope="module")
 def imaged(uneven_ms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That observation, imaged with every option of this page at once."""
+    """Image that observation with every option of this page at once."""
     output = tmp_path_factory.mktemp("weighted") / "out"
     done = fip("run", uneven_ms, "--output", output, *OPTIONS)
     assert done.returncode == 0, done.stdout + done.stderr

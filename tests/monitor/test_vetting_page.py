@@ -46,7 +46,7 @@ def has_searched(mesh: Mesh, status: PipelineStatus) -> bool:
 
 
 def token(mesh: Mesh) -> str:
-    """With which the page may ask for a change."""
+    """Return the token with which the page may ask for a change."""
     return (mesh.folder / "token").read_text().strip()
 
 

@@ -21,7 +21,7 @@ SETUP = setup_of()
 
 
 def observation() -> Observation:
-    """Of 4 heaps an integration."""
+    """Return an observation of 4 heaps an integration."""
     return Observation(SETUP, SYNC, 16, first=FIRST)
 
 

@@ -35,7 +35,7 @@ class Clock:
         self._calls.append((when, call))
 
     def go_on(self, seconds: float) -> None:
-        """So much later, with all that is due until then."""
+        """Go on by so much, and do all that is due until then."""
         end = self.now + seconds
         while due := [each for each in self._calls if each[0] <= end]:
             self._calls.remove(first := min(due, key=lambda each: each[0]))

@@ -32,7 +32,7 @@ def disc() -> NDArray[np.float64]:
 
 
 def arms() -> NDArray[np.float64]:
-    """Of 27 antennas along three arms, like the VLA."""
+    """Return the baselines of 27 antennas along three arms, like the VLA."""
     along = 17000 * (np.arange(1, 10) / 9) ** 1.716
     angle = 2 * np.pi / 3 * np.arange(3)[:, np.newaxis] + 0.1
     places = np.stack([along * np.cos(angle), along * np.sin(angle), 0 * along + 0 * angle], axis=-1).reshape(-1, 3)
@@ -40,13 +40,13 @@ def arms() -> NDArray[np.float64]:
 
 
 def core() -> NDArray[np.float64]:
-    """Of 40 antennas of a dense core and few far out: its fitted beam says little of how narrow its peak is."""
+    """Return the baselines of 40 antennas, a dense core and few far out: its fitted beam hides how narrow a peak is."""
     places = meerkat_like(40) @ LOCAL_AXES.T
     return _baselines(places - places.mean(axis=0))
 
 
 def cloud() -> NDArray[np.float64]:
-    """Of 30 antennas in a Gaussian cloud, seen at 50 degrees."""
+    """Return the baselines of 30 antennas in a Gaussian cloud, seen at 50 degrees."""
     return array_uvw(5, 30, 1000.0, math.radians(50.0))
 
 

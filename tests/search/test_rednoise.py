@@ -33,7 +33,7 @@ def wandering() -> Iterator[Pixels]:
 
 @cache
 def images() -> tuple[Pixels, ...]:
-    """With the sources in them."""
+    """Return the images, with the sources in them."""
     made = [
         noise + LEFT * left
         for noise, left in zip(noise_fields(SIDE, BEAM, 6), islice(wandering(), COUNT), strict=False)
@@ -47,7 +47,7 @@ def images() -> tuple[Pixels, ...]:
 
 
 def scatter(of: list[Pixels], x: int, y: int) -> float:
-    """That of the sums of images, 10 beams about a place."""
+    """Return the scatter of the sums of images, 10 beams about a place."""
     reach = round(10 * BEAM)
     near = np.sum(of, axis=0)[y - reach : y + reach, x - reach : x + reach]
     return GAUSSIAN_RMS_PER_MAD * float(np.median(np.abs(near)))

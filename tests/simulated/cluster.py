@@ -148,7 +148,7 @@ class Cluster:
         return process
 
     def _image(self, process: Process, values: Slice, device: str, worker: str, waited: float) -> ImageFile:
-        """By a hash, in place of a kernel."""
+        """Make an image by a hash, in place of a kernel."""
         made = self.runs[values.run]
         if values.index in made.deadly:
             life = process.life

@@ -118,7 +118,7 @@ def _database(cluster: Cluster, fault: Fault) -> None:
 
 
 def _corrupt(cluster: Cluster, fault: Fault) -> None:
-    """For good: the ledger of one job."""
+    """Damage the ledger of one job for good."""
     folders = sorted(set(cluster.folders.values()))
     if folders:
         cluster.databases.trouble[f"{folders[fault.target % len(folders)]}/fip.sqlite"] = ("CORRUPT", 1.0)

@@ -35,7 +35,7 @@ class Mutant:
 
     @contextmanager
     def put_back(self) -> Iterator[None]:
-        """In here FIP has the fault."""
+        """Put the fault back into FIP, within this context."""
         with patch.object(self.place, self.name, self.wrong):
             yield
 

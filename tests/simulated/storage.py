@@ -162,7 +162,7 @@ class Databases:
         self.open: dict[str, Process] = {}
 
     def connect(self, owner: Process, path: Any, uri: bool = False, **rest: Any) -> Any:
-        """As `sqlite3.connect`, for one process."""
+        """Connect one process, as `sqlite3.connect` does."""
         place = str(path).removeprefix("file://").partition("?")[0]
         if place not in self.raw:
             self.raw[place] = sqlite3.connect(":memory:", isolation_level=None)

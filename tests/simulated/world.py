@@ -91,7 +91,7 @@ class World:
 
     @contextmanager
     def clocks(self) -> Iterator[None]:
-        """In here Python's clocks, the host's name and random ids are those of the world."""
+        """Replace Python's clocks, the host's name and random ids by those of the world, within this context."""
         with (
             patch("time.monotonic", self._monotonic),
             patch("time.time", self._wall),

@@ -41,7 +41,7 @@ def column(path: Path | str, name: str) -> NDArray[Any]:
 
 
 def digests(path: Path) -> dict[str, str]:
-    """Of each file below a folder."""
+    """Return the digest of each file below a folder."""
     return {str(each): hashlib.sha256(each.read_bytes()).hexdigest() for each in path.rglob("*") if each.is_file()}
 
 

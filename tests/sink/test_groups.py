@@ -42,7 +42,7 @@ class Watched(Folder):
         self.full = set[int]()
 
     def _new(self, name: str, buffering: int) -> BinaryIO:
-        """As ever, if there is room."""
+        """Open a new file as ever, if there is room."""
         if any(f"-t{integration:06d}-" in name for integration in self.full):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return super()._new(name, buffering)
@@ -201,7 +201,7 @@ class Trial:
 
 @pytest.fixture
 def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
-    """With two runs, in a directory each."""
+    """Yield a trial with two runs, in a directory each."""
     monkeypatch.setattr("fip.sink.sink.Link", SilentLink)
     other = replace(PLAN, run="other", name="b", directory="apart")
     with closing(Trial(tmp_path, (PLAN, other))) as made:

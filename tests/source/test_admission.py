@@ -31,7 +31,7 @@ class Member:
     goes: float = float("inf")  # s, when it is removed
 
     def mark(self, now: float) -> Mark:
-        """As its files look at a time."""
+        """Return the mark of its files at a time."""
         return (("table.f0", int(100 * min(now - self.comes, self.takes)), 0),)
 
     @property
@@ -61,7 +61,7 @@ class Life:
 
     @property
     def slots(self) -> list[tuple[int, list[int], int]]:
-        """Of each group its time, its bands and how many are missing."""
+        """Return the time of each group, its bands and how many are missing."""
         return [
             (round((group.begin + group.end) / 2 / CADENCE), [part.windows[0] for part in group.parts], group.missing)
             for _, group in self.groups
@@ -99,7 +99,7 @@ def lived(members: Sequence[Member], rules: Rules = RULES, until: float = 100.0,
 
 @st.composite
 def members(draw: st.DrawFn) -> list[Member]:
-    """Of some times and bands; some twice, some half, foreign, late or taken away."""
+    """Draw members of some times and bands; some come twice, some are half, foreign, late or taken away."""
     some = draw(
         st.lists(
             st.tuples(

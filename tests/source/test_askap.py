@@ -28,7 +28,7 @@ SOURCE = (20 * 60 * ARCSEC, -10 * 60 * ARCSEC)  # l and m about the beam's centr
 
 
 def beam_centre(beam: int) -> SkyCoord:
-    """By astropy: north along the meridian, then west along the great circle that crosses it at right angles."""
+    """Return the centre by astropy: north along the meridian, then west along the great circle across it."""
     north = MOSAIC.directional_offset_by(0 * units.deg, OFFSETS[beam][1] * units.rad)
     return north.directional_offset_by(-90 * units.deg, OFFSETS[beam][0] * units.rad)
 

@@ -130,7 +130,7 @@ class Said(MeasurementSet):
     said = 0
 
     def complete_rows(self) -> int | None:
-        """As it was said last."""
+        """Return the number that was said last."""
         return self.said
 
 

@@ -42,7 +42,7 @@ def samples(slices: list[Slice]) -> list[int]:
 
 
 def header(piece: Slice) -> Any:
-    """That of the image that a worker makes of a slice."""
+    """Return the header of the image that a worker makes of a slice."""
     made = image_file(piece, make_kernel(piece.settings, piece.grid), "host/cpu0", 0.0)
     return fits.Header.fromstring(bytes(made.files[0].content))
 

@@ -61,7 +61,7 @@ def of_the_whole(whole: Path, **options: Any) -> list[NDArray[Any]]:
 
 
 def assert_same_images(whole: Path, sets: Sequence[Path], **options: Any) -> None:
-    """Those of the sets joined are those of the whole, to 1e-6 of the norm."""
+    """Check that images of the joined sets are those of the whole, to 1e-6 of the norm."""
     expected = of_the_whole(whole, **options)
     found = pixels(sets[0], joined(sets, **options))
     assert len(found) == len(expected)

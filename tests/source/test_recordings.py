@@ -148,7 +148,7 @@ class Said(ArrayRecording):
     said, over = 0, False
 
     def complete_rows(self) -> int:
-        """As it was said last."""
+        """Return the number that was said last."""
         return self.said
 
     def ended(self) -> bool:

@@ -20,7 +20,7 @@ def put(*paths: Path) -> None:
 
 
 class Looks:
-    """At one folder, each a second after the one before. What is there at first has been so for a while."""
+    """Looks at one folder, each a second after the one before. What is there at first has been so for a while."""
 
     def __init__(self, root: Path, marker: str = "") -> None:
         for folder in (root, *filter(Path.is_dir, root.rglob("*"))):

@@ -37,7 +37,7 @@ FIRST, SECOND = np.triu_indices(12, 1)
 
 
 def paths(time: float, where: SkyCoord) -> NDArray[np.float64]:
-    """By how many m a wave comes earlier to each baseline's first antenna, as astropy sees the sky from the array."""
+    """Return by how many m a wave comes earlier to each baseline's first antenna, by astropy's sky over the array."""
     here = EarthLocation.from_geocentric(*POSITIONS.mean(axis=0), unit="m")
     with iers.conf.set_temp("auto_download", False):
         seen = where.transform_to(ITRS(obstime=Time(time, format="unix"), location=here)).cartesian.xyz

@@ -133,7 +133,7 @@ def length(columns: small_ms.Columns) -> NDArray[np.float64]:
 
 
 def number(columns: small_ms.Columns) -> NDArray[np.int64]:
-    """Of a row's integration in its field: scans of three integrations alternate between two fields."""
+    """Return a row's integration in its field, counted: scans of three integrations alternate between two fields."""
     dump = np.rint((columns["TIME"] - small_ms.START) / 10).astype(int)
     in_field: NDArray[np.int64] = dump // 6 * 3 + dump % 3
     return in_field

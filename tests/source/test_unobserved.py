@@ -39,7 +39,7 @@ def zeroed(columns: small_ms.Columns, values: NDArray[np.complexfloating]) -> No
 
 
 def quality(piece: Slice) -> str:
-    """That of the image that a worker makes."""
+    """Return the quality of the image that a worker makes."""
     return image_file(piece, make_kernel(piece.settings, piece.grid), "host/cpu0", 0.0).quality
 
 

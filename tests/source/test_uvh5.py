@@ -59,7 +59,7 @@ def baseline_major(file: h5py.File) -> None:
 
 
 def of_integers(file: h5py.File) -> None:
-    """As the correlator has them: real and imaginary integers."""
+    """Store the samples as the correlator has them: real and imaginary integers."""
     values = file["Data/visdata"][()]
     made = np.empty(values.shape, [("r", "<i4"), ("i", "<i4")])
     made["r"], made["i"] = np.round(values.real * 1e6), np.round(values.imag * 1e6)

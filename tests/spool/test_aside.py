@@ -18,7 +18,7 @@ CADENCE = SETUP.cadence
 
 
 def times(first: int, last: int) -> tuple[float, float]:
-    """From the middle of one dump to that of another."""
+    """Return the times from the middle of one dump to that of another."""
     return START + first * CADENCE - 0.1, START + last * CADENCE + 0.1
 
 

@@ -25,7 +25,7 @@ def make_set(path: Path, slot: int, band: int = 0, integrations: int = 1) -> Pat
 
 
 def files_of(source: Path) -> list[str]:
-    """Of a set, in an order in which `cp -rf` may come upon them: that which tells that it is a table first."""
+    """Return the files of a set in an order that `cp -rf` may take: first the one that makes it a table."""
     found = [str(each.relative_to(source)) for each in source.rglob("*") if each.is_file()]
     return sorted(found, key=lambda name: (name != "table.dat", name))
 
@@ -77,7 +77,7 @@ class Folder:
 
     @property
     def groups(self) -> list[tuple[list[str], int]]:
-        """Of each the names of its parts, and how many are missing."""
+        """Return, for each group, the names of its parts and how many are missing."""
         return [([part.path for part in group.parts], group.missing) for group in self.recording.manifest.groups]
 
     @property

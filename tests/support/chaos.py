@@ -37,7 +37,7 @@ class Chaos:
         every: tuple[int, int] = (4, 14),
         nemeses: Sequence[Nemesis] = (),
     ) -> None:
-        """With `nemeses`, every fourth time one of these begins, and ends after up to seven seconds."""
+        """If `nemeses` are given, every fourth time one of these begins, and ends after up to seven seconds."""
         self._nemeses, self._under_way = nemeses, dict[Nemesis, float]()  # and when it ends
         self.visits: Counter[str] = Counter()
         self._victims, self._names, self._directory, self._every = victims, names, directory, every

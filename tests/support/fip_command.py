@@ -41,7 +41,7 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def _heed_interrupts() -> None:
-    """In a shell's background job, as which tests may run, SIGINT is ignored, and children inherit that."""
+    """Heed SIGINT: a background job of a shell, as tests may be, ignores it, and children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

@@ -83,7 +83,7 @@ class FollowedImages:
                     self.expire(index)
 
     def close(self) -> None:
-        """As a sink leaves it."""
+        """Close the store, as a sink leaves it."""
         self.store.close()
 
 

@@ -15,7 +15,7 @@ from fip.ventilator.ring import Ring
 
 
 class AtOnce:
-    """In place of a thread."""
+    """What does its work at once, in place of a thread."""
 
     def __init__(self, loop: Loop | None, name: str) -> None: ...
 

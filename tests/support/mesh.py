@@ -162,7 +162,7 @@ images = "{images}"
 """
 
     def _addresses(self) -> tuple[str, str, str, str]:
-        """Of control, status, lanes and images."""
+        """Return the addresses of control, status, lanes and images."""
         if self.network is None:
             control, status, lanes, images = (f"ipc://{self.folder}/{n}" for n in ("control", "status", "lane-", "in"))
             return control, status, lanes, images

@@ -30,12 +30,12 @@ class LedgerHeld:
 
     @classmethod
     def written(cls, directory: Path) -> "LedgerHeld":
-        """By a writer, which lets nobody else write."""
+        """Hold the ledger as a writer, which lets nobody else write."""
         return cls(directory, "BEGIN IMMEDIATE")
 
     @classmethod
     def read(cls, directory: Path) -> "LedgerHeld":
-        """By a reader in the midst of a query."""
+        """Hold the ledger as a reader in the midst of a query."""
         return cls(directory, "SELECT * FROM slices")
 
     def begin(self) -> None:

@@ -19,7 +19,7 @@ _NUMBER, _SECOND = 0, 24  # the places of the call's number and of its second ar
 
 
 def without_locks() -> None:
-    """From now on, for this process and its children."""
+    """Take locks away from now on, for this process and its children."""
     program = b"".join(
         struct.pack("HBBI", *each)
         for each in (

@@ -54,7 +54,7 @@ def noise(antennas: int = 64, channels: int = 64, integrations: int = 1, seed: i
 
 
 def phasor(observed: Observed, east: float, north: float) -> NDArray[np.complex128]:
-    """Of a point source of 1 Jy at these direction cosines, [row, channel]."""
+    """Return the phasor of a point source of 1 Jy at these direction cosines, [row, channel]."""
     up = np.sqrt(1 - east**2 - north**2) - 1
     turns = np.multiply.outer(observed.uvw @ [east, north, up], observed.frequency) / SPEED_OF_LIGHT
     return np.asarray(np.exp(2j * np.pi * turns))

@@ -43,7 +43,7 @@ def nothing(opened: Open) -> None:
 
 
 def writer(folder: Path, setup: Setup = SETUP, keep: int = 100) -> SpoolWriter:
-    """That of a spool that holds so many integrations."""
+    """Return the writer of a spool that holds so many integrations."""
     return SpoolWriter(folder, setup, keep * file_size(setup))
 
 

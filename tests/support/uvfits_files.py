@@ -65,7 +65,7 @@ def _samples(rows: Any) -> NDArray[Any]:
 
 
 def _parameters(rows: Any, coding: str, several: bool) -> Parameters:
-    """Of groups; DATE is two numbers, as a day has more digits than one holds."""
+    """Return the parameters of groups; DATE is two numbers, as a day has more digits than one holds."""
     first, second = (rows.column(name) + ANTENNA for name in ("ANTENNA1", "ANTENNA2"))
     day = rows.column("TIME") / 86400 + 2400000.5 - MIDNIGHT
     coarse = np.round(day * 256) / 256

@@ -14,7 +14,7 @@ WIDTH = 80
 
 
 def on_the_way(stored: int, **changes: object) -> PipelineStatus:
-    """So many of 20 slices are stored."""
+    """Return a status with so many of 20 slices stored."""
     number = stored + 1
     return with_run(pipeline(number), total=20, stored=stored, **changes)
 

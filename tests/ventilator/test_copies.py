@@ -14,7 +14,7 @@ from fip.wire.messages import Failure, RunPlan, RunStored, Submit, WorkerBrief
 
 
 def straggling(max_attempts: int = 3, loads: Loads | None = None) -> Leases:
-    """Of two slices one is stored, and the other with a, as attempt 1, and then also with b, as attempt 2."""
+    """Return leases of two slices: one is stored, the other is with a, as attempt 1, and with b, as attempt 2."""
     leases = Leases(total=2, max_attempts=max_attempts, stored=(), loads=loads)
     for index in (0, 1):
         leases.lease(index, "a", now=0.0)

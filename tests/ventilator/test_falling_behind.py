@@ -29,7 +29,7 @@ def active(pace: Pace, total: int, follow: Follow | None = FOLLOW, said: RunStor
 
 
 def arrive(run: ActiveRun, total: int, now: float) -> bool:
-    """So many slices are there now; whether it has fallen behind."""
+    """Let so many slices be there now, and return whether it has fallen behind."""
     run.grow(total, total, False, now)
     return run.part(now)
 

@@ -35,7 +35,7 @@ SECOND = replace(FIRST, brief=replace(FIRST.brief, boot="another", host="node2")
 
 
 def receivers(*gone: str) -> Receivers:
-    """Of none yet; the processes of these boots are gone."""
+    """Return receivers with none known yet; the processes of these boots are gone."""
     return Receivers(Departed(), lambda route, known, boot: known in gone)
 
 
@@ -139,7 +139,7 @@ def jobs(tmp_path: Path) -> Jobs:
 
 
 def supply_of(jobs: Jobs, looks: Looks, changed: Callable[[], None] = lambda: None) -> Supply:
-    """That of these jobs, whose recordings such children look into."""
+    """Return the supply of these jobs; children of this kind look into their recordings."""
     ring: Any = SimpleNamespace(holds=lambda key: False, held=lambda run: (), runs=(), takes=False)
     return Supply(cast(Readers, looks), jobs, ring, changed, lambda: None, ring)
 

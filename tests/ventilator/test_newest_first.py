@@ -95,12 +95,12 @@ def stored(status: PipelineStatus) -> int:
 
 
 def total(status: PipelineStatus) -> int:
-    """Likewise, that are known of."""
+    """Return the number of slices that are known, of all jobs."""
     return sum(run.total for job in status.jobs for run in job.runs)
 
 
 def behind(status: PipelineStatus) -> int:
-    """Likewise, that wait while newer ones are imaged."""
+    """Return the number of slices that wait while newer ones are imaged."""
     return sum(run.backlog for job in status.jobs for run in job.runs)
 
 

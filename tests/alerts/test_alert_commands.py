@@ -96,7 +96,7 @@ def test_a_target_that_is_silent_holds_up_no_other(tmp_path: Path) -> None:
 
 
 def test_who_calls_an_event_something_is_told_what_follows(directory: Path, tmp_path: Path) -> None:
-    """Nothing is sent by that alone: who does, and when."""
+    """Calling it something sends nothing; the answer says who sends, and when."""
     by = f"by the detector, or by `fip alerts {directory} --send --config FILE`"
     assert what_follows(directory, "a", "real") == ""  # it is due as it is
     assert what_follows(directory, "a", "rfi") == f"who has heard of it is told that it is taken back: {by}"
@@ -156,7 +156,7 @@ def test_an_outbox_that_is_damaged_or_newer_is_one_line(directory: Path) -> None
     ],
 )
 def test_a_target_that_cannot_be_is_said(tmp_path: Path, text: str, said: str) -> None:
-    """By its key; and no password is shown."""
+    """The message names its key and shows no password."""
     (tmp_path / "fip.toml").write_text(f"[alerts.far]\n{text}\n")
     with pytest.raises(ConfigError) as error:
         load(tmp_path / "fip.toml")
@@ -177,7 +177,7 @@ def test_who_is_told_what_if_nothing_is_said(tmp_path: Path) -> None:
 
 
 def test_fip_check_tells_of_a_token_that_others_may_read(tmp_path: Path) -> None:
-    """And of one that is not there, before anything is sent."""
+    """It also warns of one that is not there, before anything is sent."""
     token = tmp_path / "token"
     token.write_text("s3cret")
     token.chmod(0o644)

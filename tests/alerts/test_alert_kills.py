@@ -132,7 +132,7 @@ def check(tmp_path: Path, count: int, kills: int) -> Counter[str]:
 
 @pytest.mark.timeout(240)
 def test_alerts_survive_a_detector_that_is_killed(tmp_path: Path) -> None:
-    """At every named moment once."""
+    """It is killed at every named moment once."""
     moments = check(tmp_path, 108, len(MOMENTS) + 1)
     assert moments.total() == len(MOMENTS) + 1
 

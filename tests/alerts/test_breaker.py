@@ -60,7 +60,7 @@ def test_the_most_that_chance_gives(expected: float, most: int) -> None:
 
 
 def test_more_events_in_an_hour_than_the_budget_explains_hold_all() -> None:
-    """Those that nobody has looked at, at places of their own."""
+    """Only events count that nobody has looked at, each at a place of its own."""
     events = [seen(number, 1000.0 + 600 * number) for number in range(AT_ONCE + 1)]
     assert cause(*events) == "events"
     assert cause(*events[1:]) == ""

@@ -75,7 +75,7 @@ def test_injections_are_told_to_who_asks_for_them() -> None:
 
 @pytest.mark.parametrize(("snr", "more"), [(9.6, True), (9.59, False)])  # of 8.0
 def test_an_update_is_due_if_the_signal_has_grown_by_a_fifth(snr: float, more: bool) -> None:
-    """And not before; it may be sent 30 s after the last alert."""
+    """It is not due before; it may be sent 30 s after the last alert."""
     found = list(due([replace(SEEN, spot=replace(SPOT, snr=snr))], {"a-1"}, [TOLD]))
     assert kinds(*found) == [("update", "a-1", "")] * more
     assert all(each.after == TOLD.issued + 30.0 for each in found)
@@ -113,7 +113,7 @@ def test_what_is_told_more_was_measured() -> None:
 
 
 def test_one_word_against_a_source_takes_all_of_it_back() -> None:
-    """Whatever else of it nothing speaks against: a person has looked at one of its events."""
+    """It does not matter that nothing speaks against its other events: a person has looked at this one."""
     other = replace(SEEN, id="a-x32-1", spot=replace(SPOT, snr=20.0))
     doubted = replace(SEEN, verdict="rfi")
     assert kinds(*due([doubted, other], {"a-1", "a-x32-1"}, [TOLD])) == [("retraction", "a-1", "a person calls it rfi")]
@@ -167,7 +167,7 @@ def test_other_hosts_are_told_what_a_person_has_called_real() -> None:
 
 
 def test_a_catalogue_may_name_the_one_who_is_told() -> None:
-    """And then nobody else is."""
+    """Nobody else is alerted in that case."""
     seen = replace(SEEN, only=frozenset({"pulsars"}))
     assert recipients(seen, "current", {"here": HERE, "pulsars": HERE}) == {"pulsars": "due"}
     assert recipients(seen, "current", {"here": HERE}) == {}
@@ -188,7 +188,7 @@ def test_injections_go_to_this_host_alone_and_if_asked_for() -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_real_is_refused_to_other_hosts(identity: str, tense: str, facts: dict[str, object]) -> None:
-    """By its id, its tense or its labels, whichever says so."""
+    """Its id, its tense or its labels may say so; one is enough."""
     assert why_not(identity, tense, facts, FAR)
     assert not why_not(identity, tense, facts, HERE)
     assert not why_not("a.1", "current", {"labels": []}, FAR)

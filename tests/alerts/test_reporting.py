@@ -45,7 +45,7 @@ def first_due(box: Outbox, now: float) -> str:
 
 
 def test_an_event_is_told_when_it_has_stood(tmp_path: Path) -> None:
-    """With what was measured of it, once, however often it is looked at, and whoever looks."""
+    """It has what was measured, and is reported once, however often it is looked at, and whoever looks."""
     with closing(AlertingNight(tmp_path, 60, HERE, (TOLD,))) as night:
         night.images(0, 22 + STANDS)
         assert entered(night.folder) == []
@@ -65,7 +65,7 @@ def test_an_event_is_told_when_it_has_stood(tmp_path: Path) -> None:
 
 
 def test_an_event_that_gets_a_label_is_taken_back(tmp_path: Path) -> None:
-    """For it turned out to move: others follow on a line."""
+    """It turned out to move: others follow on a line."""
     line: tuple[Source, ...] = tuple((6.0 + 10 * number, 20.0, 20 + 14 * number, 1, 12.0) for number in range(4))
     with closing(AlertingNight(tmp_path, 80, HERE, line)) as night:
         night.images(0, 33)

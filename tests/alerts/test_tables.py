@@ -48,7 +48,7 @@ def test_a_row_for_each_event_with_units() -> None:
 
 
 def test_a_votable_has_the_same_values_and_says_what_they_are() -> None:
-    """By its own reader, which finds no fault with it: frames, time scale, words of UCD1+."""
+    """Its own reader reads it and finds no fault with it: frames, time scale, words of UCD1+."""
     events = [FACTS | {"directory": "n.fip", "ra": 154.95612345678901}, FOUND]
     made = parse(BytesIO(of_events(rows_as_votable, events)), verify="exception")
     (resource,) = made.resources

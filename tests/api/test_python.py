@@ -149,7 +149,7 @@ def test_a_run_that_cannot_store_all_says_so(few: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_is_stopped_by_an_interrupt(few: Path, tmp_path: Path) -> None:
-    """As by Ctrl-C: the pipeline stops cleanly before all is imaged, and nothing of it is left; it can be resumed."""
+    """Ctrl-C: the pipeline stops cleanly before all is imaged, and nothing of it is left; it can be resumed."""
 
     def interrupt(stored: int, total: int) -> None:
         if stored:

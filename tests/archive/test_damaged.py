@@ -102,7 +102,7 @@ def test_whoever_reads_a_damaged_ledger_is_told_so(damage: str, stored: Path, tm
 
 @pytest.mark.parametrize("command", [("status",), ("report",), ("lightcurve", "10h20m00s", "-45d00m00s"), ("verify",)])
 def test_a_person_gets_one_line(command: tuple[str, ...], stored: Path, tmp_path: Path) -> None:
-    """Of each command that reads it."""
+    """Each command that reads it says one line."""
     directory = Path(shutil.copytree(stored, tmp_path / "damaged.fip"))
     DAMAGES["cut"](directory / LEDGER)
     done = fip(command[0], directory, *command[1:])

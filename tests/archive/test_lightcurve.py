@@ -49,7 +49,7 @@ def test_it_has_the_pixel_of_every_image(tmp_path: Path) -> None:
 
 
 def test_the_error_is_the_noise_around(tmp_path: Path) -> None:
-    """To 5 sigma of a MAD of 6400 independent pixels, 1.17/80 each, whatever source is in the middle."""
+    """They agree to 5 sigma of a MAD of 6400 independent pixels, 1.17/80 each, whatever source is in the middle."""
     store_run(tmp_path)
     assert pixel_of(GRID, Direction(float(np.radians(155.0)), float(np.radians(-45.0)), "FK5")) == (80, 80)
     for x, y in (STEADY, (80, 80)):

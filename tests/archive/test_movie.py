@@ -339,7 +339,7 @@ def test_of_very_many_images_as_many_are_frames_as_a_movie_shows(run: Path, monk
 
 
 def test_several_processes_draw_the_same_frames(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In their order; a file that cannot be read ends them with its name."""
+    """They come in their order; a file that cannot be read ends them with its name."""
     frames = decode(make_movie(run)[0])
     monkeypatch.setattr(module, "WORTH_PROCESSES", 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
@@ -377,7 +377,7 @@ def test_a_part_is_shown_at_its_coordinates(run: Path) -> None:
 
 
 def test_a_plane_is_chosen(tmp_path: Path) -> None:
-    """Of images of two planes the second."""
+    """If images have two planes, it is the second."""
     store_run(tmp_path, count=2, stokes=("I", "V"))
     make_movie(tmp_path, None, tmp_path / "first", None, Shown(between=(-1e-3, 0.1)))
     make_movie(tmp_path, None, tmp_path / "second", None, Shown(stokes="V", between=(-1e-3, 0.1)))

@@ -126,7 +126,7 @@ def test_what_is_below_the_horizon_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_match_that_is_likely_by_chance_does_not_speak_against_an_event(tmp_path: Path) -> None:
-    """Of a thousand satellites and a beam of two degrees one is near any place: it is named, not heeded."""
+    """One of a thousand satellites is near any place if the beam is two degrees: it is named, not heeded."""
     orbit, place = overhead(tmp_path, 550.0)
     many = Orbits([*orbits_of(tmp_path, *shells(3000, START)), replace(orbit, number="99999")])
     wide = replace(event_at(place), beam=math.radians(2.0))

@@ -61,7 +61,7 @@ def test_what_is_in_data_cannot_act_on_a_terminal(folder: Path) -> None:
 
 
 def test_a_log_cannot_act_on_a_terminal(folder: Path) -> None:
-    """Nor can what daemons log of it."""
+    """What daemons log of it cannot act either."""
     log = (folder / NAME / "fip.log").read_text()
     assert "[red]" in log
     assert not set(log) & {"\x1b", "\x9b"}

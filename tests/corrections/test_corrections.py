@@ -42,7 +42,7 @@ def sky_model(path: Path, jansky: float = 1.0) -> Path:
 
 
 def test_a_sky_model_is_subtracted_and_how_well_it_fits_is_told(tmp_path: Path) -> None:
-    """Of a source of 1 Jy nothing is left; of a model 10 % too bright the amplitude says so."""
+    """Nothing is left of a source of 1 Jy; if a model is 10 % too bright, the amplitude says so."""
     path = small_ms.write(tmp_path / "sky.ms", small_ms.rows(2))
     model = sky_model(tmp_path / "right.skymodel")
     for piece in cut(path, sky_model=str(model)):
@@ -145,7 +145,7 @@ def test_gains_are_applied_to_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["gains", "flag", "sky_model"])
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, option: str) -> None:
-    """In one line, by its path."""
+    """The message is one line with its path."""
     path = small_ms.write(tmp_path / "a.ms", small_ms.rows(1))
     with pytest.raises(FipError, match="nothing-here") as found:
         cut(path, **{option: str(tmp_path / "nothing-here.txt")})
@@ -153,7 +153,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, option: str) -> None:
 
 
 def test_a_run_with_corrections_goes_from_one_reading_child_to_others(tmp_path: Path) -> None:
-    """By pickle, as `fip.source.handing_over` does: what is cut there is the same."""
+    """It goes by pickle, as in `fip.source.handing_over`: what is cut there is the same."""
     path = small_ms.write(tmp_path / "sky.ms", small_ms.rows(1))
     run = open_run(path, asked(sky_model=str(sky_model(tmp_path / "a.skymodel")), flag="auto"))
     corrections = pickle.loads(pickle.dumps(run.corrections))

@@ -28,7 +28,7 @@ def noise() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_fingerprint_is_sums_over_all_blocks(noise: tuple[np.ndarray, np.ndarray]) -> None:
-    """In double precision, also of values whose squares single precision does not hold."""
+    """Sums are in double precision, even for values whose squares do not fit into single precision."""
     visibility, weight = noise
     found = fingerprint([block(visibility, weight), block(1e25 * visibility, weight)])
     total = (weight * visibility).sum() * (1 + 1e25)

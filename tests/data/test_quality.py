@@ -131,7 +131,7 @@ def test_garbled_samples_are_said() -> None:
 def test_gains_and_models_that_do_not_fit_are_said(
     numbers: dict[str, float], offset: float | None, expected: str
 ) -> None:
-    """If there are numbers that tell: those of a slice that was corrected."""
+    """This needs numbers that show it: those of a slice that was corrected."""
     slice_ = replace(observed(SKY), nominal_beam=None, numbers={name: (each, "") for name, each in numbers.items()})
     assert quality(slice_, None, Statistics(0.1, -0.2, 1.0), offset) == expected
 

@@ -81,7 +81,7 @@ def test_it_is_measured_in_every_image_plane_and_sub_band(written: Written) -> N
 
 
 def test_its_facts_are_those_of_the_flare(written: Written) -> None:
-    """In JSON: place and times with errors, fluxes, spectral index; the keys of `fip events --json` among them."""
+    """The JSON has place and times with errors, fluxes, spectral index, and the keys of `fip events --json`."""
     directory, measured, folder = written
     told = json.loads((folder / "event.json").read_text())
     assert told.keys() >= {
@@ -182,7 +182,7 @@ def list_event(directory: Path, found: Found, name: str = "") -> None:
 
 
 def test_fip_event_tells_all_that_is_known(written: Written) -> None:
-    """As text and as JSON; of one that was not measured what the table has; of a wrong name the near ones."""
+    """Both text and JSON; one that was not measured has what the table has; a wrong name gets the near ones."""
     directory, measured, folder = written
     list_event(directory, measured.found)
     list_event(directory, measured.found, "89aabbcc-I-000025-4")

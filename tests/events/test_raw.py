@@ -52,7 +52,7 @@ def dumps(event: Path) -> list[int]:
 
 
 def test_an_event_has_as_much_before_it_and_after_it_as_it_lasts() -> None:
-    """And some, if it is short; of one that does not end it is bounded."""
+    """It has some if the event is short; if the event does not end, it is bounded."""
     short, long, endless = (window(found(0, 5000, 5000 + last), CADENCE) for last in (0, 39, 100_000))
     first = FIRST + CADENCE * 4999.5
     assert short == pytest.approx((first - MARGIN * CADENCE, first + (MARGIN + 1) * CADENCE))
@@ -109,7 +109,7 @@ def test_what_cannot_be_set_aside_is_said_once_and_costs_nothing_else(
 
 
 def test_a_detector_sets_aside_what_it_tells(tmp_path: Path) -> None:
-    """Of an event that pins its images; of a candidate nothing."""
+    """Data are set aside for an event that pins its images; for a candidate, none are."""
     writing = writer(tmp_path)
     put(writing, range(40))
     directory = images(tmp_path / "images", writing.path)

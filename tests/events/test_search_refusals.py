@@ -137,7 +137,7 @@ def test_what_was_found_and_is_not_as_it_was_written_is_one_line(tmp_path: Path)
 
 @pytest.mark.parametrize("finding", ['{"what": "series", "key": "", "series": {}}', "{", "3"])
 def test_a_journal_of_another_version_is_refused_in_one_line(tmp_path: Path, finding: str) -> None:
-    """And to search anew, which it says, does."""
+    """The line says to search anew, and that works."""
     store_run(tmp_path, 12)
     asked = Asked(reference="none")
     assert detect(tmp_path, asked, print) == 0

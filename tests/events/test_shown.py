@@ -23,7 +23,7 @@ from support.told_states import pipeline
 
 
 def test_events_are_those_of_fip_events(tmp_path: Path) -> None:
-    """In all that `fip events --json` says; newest first, but those that something speaks against after the others."""
+    """They have all that `fip events --json` says; newest first, but those that something speaks against come last."""
     store_run(tmp_path, count=12)
     assert searched(tmp_path) is None
     write_found(tmp_path)

@@ -110,7 +110,7 @@ def test_a_damaged_neighbour_hides_nothing(night: Path) -> None:
 
 
 def test_a_table_of_an_older_fip_has_no_beam(night: Path) -> None:
-    """Of a verdict there the beam of the other one counts."""
+    """For a verdict there, the beam of the other one counts."""
     old = at("a-0")
     del old["beam"]
     one, two = searched(night, "one", old), searched(night, "two", at("b-0", 1.0))
@@ -143,7 +143,7 @@ def test_all_views_tell_it(night: Path) -> None:
 
 
 def test_a_new_search_leaves_what_was_said(night: Path) -> None:
-    """And which images are pinned; nothing else of what the last one has found."""
+    """It also leaves the pins; it leaves nothing else that the last one has found."""
     one = searched(night, "one", at("a-0"))
     say(one, "a-0", "rfi")
     forget(one)
@@ -155,7 +155,7 @@ def test_a_new_search_leaves_what_was_said(night: Path) -> None:
 
 
 def test_it_is_said_at_a_terminal(night: Path) -> None:
-    """By `fip event`, by the beginning of a name, too; what is no verdict is refused, and a folder that is not ours."""
+    """`fip event` takes the beginning of a name, too; what is no verdict is refused, and a folder that is not ours."""
     one = searched(night, "one", at("a-0"), at("b-1"))
     run = CliRunner()
     done = run.invoke(app, ["event", str(one), "a", "--label", "artefact", "--json"])

@@ -89,7 +89,7 @@ def test_a_metric_is_counted_once_and_shown_in_every_view(observation: Path, tmp
 
 
 def test_each_recipe_that_is_listed_is_there() -> None:
-    """And each that is there is listed."""
+    """Each recipe that is there is listed, too."""
     index = (ROOT / "docs" / "extending" / "README.md").read_text()
     there = {path.name for path in (ROOT / "docs" / "extending").glob("*.md")} - {"README.md"}
     listed = {word.split(")")[0] for word in index.split("](")[1:]}

@@ -102,7 +102,7 @@ def imaged(folder: Path, output: str, *words: object) -> Path:
 
 @pytest.mark.parametrize("option", ["airy", "beam.fits"])
 def test_fluxes_are_corrected_for_the_primary_beam(sky: tuple[Path, list[tuple[int, int]]], option: str) -> None:
-    """Of a source at 0.1, 0.5 and 0.9 of the beam, of 300 sigma and more, to 1 %; the dirty image stays apparent."""
+    """A source at 0.1, 0.5 and 0.9 of the beam, 300 sigma and more, is right to 1 %; the dirty image stays apparent."""
     folder, places = sky
     if option != "airy":
         beam_file(folder / option)
@@ -132,7 +132,7 @@ def test_a_gaussian_beam_is_as_wide_as_the_wavelength_is_long() -> None:
 
 
 def test_sources_are_found_and_listed(sky: tuple[Path, list[tuple[int, int]]]) -> None:
-    """With position, flux and errors, behind the image; `fip sources` prints those of all images."""
+    """Position, flux and errors are behind the image; `fip sources` prints those of all images."""
     folder, places = sky
     output = imaged(folder, "found", "--stage", "sources", "--primary-beam", "airy")
     printed = fip("sources", output)

@@ -126,7 +126,7 @@ def listening(receiver: Receiver, parts: int = 1) -> Iterator[tuple[Any, Heard]]
 
 
 def test_a_source_is_where_it_is_in_the_sky() -> None:
-    """Of what the telescope tells, gains applied, the phases are those of the source about the target of the hour."""
+    """Phases that the telescope sends, with gains applied, are those of the source about the target of the hour."""
     source = SkyCoord(120 * units.deg, -30 * units.deg, frame="icrs")
     with telescope(**{"imaging/vis": told(source)}) as receiver, listening(receiver) as (stream, heard):
         (part, setup) = heard.parts[0], stream.setup
@@ -179,7 +179,7 @@ def test_an_answer_that_is_none_is_refused_with_its_reason(answers: object, what
 
 
 def test_a_telescope_that_does_not_answer_is_refused_in_a_line() -> None:
-    """Also an address that is none, and positions of other antennas."""
+    """An address that is none is refused, too, and so are positions of other antennas."""
     with telescope(**{"imaging/antenna_positions": POSITIONS[:3]}) as receiver:
         with pytest.raises(FipError, match="4 antennas are told of, and 3 positions"):
             fip_tart.open_stream(receiver)

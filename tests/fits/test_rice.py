@@ -93,7 +93,7 @@ PLANES: dict[str, Floats] = {
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("name", PLANES)
 def test_a_plane_comes_back_within_half_a_step(name: str, precision: str) -> None:
-    """Of noise, spikes, constants, what is NaN, single pixels and numbers as large as there may be.
+    """Noise, spikes, constants, NaN, single pixels and numbers as large as there may be.
 
     Of single precision as near as that tells it: half of its last digit more.
     """
@@ -125,7 +125,7 @@ def test_the_bytes_are_those_of_the_standard(name: str) -> None:
 
 
 def test_a_tile_that_is_wider_than_the_dither_is_long_takes_it_again() -> None:
-    """As the standard goes on with the next number of the sequence."""
+    """The standard goes on with the next number of the sequence."""
     pixels = 16 * np.random.default_rng(3).standard_normal(30_000)
     made = coded(pixels, 30_000, 1.0, first=9_999)
     codec = Rice1(blocksize=32, bytepix=4, tilesize=30_000)

@@ -55,7 +55,7 @@ def images(tmp_path: Path) -> FollowedImages:
 
 
 def test_an_image_at_which_a_step_fails_leaves_no_trace_but_its_reason(images: FollowedImages, tmp_path: Path) -> None:
-    """Also if the step had changed the state by then: the state is that of the images before."""
+    """Even if the step had changed the state by then, the state is that of the images before."""
 
     def failing(state: dict[str, Any], image: FollowedImage) -> Any:
         if image.index in (6, 7, 15):
@@ -93,7 +93,7 @@ def test_a_state_that_cannot_be_kept_is_an_error_that_says_so(state: object, say
 
 @given(st.dictionaries(st.text(), JSON | ARRAYS, max_size=4))
 def test_a_state_comes_back_as_it_was(state: dict[str, Any]) -> None:
-    """To the last bit, of the same types, in the same order; but for what begins with _."""
+    """It is equal to the last bit, with the same types, in the same order; names that begin with _ are left out."""
     assert state_fault(state) == ""
     kept = {key: value for key, value in state.items() if not key.startswith("_")}
     buffer = BytesIO()
@@ -148,7 +148,7 @@ def test_if_images_that_are_to_be_seen_again_have_expired_it_begins_with_nothing
 
 
 def test_an_image_tells_of_the_slices_before_it_that_have_none(images: FollowedImages, tmp_path: Path) -> None:
-    """Also if the follower was started again between them; a slice that comes after its turn is late, once."""
+    """Even if the follower was started again between them; a slice that comes after its turn is late, once."""
     late: list[tuple[int, bool]] = []
 
     def telling(state: dict[str, Any], image: FollowedImage) -> Any:
@@ -240,7 +240,7 @@ def test_a_folder_is_one_followers_and_of_one_step(images: FollowedImages, tmp_p
     ],
 )
 def test_a_step_that_is_not_there_is_refused_in_one_line(name: str, says: str) -> None:
-    """By its name, with what is wrong."""
+    """The line has its name, and what is wrong."""
     with pytest.raises(UsageError, match=says):
         load_step(name)
     assert (name_of("my.package.flares:step"), name_of("my.package:flares")) == ("flares", "flares")
@@ -329,7 +329,7 @@ def test_newest_and_backlog_are_two_series_each_with_its_state(tmp_path: Path) -
 
 
 def test_who_begins_when_all_is_there_sees_one_series(tmp_path: Path) -> None:
-    """In order of time; so it stays, also for slices that are set aside later."""
+    """They come in order of time; this does not change for slices that are set aside later."""
     images = FollowedImages(tmp_path / "images", COUNT)
     images.set_aside((4, 10))
     images.put(*range(COUNT))

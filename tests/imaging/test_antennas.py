@@ -91,7 +91,7 @@ def test_one_is_flagged_and_one_is_too_bright(ms: Path) -> None:
 
 @pytest.mark.parametrize(("factor", "fault"), [(0.1, "low"), (1e-9, "low"), (1 / 1.9, ""), (1.9, ""), (2.1, "high")])
 def test_amplitudes_count_from_a_factor_of_two(ms: Path, factor: float, fault: str) -> None:
-    """Of antennas that are otherwise alike; an antenna that hears next to nothing is low."""
+    """This is relative to antennas that are otherwise alike; an antenna that hears next to nothing is low."""
     amplify(ms, with_antenna(ms, 0), factor)
     found = told(ms)
     assert found.level[0] == pytest.approx(factor, rel=1e-2)
@@ -123,7 +123,7 @@ def test_where_all_is_flagged_every_antenna_is(ms: Path) -> None:
 
 
 def test_antennas_without_samples_are_not_told(ms: Path) -> None:
-    """Those that are not selected, as those that are in the table alone; a baseline of unknown antennas is nobody's."""
+    """These are not selected, or only in the table; a baseline of unknown antennas is nobody's."""
     found = told(ms, asked(size=(64, 64), antenna=("!north",)))
     assert found.names == NAMES[1:]
 

@@ -104,7 +104,7 @@ ARRAYS = {
 @pytest.mark.parametrize("weighting", ["natural", "uniform", "robust", "tapered"])
 @pytest.mark.parametrize("name", ARRAYS)
 def test_beam_of_an_array_follows_the_definition(name: str, weighting: str) -> None:
-    """As the least-squares ellipse over the region above 0.35 of a finely sampled exact PSF, within 0.5 %.
+    """It is the least-squares ellipse over the region above 0.35 of a finely sampled exact PSF, within 0.5 %.
 
     Two samplings of the region disagree about its rim, a few thousandths of its points at this fineness.
     """
@@ -137,7 +137,7 @@ def test_taper_convolves_the_beam_with_its_gaussian(angle: float) -> None:
 
 @pytest.mark.parametrize("weighting", ["uniform", "robust"])
 def test_beam_does_not_depend_on_the_pixels_of_a_field(weighting: str) -> None:
-    """From 1.5 to 60 pixels across a beam, in a field of one size: uv cells, so weights and beam, are the same."""
+    """With 1.5 to 60 pixels across a beam, in a field of one size, uv cells, weights and beam are the same."""
     blocks = [block_of(array_uvw(7, 27, 1500.0, 0.7)[:, :2])]
     width, field = 2e-5, 40  # a beam, roughly, and how many of them span the field
     found = []
@@ -216,7 +216,7 @@ def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]
 
 
 def test_the_moments_of_u_and_v_are_weighted_means() -> None:
-    """In wavelengths squared, over all blocks and channels; of nothing there are none."""
+    """They are in wavelengths squared, over all blocks and channels; without samples there are none."""
     random = np.random.default_rng(3)
     blocks = []
     for band in (FREQUENCY, np.linspace(1e9, 1.2e9, 5)):

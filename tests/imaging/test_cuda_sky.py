@@ -48,7 +48,7 @@ def is_nan_below_the_horizon_alone(image: NDArray[np.floating], grid: Grid) -> b
 
 
 def test_no_image_of_the_sky_is_wrong_on_a_gpu(device: CupyDevice) -> None:
-    """To the horizon of the sky and of the array, by either way; each of these geometries can be imaged by one."""
+    """Up to the horizon of the sky and of the array, in either way; each of these geometries can be imaged by one."""
     constants, levels = Constants(device), set[tuple[bool, bool]]()
     for seed in [*range(24), *range(20_000, 20_000 + MORE)]:
         block, grid, epsilon = draw(seed, EPSILONS)
@@ -82,7 +82,7 @@ def a_sky(elevation: float, stokes: int, channel: int) -> Block:
 @pytest.mark.parametrize("elevation", [88.0, 35.0], ids=["near the zenith", "low"])
 @pytest.mark.parametrize("shape", [(70, 44), (40, 66)], ids=["wide", "tall"])
 def test_stokes_and_sub_bands_of_the_whole_sky(device: CupyDevice, elevation: float, shape: tuple[int, int]) -> None:
-    """As a worker images them: each plane of each sub-band is its direct sum, and NaN below the horizon."""
+    """A worker images them: each plane of each sub-band is its direct sum, and NaN below the horizon."""
     grid = Grid(*shape, 2.1 / max(shape), 0.0, 0.0, "FK5")
     blocks = [a_sky(elevation, 3, channel) for channel in range(2)]
     made = dirty_image(make_slice(blocks, grid), CudaSlantKernel(device, grid, 1e-5, nothing_else))

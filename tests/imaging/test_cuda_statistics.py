@@ -84,7 +84,7 @@ def test_an_image_without_a_number_has_no_statistics_on_a_gpu(device: CupyDevice
 
 @pytest.mark.parametrize("name", ["flat", "all sky"])
 def test_a_slice_passes_all_stages_of_a_worker(device: CupyDevice, name: str) -> None:
-    """With the statistics of its own pixels, and the beam that the processor's kernel gives it."""
+    """It has the statistics of its own pixels, and the beam that the processor's kernel gives it."""
     blocks, grid = GEOMETRIES[name].blocks(1e-5, bright=False)
     slice_ = make_slice(blocks, grid)
     kernel = CudaSlantKernel(device, grid, 1e-5, lambda *_: "another")
@@ -96,7 +96,7 @@ def test_a_slice_passes_all_stages_of_a_worker(device: CupyDevice, name: str) ->
 
 
 def test_a_slice_is_measured_where_it_is_imaged(device: CupyDevice) -> None:
-    """Of one band, the statistics come with the image; if that is divided, its mean is measured later."""
+    """With one band, the statistics come with the image; if that is divided, its mean is measured later."""
     blocks, grid = GEOMETRIES["flat"].blocks(1e-5, bright=False)
     kernel = CudaSlantKernel(device, grid, 1e-5, lambda *_: "another")
     one = dirty_image(make_slice(blocks, grid), kernel)

@@ -31,7 +31,7 @@ def test_many_threads_make_the_image(threaded: CupyDevice, name: str) -> None:
 
 
 def test_samples_that_meet_in_few_cells_are_all_added(threaded: CupyDevice) -> None:
-    """By threads that add to the same numbers."""
+    """Threads add to the same numbers here."""
     block = make_block(array_uvw(3, 8, 12.0, 0.9), np.linspace(1.0, 1.02, 64) * 1.4e9, [(0.002, -0.001, 1.0)])
     grid = Grid(32, 32, 1e-3, 0.0, 0.0, "FK5")
     out = np.full((1, 32, 32), np.nan, np.float32)

@@ -102,7 +102,7 @@ def replace_settings(slice_: Slice, planes: tuple[int, int], precision: str) -> 
 
 
 def test_an_image_of_nan_has_no_statistics() -> None:
-    """As one by one, and its file holds NaN."""
+    """It is the same one by one, and its file holds NaN."""
     image = Image(np.full((1, 1, GRID.height, GRID.width), np.nan, np.float32), None, None)
     found = measured(image)
     assert found.statistics is None

@@ -113,7 +113,7 @@ def test_bins_have_the_power_and_the_heights_of_all_rows() -> None:
 
 
 def test_the_plane_is_that_of_least_squares() -> None:
-    """As numpy finds it, in either orientation; along an axis without extent there is no slope."""
+    """It is the one that numpy finds, in either orientation; along an axis without extent there is no slope."""
     block = make_block(array_uvw(3, 12, 300.0, 0.5), np.array([1.0e9]), [(0.0, 0.0, 1.0)])
     turns = [block.uvw, block.uvw[:, [1, 0, 2]], block.uvw * [1, 0, 1], block.uvw * [0, 0, 1]]
     for uvw in turns:

@@ -54,7 +54,7 @@ def test_a_step_is_a_share_of_the_noise_that_is_found() -> None:
 
 
 def test_a_step_is_at_most_a_share_of_twice_the_noise_that_is_expected() -> None:
-    """So that sidelobes of a burst do not coarsen it; in other planes by their weights."""
+    """This keeps sidelobes of a burst from coarsening it; other planes go by their weights."""
     root = math.sqrt(3)
     lobes = ((100.0, 100 * root, 100 * root, 100 * root), (50.0, 50 * root, 50 * root, 50 * root))
     found = steps(*case(lobes, expected=0.1))

@@ -63,7 +63,7 @@ def test_a_key_for_each_role_of_each_host(tmp_path: Path) -> None:
 
 
 def test_making_keys_again_changes_none_and_adds_what_is_new(tmp_path: Path) -> None:
-    """Of a layout that has grown only the new host gets keys; all is as it was otherwise."""
+    """If a layout has grown, only the new host gets keys; all is as it was otherwise."""
     make_keys(LAYOUT, tmp_path)
     before = contents(tmp_path)
     assert all("is kept" in line for line in make_keys(LAYOUT, tmp_path))
@@ -348,7 +348,7 @@ def test_a_new_key_works_beside_the_old_until_that_is_taken_away(network: Networ
 
 
 def test_slices_and_images_need_not_be_encrypted(simulated_ms: Path, tmp_path: Path) -> None:
-    """With data = "plain" control is encrypted alone, and the daemons warn; the images come."""
+    """If data = "plain", control is encrypted alone, and the daemons warn; the images come."""
     with (
         Network(["head", "worker", "stranger"]) as network,
         Cluster(tmp_path / "m", network, HOSTS, data="plain") as cluster,

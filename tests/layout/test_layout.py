@@ -88,7 +88,7 @@ def test_fip_check_says_all_of_it(tmp_path: Path) -> None:
     ],
 )
 def test_fip_check_says_what_a_receiver_cannot_use(settings: str, says: str, tmp_path: Path) -> None:
-    """If a host runs one: a layout without says nothing of it."""
+    """It says this if a host runs one: for a layout without a receiver it says nothing of it."""
     file = tmp_path / "fip.toml"
     runs = '"ventilator", "sink", "worker.cpu0"'
     file.write_text(f"[receiver]\n{settings}\n[node.localhost]\nruns = [{runs}]\n")

@@ -92,7 +92,7 @@ def test_a_receiver_writes_spools_alone_and_only_another_format_may_compile(tmp_
 
 
 def test_the_detector_writes_where_images_are(tmp_path: Path) -> None:
-    """As the sink's user, even if only the sink is given another directory."""
+    """It writes as the sink's user, even if only the sink is given another directory."""
     (tmp_path / "fip.toml").write_text('[sink]\ndirectory = "/data/fip"\n[node.head]\nruns = ["sink", "detector"]\n')
     config = load(tmp_path / "fip.toml").config
     assert units(config, "head") == ("fip-sink.service", "fip-detector.service")
@@ -116,7 +116,7 @@ def test_scripts_are_clean() -> None:
 
 
 def test_the_detector_has_the_network_only_if_somebody_elsewhere_is_told(tmp_path: Path) -> None:
-    """Or if the ventilator is on another host."""
+    """It also has it if the ventilator is on another host."""
     node = '[node.head]\nruns = ["sink", "detector"]\n'
     here, far = (f'[alerts.hub]\nurl = "{url}"\n' for url in ("http://127.0.0.1:8000", "https://example.org"))
     elsewhere = '[ventilator]\ncontrol = "tcp://head:5557"\n'

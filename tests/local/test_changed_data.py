@@ -108,7 +108,7 @@ def checked(ms: Path, directory: Path) -> list[str]:
 def test_changed_data_are_refused(
     ms: Path, imaged: Path, change: Callable[[Path], None], differ: int, first: int
 ) -> None:
-    """In one line, which says how many slices differ, the first, and what would do; and again."""
+    """One line says how many slices differ, the first of them, and what would work; and again."""
     change(ms)
     for _ in range(2):
         with pytest.raises(UsageError) as refused:
@@ -120,7 +120,7 @@ def test_changed_data_are_refused(
 
 
 def test_the_command_says_so_in_one_line(ms: Path, imaged: Path) -> None:
-    """And leaves the images alone; what it says would do does."""
+    """It leaves the images alone; what it says would work does."""
     brighter(ms)
     before = {image: image.stat().st_ino for image in images(imaged)}
     code, said = again(ms, imaged)
@@ -218,7 +218,7 @@ def test_a_corrected_column_that_came_later_is_not_mixed_with_data(ms: Path, ima
 
 
 def test_what_was_stored_without_fingerprints_goes_on_and_is_told(ms: Path, imaged: Path) -> None:
-    """Of a ledger that an older FIP began, values cannot be compared: one line says so."""
+    """The ledger of an older FIP has no values to compare: one line says so."""
     for name in images(imaged)[1:]:
         name.unlink()
     with sqlite3.connect(imaged / "fip.sqlite") as database:
@@ -252,7 +252,7 @@ def test_what_can_no_longer_be_read_is_counted(ms: Path, imaged: Path) -> None:
 
 
 def test_a_fingerprint_is_a_number_of_each_slice(ms: Path, imaged: Path) -> None:
-    """As it can be summed by hand; a set is compared as a whole if that is asked for."""
+    """It is what a sum by hand gives; a set is compared as a whole if that is asked for."""
     ledger = Ledger(imaged, read_only=True)
     known = ledger.data.fingerprints(ledger.runs()[0].run)
     assert sorted(known) == list(range(COUNT))
@@ -308,7 +308,7 @@ def test_a_whole_directory_is_compared(ms: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_that_was_changed_is_refused_and_told(ms: Path, tmp_path: Path) -> None:
-    """Of the data nothing was changed, and yet the images would be no series."""
+    """The data were not changed, and yet the images would be no series."""
     model = tmp_path / "field.csv"
     model.write_text("ra,dec,flux\n57.3,-28.6,1\n")
     directory = tmp_path / "corrected.fip"

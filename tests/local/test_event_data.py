@@ -72,7 +72,7 @@ def said(*words: object) -> tuple[int, list[str]]:
 
 
 def test_the_copy_gives_the_same_images_bit_for_bit(made: Path, tmp_path: Path) -> None:
-    """By the command that is shown; it has the rows of the event's set, field and windows alone, and all subtables."""
+    """The command that is shown makes it; it has the event's set, field and windows alone, and all subtables."""
     output = tmp_path / "flare.ms"
     code, lines = said(made / "out", "flare", "--ms", output, "--margin", "4")
     assert code == 0

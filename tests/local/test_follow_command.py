@@ -82,7 +82,7 @@ def test_what_cannot_be_followed_is_said_in_one_line(given: str, says: str) -> N
 
 
 def test_a_directory_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
-    """As by every command on images; nothing is made in it."""
+    """Every command on images says the same; nothing is made in it."""
     done = fip("follow", tmp_path, "fip.archive.mean:step")
     assert (done.returncode, done.stdout) == (2, "")
     assert (

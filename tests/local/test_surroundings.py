@@ -38,7 +38,7 @@ def with_environment(changes: dict[str, str], without: str, *arguments: object) 
 
 @pytest.mark.parametrize("home", [{}, {"HOME": ""}])
 def test_nobody_needs_a_home(tiny: Path, home: dict[str, str]) -> None:
-    """As under systemd, or in a container: a MeasurementSet is one all the same."""
+    """systemd and containers give none: a MeasurementSet is imaged all the same."""
     done = with_environment(home, "HOME", "info", tiny)
     assert done.returncode == 0, done.stderr
     assert "MeerKAT" in done.stdout
@@ -65,7 +65,7 @@ def test_where_there_is_no_place_for_sockets_it_is_said(tmp_path: Path, monkeypa
 
 
 def test_an_address_that_no_socket_can_have_is_refused(tmp_path: Path) -> None:
-    """With its key, before anything is opened."""
+    """The message has its key, and comes before anything is opened."""
     for key in ("ventilator.control", "sink.images"):
         with pytest.raises(ConfigError, match=rf"{key}: .*is too long: the path of a socket has at most 107"):
             load(None, {key: f"ipc://{tmp_path}/{'x' * 100}"})

@@ -129,7 +129,7 @@ run.time = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead, sleep=tim
 
 
 def test_to_compile_is_no_imaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the clock of a command for which to compile took a quarter of an hour, images took less."""
+    """If a command compiled for a quarter of an hour, the images took less than its clock says."""
     (tmp_path / "sitecustomize.py").write_text(SLOW_TO_COMPILE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     ms = small_ms.write(tmp_path / "small.ms", small_ms.rows(3))

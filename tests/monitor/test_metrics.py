@@ -108,7 +108,7 @@ def test_values_are_those_of_the_state() -> None:
 
 
 def test_antennas_are_counted_while_their_run_is_under_way() -> None:
-    """By how they do, and none by its name."""
+    """They are counted by how they do, and none by its name."""
 
     def counted(seen: PipelineState) -> dict[str, float]:
         return {

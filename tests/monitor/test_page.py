@@ -188,7 +188,7 @@ def test_a_job_is_cancelled_with_the_token_alone(mesh: Mesh, long_ms: Path, tmp_
 
 
 def test_antennas_that_are_ill_are_named(long_ms: Path, tmp_path: Path) -> None:
-    """Of a real run one that is flagged away and one that is too bright; of another, in which all are well, none."""
+    """In a real run, one that is flagged away and one that is too bright; in another, in which all are well, none."""
     well = copy(long_ms, tmp_path / "well.ms")
     with edit(well) as table:  # the simulation has flagged an antenna, and some samples, which it has spoilt
         columns = ("FLAG", "FLAG_ROW", "DATA", "MODEL_DATA", "ANTENNA1", "ANTENNA2")
@@ -291,7 +291,7 @@ def test_words_can_be_read(tmp_path: Path) -> None:
 
 
 def test_any_panel_is_drawn(tmp_path: Path) -> None:
-    """Also one that the page does not know; what is in it is text, never markup."""
+    """Even one that the page does not know is drawn; what is in it is text, never markup."""
     with monitor(tmp_path) as web, browser(tmp_path) as (page, errors):
         page.goto(web.origin)
         expect(page.locator("#headline-label")).to_have_text("waiting for the pipeline")

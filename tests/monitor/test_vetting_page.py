@@ -68,7 +68,7 @@ def token(mesh: Mesh) -> str:
     ],
 )
 def test_what_cannot_be_entered_is_refused(node: tuple[Mesh, Web], where: str, status: int, says: str) -> None:
-    """In one line; and whoever does not show the token is not heard at all."""
+    """The message is one line; and whoever does not show the token is not heard at all."""
     mesh, web = node
     assert web.post(f"{API}/{where}", Origin=web.origin).status == 401
     answer = web.post(f"{API}/{where}", Origin=web.origin, Authorization=f"Bearer {token(mesh)}")

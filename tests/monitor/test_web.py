@@ -155,7 +155,7 @@ def test_a_large_image_is_sent_as_it_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_view_is_kept_for_as_long_as_its_image(tmp_path: Path) -> None:
-    """By run, slice, plane and what of it: a browser asks once. Another image in its place is another view."""
+    """It is kept by run, slice, plane and kind: a browser asks once. Another image in its place is another view."""
     folder = tmp_path / "night"
     store_run(folder, count=2, stokes=("I", "V"))
     with served(folder) as (address, _):

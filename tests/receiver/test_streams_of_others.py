@@ -57,7 +57,7 @@ def run(
 
 
 def test_a_stream_that_ends_by_itself_ends_the_receiver_and_its_spool(tmp_path: Path) -> None:
-    """As one of a capture block: whoever starts it again waits for the next."""
+    """It is like one of a capture block: whoever starts it again waits for the next."""
     found = run(tmp_path, lambda settings: Told((1, 2, 4), lambda heard: heard.end()))
     assert found.ended
     assert found.records["dump"].tolist() == [1, 2, 4]

@@ -24,7 +24,7 @@ from fip.wire.messages import Ask, Refused
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 10)), max_size=50))
 def test_no_more_is_used_than_comes(uses: list[tuple[float, float]]) -> None:
-    """Of an allowance never more is left than there was; what is due back is there when it is said to be."""
+    """An allowance never has more left than there was; what is due back is there when it is said to be."""
     allowance, now = Allowance(10.0, 2.0), 0.0
     for later, amount in uses:
         now += later
@@ -86,7 +86,7 @@ def test_of_junk_less_and_less_is_read(pairs: Callable[[], tuple[int, socket.soc
 
 @pytest.mark.parametrize("burst", [256, 1024])
 def test_who_is_cut_off_time_and_again_shuts_the_door(burst: int) -> None:
-    """After eight times, however many may come at once: each time some hundred messages are read anew."""
+    """It is shut after eight times, however many may come at once: each time some hundred messages are read anew."""
     later, cut = list[float](), list[int]()
     limits = Limits(most=2048, burst=burst, rate=30.0)
     door = Door(limits, "tcp://:1", lambda when, call: later.append(when), cut.append)

@@ -137,7 +137,7 @@ def test_two_bright_sources_of_one_slice_are_two_and_what_gains_may_leave_of_the
 
 
 def test_a_source_is_tried_against_sidelobes_of_a_brighter_one_that_no_slice_shows_to_be_bright() -> None:
-    """Of 7 sigma a slice in 16 slices there are sidelobes of 3.6; a source 10 beams away is one of its own."""
+    """At 7 sigma a slice, 16 slices have sidelobes of 3.6; a source 10 beams away is one of its own."""
     images = with_pulse(with_pulse(noise(60), 40.3, 75.6, 10, 16, 28), 95.4, 30.3, 12, 12, 10)
     events, state = events_of(images, None, u=4.7)
     assert not state.bright

@@ -104,7 +104,7 @@ def test_it_is_white_again_when_nothing_lasts_any_more() -> None:
 
 
 def test_a_place_noisier_than_those_around_it_makes_no_more_of_it() -> None:
-    """Of noise whose level differs from place to place less is above u than of even noise above what is said of u."""
+    """Noise whose level differs from place to place exceeds u less often than even noise exceeds even(u)."""
     random: NDArray[np.float64] = np.random.default_rng(1).standard_normal(4000)
     for u in (4.0, 5.0, 6.0):
         uneven = float(np.mean([tail(u / math.exp(0.08 * each)) for each in random]))

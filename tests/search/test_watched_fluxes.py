@@ -39,7 +39,7 @@ def changes_of(flux: np.ndarray, error: float, threshold: float, scatter: float 
 
 
 def test_noise_changes_no_oftener_than_the_formula_says() -> None:
-    """Of 400 places in 600 images; and not much less often either."""
+    """400 places in 600 images; and changes are not much less often either."""
     noise = np.random.default_rng(1).normal(3.0, 0.1, (600, 400))
     found = len(changes_of(noise, 0.1, 4.0))
     most = (600 - 16) * false_changes(4.0, 400)

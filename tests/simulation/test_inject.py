@@ -216,7 +216,7 @@ def test_a_wrong_option_is_one_line(original: Path, tmp_path: Path) -> None:
 
 
 def test_a_copy_that_is_not_whole_is_not_there(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the copy is checked at last, and would not be known for one."""
+    """The copy is checked in the end; here it would not be known for one."""
     monkeypatch.setattr("fip.simulation.injected_ms.INJECTED", "REAL")
     with pytest.raises(UsageError, match="OBSERVATION"):
         inject(original, tmp_path / "b.ms", Injecting(1, (8.0, 8.0)))

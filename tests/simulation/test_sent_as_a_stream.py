@@ -106,7 +106,7 @@ def test_what_is_received_is_what_would_be_written(tmp_path: Path, rate: int | N
 
 @pytest.mark.parametrize("endpoints", [1, 2])
 def test_l0_has_the_same_samples(tmp_path: Path, endpoints: int) -> None:
-    """And its set-up, by what telstate says, is that of FIP's own stream but for UVW, which L0 has not."""
+    """Its set-up by telstate is that of FIP's own stream, except for UVW, which L0 has not."""
     sent, setup = replace(SENT, channels=8), tmp_path / "telstate.json"
     write_setup(setup, sent, "meerkat-l0")
     observation = observation_of(open_telstate(str(setup)))
@@ -125,7 +125,7 @@ def test_l0_has_the_same_samples(tmp_path: Path, endpoints: int) -> None:
 
 
 def test_that_nobody_listens_is_told() -> None:
-    """As far as the network says so, as this host's does."""
+    """This works as far as the network says so, as this host's does."""
     free = Port("udp://127.0.0.1:0", 4096)
     host, port = free.address
     free.close()

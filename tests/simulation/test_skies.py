@@ -58,7 +58,7 @@ def predicted(path: Path, model: Path) -> NDArray[np.complex128]:
 
 
 def test_flux_densities_follow_the_published_counts() -> None:
-    """Of many draws, as many are above each flux density as the integral of the counts says, within chance."""
+    """In many draws, as many are above each flux density as the integral of the counts says, within chance."""
     area, number = 0.002, 4000
     flux = counts.drawn_fluxes(number, area, np.random.default_rng(1))
     assert (np.diff(flux) <= 0).all()

@@ -63,7 +63,7 @@ def test_what_a_follower_has_not_seen_does_not_expire(tmp_path: Path) -> None:
 
 
 def test_of_a_backlog_is_held_what_a_follower_has_not_seen_of_it(tmp_path: Path) -> None:
-    """By how far it is in that series; as long as it has not said so, it has seen none."""
+    """It counts how far a follower is in that series; as long as it has not said so, it has seen none."""
     store = Held(tmp_path).open("mean")
     for index in (0, 1):
         store.put(image(index))
@@ -126,7 +126,7 @@ def test_the_ledger_knows_how_far_a_follower_is_and_its_folder(tmp_path: Path) -
 
 
 def test_the_free_share_of_a_disk_is_a_share(tmp_path: Path) -> None:
-    """As the kernel tells it of the file system of a directory."""
+    """The kernel gives the share of the file system of a directory."""
     folder = Folder(tmp_path)
     assert 0.0 < folder.free() < 1.0
     folder.close()

@@ -79,7 +79,7 @@ def test_images_of_an_event_do_not_expire_and_others_make_room(tmp_path: Path) -
 
 
 def test_a_sink_that_begins_while_the_detector_is_away_keeps_what_was_pinned(tmp_path: Path) -> None:
-    """From its first look on: the list is on disk, and nobody needs to be heard."""
+    """It keeps them from its first look on: the list is on disk, and nobody needs to be heard."""
     store = opened(tmp_path, Retention())
     put(store, range(12))
     store.close()
@@ -130,7 +130,7 @@ def test_of_a_ring_of_some_time_a_tenth_of_that_time_stays_beyond_it(tmp_path: P
 
 
 def test_images_of_another_field_are_not_pinned(tmp_path: Path) -> None:
-    """Those of a field alone are of the time of its events."""
+    """Only images of its own field are pinned, at the time of its events."""
     store = opened(tmp_path)
     for index in range(4):
         store.put(replace(image(index), label="near" if index % 2 else "far"))

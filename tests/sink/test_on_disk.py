@@ -40,7 +40,7 @@ def test_the_folder_of_a_job_and_those_above_it_are_on_disk(tmp_path: Path, sync
 
 
 def test_the_list_of_images_is_on_disk_before_it_takes_the_place_of_another(tmp_path: Path, synced: list[str]) -> None:
-    """And its new name is, too."""
+    """Its new name is on disk, too."""
     store = opened(tmp_path)
     synced.clear()
     store.close()

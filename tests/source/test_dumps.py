@@ -126,7 +126,7 @@ def averaged(lengths: dict[int, float], total: float) -> list[Columns]:
 
 @pytest.mark.parametrize("total", [16.0, 48.0])
 def test_averages_by_baseline_in_one_window(tmp_path: Path, total: float) -> None:
-    """Of 2 to 16 s, even if a baseline of the longest has one row alone: INTERVAL is right, and said to be."""
+    """Averages of 2 to 16 s, even if a baseline of the longest has one row alone: INTERVAL is right, and said to be."""
     path = small_ms.write(tmp_path / "bda.ms", joined(*averaged({0: 2.0, 1: 4.0, 2: 8.0, 3: 16.0}, total)))
     slices = cut(path)
     assert samples(slices) == [4 * 8 + 3 * 4 + 2 * 2 + 1] * int(total / 16)
@@ -137,7 +137,7 @@ def test_averages_by_baseline_in_one_window(tmp_path: Path, total: float) -> Non
 
 
 def test_a_row_of_an_average_by_baseline_that_lacks_counts_by_its_length(tmp_path: Path) -> None:
-    """Of ten baselines an eighth, a half: one row of 2 s in the second integration, one of 8 s in the third."""
+    """One of ten baselines lacks an eighth (2 s of 16, in the second integration), then a half (8 s, in the third)."""
     columns = joined(*averaged({0: 2.0, 1: 4.0, 2: 8.0, 3: 16.0}, 48.0))
     for length, late in ((2.0, 16.0), (8.0, 32.0)):
         there = (columns["INTERVAL"] == length) & (columns["TIME"] > small_ms.START + late)
@@ -189,7 +189,7 @@ def test_dumps_of_two_lengths_in_a_scan(tmp_path: Path, first: tuple[int, float]
 @pytest.mark.parametrize("column", ["SCAN_NUMBER", "OBSERVATION_ID"])
 @pytest.mark.parametrize("integrations", [1, 5])
 def test_sub_bands_of_one_dump_join_whatever_their_number(tmp_path: Path, column: str, integrations: int) -> None:
-    """As in a set that was put together from one for each sub-band."""
+    """The set was put together from one for each sub-band."""
     columns = small_ms.rows(integrations, windows=2)
     columns[column] = columns["DATA_DESC_ID"] + 1
     path = small_ms.write(tmp_path / "bands.ms", columns, bands=(small_ms.BAND, HIGH))
@@ -317,7 +317,7 @@ def test_a_beam_is_compared_with_that_of_its_own_windows(tmp_path: Path) -> None
 
 
 def test_gaps_are_not_observed(tmp_path: Path) -> None:
-    """Of ten dumps with an hour between them, ten times the cadence: "x real time" is computed from it."""
+    """Ten dumps with an hour between them are ten times the cadence: "x real time" is computed from it."""
     columns = small_ms.rows(10)
     columns["TIME"] = columns["TIME"] + np.where(columns["TIME"] > small_ms.START + 45, 3600.0, 0.0)
     path = small_ms.write(tmp_path / "gap.ms", columns)

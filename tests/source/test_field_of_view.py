@@ -76,7 +76,7 @@ def test_either_sign_of_uvw_agrees(scale: float, says: str) -> None:
 
 @pytest.mark.parametrize("scale", [0.998, -1.002, 0.3048])
 def test_another_scale_disagrees(scale: float) -> None:
-    """By more than one in a thousand, as with positions in feet."""
+    """They disagree by more than one in a thousand, as with positions in feet."""
     said = str(check_uvw(scale * baselines(), baselines()))
     assert said.startswith("warning: UVW disagree with the antennas")
     assert f"{abs(scale):.4f} x (r{'2 - r1' if scale > 0 else '1 - r2'})" in said

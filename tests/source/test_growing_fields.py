@@ -103,7 +103,7 @@ def test_of_a_field_that_comes_late_the_log_says_once_what_is_to_be_said(tmp_pat
 
 
 def test_it_says_it_once_also_if_no_slice_of_the_field_is_whole_yet(tmp_path: Path) -> None:
-    """As several integrations are averaged: whoever looks meanwhile hears of the field when there is a slice of it."""
+    """Several integrations are averaged: whoever looks meanwhile hears of the field when there is a slice of it."""
     filling = Filling(two_fields(tmp_path / "whole.ms"), tmp_path / "live.ms", 3)
     wanted, writing = asked(average=3, **GRID), Writing()
     known, told = 0, list[int]()

@@ -154,7 +154,7 @@ def test_what_is_there_is_named(name: str, make: Callable[[Path], object], says:
 
 
 def test_a_part_of_a_set_is_named_with_the_set(ms: Path) -> None:
-    """As one gives it who has completed a name too far."""
+    """Whoever has completed a name too far gives such a path."""
     with pytest.raises(InputError, match=f"but the subtable ANTENNA of one: name {ms}$"):
         open_recording(ms / "ANTENNA")
 

@@ -88,7 +88,7 @@ SILENT = "SB22-11 SB4-9 SB4-5 SB3-10 SB2-11 SB15-4 SB16-10 SB7-5 SB7-2"  # ampli
     ],
 )
 def test_antennas_that_are_ill(real_ms: Unpack, name: str, ill: dict[str, str]) -> None:
-    """Those that are flagged away or hear next to nothing are found in one slice, and no others."""
+    """Antennas that are flagged away or hear next to nothing are found in one slice, and no others."""
     run = open_run(real_ms(name), asked(size=(256, 256)))
     _, tally, _ = run.read_with_antennas(0)
     run.close()
@@ -238,7 +238,7 @@ def test_how_complete_they_are(real_ms: Unpack, name: str, rows: list[float], co
     ("name", "least", "mean"), [("eht_sgra_two_scans", 1 / 6, 0.75), ("casa_vlba_j1033", 5 / 7, 0.99)]
 )
 def test_how_complete_they_are_if_antennas_come_and_go(real_ms: Unpack, name: str, least: float, mean: float) -> None:
-    """In VLBI: by what each scan had before. EHT: its last dump has one baseline of six."""
+    """This is VLBI: what each scan had before counts. EHT: its last dump has one baseline of six."""
     run = open_run(real_ms(name), asked(size=(64, 64), scale=1e-9))
     found = [run.picked.share_there(each.integrations) for each in run.slices]
     run.close()

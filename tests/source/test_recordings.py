@@ -94,7 +94,7 @@ def same_as_npz(ms: Path, path: Path) -> Path:
 def test_a_recording_from_outside_is_imaged_as_the_set_that_it_holds(
     installed: Path, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """By daemons with two reading children, pixel for pixel; `fip info` describes it, and `fip run` images it, too."""
+    """Daemons with two reading children do it pixel for pixel; `fip info` describes it, and `fip run` images it."""
     assert len(block("python").splitlines()) <= 60
     path = same_as_npz(many_ms, tmp_path / "observation.npz")
     with Mesh(tmp_path / "m", settings="readers = 2") as mesh:
@@ -114,7 +114,7 @@ def test_a_recording_from_outside_is_imaged_as_the_set_that_it_holds(
 
 
 def test_what_a_package_cannot_open_is_one_line(installed: Path, tmp_path: Path) -> None:
-    """Of the file, if the package says so; else of the package."""
+    """The line is about the file, if the package says so; else about the package."""
     np.savez(tmp_path / "empty.npz", time=np.zeros(0))
     with pytest.raises(
         InputError, match=r"empty\.npz: fip_npz:open_npz of package fip-npz, which reads \.npz: KeyError"

@@ -89,7 +89,7 @@ def remove_subtable(path: Path) -> None:
     ],
 )
 def test_what_cannot_be_imaged_is_said_in_one_line(ms: Path, spoil: Callable[[Path], Any], says: str) -> None:
-    """Before any work is done, with the file's name, what was found, and exit code 2."""
+    """It comes before any work is done, with the file's name, what was found, and exit code 2."""
     spoil(ms)
     with pytest.raises(FipError) as raised:
         cut(ms)
@@ -115,7 +115,7 @@ def test_what_cannot_be_imaged_is_said_in_one_line(ms: Path, spoil: Callable[[Pa
     ],
 )
 def test_a_selection_that_cannot_be_met_is_refused(ms: Path, selection: Asked, says: str) -> None:
-    """With a line that names the option and what would do."""
+    """The line names the option and what would work."""
     with pytest.raises(UsageError, match=says):
         open_run(ms, selection)
 

@@ -125,7 +125,7 @@ def test_rows_of_some_integrations_tell_whose_they_are() -> None:
 
 @pytest.mark.parametrize("jitter", [0.0, 2.0])
 def test_rows_in_no_order_take_sixteen_bytes_each(jitter: float) -> None:
-    """At the peak, above what a chunk takes by itself; the index that stays has eight."""
+    """This is the peak, above what a chunk takes by itself; the index that stays has eight."""
     generator = np.random.default_rng(4)
     pair = np.stack(np.triu_indices(64, 1), axis=1).astype(np.int32)
 

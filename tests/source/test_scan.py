@@ -137,7 +137,7 @@ def test_nor_does_it_in_a_folder_that_is_new(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_said_once_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As soon as it can be, what is in it is seen. The folder of all is waited for."""
+    """What is in it is seen as soon as it can be. The folder of all is waited for."""
     sets(tmp_path, ["a.ms", "BAND/b.ms"])
     looks, listdir = Looks(tmp_path), os.listdir
 

@@ -154,7 +154,7 @@ def test_wavelengths_are_those_of_each_channel(varied: tuple[Path, small_ms.Colu
 
 
 def test_numbers_are_those_before_any_selection(varied: tuple[Path, small_ms.Columns]) -> None:
-    """Of the field, whatever is selected of it; the field stays in the names when one of two is picked."""
+    """They count in the field, whatever is selected of it; the field stays in the names when one of two is picked."""
     path, _ = varied
     told = [(piece.label, piece.integration) for piece in cut(path, field=("target",), scan=((6, 6),))]
     assert told == [("target", 3), ("target", 4), ("target", 5)]
@@ -202,7 +202,7 @@ def test_a_gap_ends_an_average_of_some_seconds() -> None:
 
 
 def test_numbers_count_within_a_field() -> None:
-    """From 0, in order of time."""
+    """They begin with 0, in order of time."""
     assert numbers_in_field(np.array([7, 3, 7, 7, 3])).tolist() == [0, 0, 1, 2, 1]
 
 
@@ -250,7 +250,7 @@ def test_what_is_not_selected_is_not_read(
 
 
 def test_windows_dumped_at_another_cadence_drop_out(tmp_path: Path) -> None:
-    """With one of two windows selected the slices of the other are gone, not empty, and numbers stay."""
+    """If one of two windows is selected, the slices of the other are gone, not empty, and numbers stay."""
     fast, slow = small_ms.rows(6, cadence=10), small_ms.rows(2, cadence=30)
     slow["DATA_DESC_ID"][:] = 1
     slow["TIME"] += 1

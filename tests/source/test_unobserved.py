@@ -100,7 +100,7 @@ def test_flagged_zeros_are_flagged_samples(tmp_path: Path) -> None:
 
 
 def test_an_integration_of_zeros_is_empty(tmp_path: Path) -> None:
-    """Of its image nothing is good; the others are as ever."""
+    """Its image has nothing good; the others are as ever."""
 
     def first(columns: small_ms.Columns, values: NDArray[np.complexfloating]) -> None:
         values[columns["TIME"] == small_ms.START] = 0
@@ -154,7 +154,7 @@ def test_a_model_that_was_not_predicted_is_told(tmp_path: Path, model: float | N
 
 
 def test_a_model_of_another_shape_is_refused_at_once(tmp_path: Path) -> None:
-    """And not slice by slice."""
+    """It is not refused slice by slice."""
     data = {"DATA": small_ms.point_source, "MODEL_DATA": lambda columns, band, count: np.zeros(
         (columns["TIME"].size, band.size - 1, count), np.complex64)}  # fmt: skip
     path = small_ms.write(tmp_path / "shape.ms", small_ms.rows(2), data=data)
@@ -195,7 +195,7 @@ def test_a_garbled_weight_costs_its_sample_alone(tmp_path: Path) -> None:
 
 
 def test_garbled_values_that_are_flagged_are_no_matter(tmp_path: Path) -> None:
-    """As NaN that are flagged."""
+    """They are treated as NaN that are flagged."""
 
     def garbled(columns: small_ms.Columns, values: NDArray[np.complexfloating]) -> None:
         values[4, 2, 3] = 1e30
@@ -229,7 +229,7 @@ def test_bright_and_faint_values_have_an_image_by_any_kernel(tmp_path: Path, fac
 
 @pytest.mark.parametrize("row", [0, 3])
 def test_a_cell_that_holds_nothing_costs_its_row_alone(tmp_path: Path, row: int) -> None:
-    """Of WEIGHT_SPECTRUM, the first or another: WEIGHT, which is on another scale, does not take its place."""
+    """The cell is of WEIGHT_SPECTRUM, the first or another: WEIGHT, on another scale, does not take its place."""
     path = small_ms.write(tmp_path / "cell.ms", small_ms.rows(1), spectrum=True)
     with small_ms.edit(path) as table:
         table.putcol("WEIGHT", np.full((PAIRS, 4), 7, np.float32))

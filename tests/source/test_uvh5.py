@@ -155,7 +155,7 @@ REFUSED: tuple[tuple[str, Callable[[h5py.File], object], str], ...] = (
 def test_what_cannot_be_imaged_is_said_in_one_line(
     spoil: Callable[[h5py.File], object], says: str, tmp_path: Path
 ) -> None:
-    """With the file, what was found, and what is read."""
+    """The line has the file, what was found, and what is read."""
     path = uvh5_files.from_set(a_set(tmp_path / "a.ms"), tmp_path / "a.uvh5", alter=spoil)
     with pytest.raises(InputError) as refused:
         cut(path)
@@ -186,7 +186,7 @@ def test_whatever_is_wrong_in_a_header_is_one_line(tmp_path: Path) -> None:
 
 
 def test_cut_short_foreign_or_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a file does not grow: what comes later is another one."""
+    """A file does not grow either: what comes later is another one."""
     path = uvh5_files.from_set(a_set(tmp_path / "a.ms"), tmp_path / "a.uvh5")
     with pytest.raises(InputError, match="leave --follow out"):
         open_recording(path, Writing())
@@ -204,7 +204,7 @@ def test_cut_short_foreign_or_without_h5py(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_file_is_described_and_imaged_by_the_commands(tmp_path: Path) -> None:
-    """As a set is, by daemons and their reading children."""
+    """Sets are treated in the same way, by daemons and their reading children."""
     path = uvh5_files.from_set(a_set(tmp_path / "obs.ms"), tmp_path / "obs.uvh5")
     described = fip("info", path)
     assert described.returncode == 0, described.stderr
@@ -218,7 +218,7 @@ def test_a_file_is_described_and_imaged_by_the_commands(tmp_path: Path) -> None:
 
 
 def test_windows_are_as_the_file_has_them(tmp_path: Path) -> None:
-    """With their widths, and correlations in the file's order."""
+    """They have their widths, and correlations in the file's order."""
     ms = a_set(tmp_path / "a.ms")
     recording = open_recording(uvh5_files.from_set(ms, tmp_path / "a.uvh5"))
     window: Window = recording.window(0)

@@ -150,7 +150,7 @@ def test_one_writes_at_a_time(tmp_path: Path) -> None:
 
 
 def test_what_comes_out_of_order_is_refused(tmp_path: Path) -> None:
-    """By dump, and by time: nearer than half a cadence two would be imaged together."""
+    """Both dump and time are checked: nearer than half a cadence two would be imaged together."""
     writing = writer(tmp_path)
     put(writing, [4])
     for dump, time in ((4, 20.0), (3, 20.0), (5, 8.9), (5, 1.0)):

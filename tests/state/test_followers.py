@@ -44,7 +44,7 @@ def test_followers_stand_beside_the_sink() -> None:
 
 
 def test_a_follower_that_is_gone_or_stands_still_is_seen() -> None:
-    """With the reason; the pipeline keeps up all the same."""
+    """The reason is shown; the pipeline keeps up all the same."""
     still = state(*(followed_by(number, "mean", stalled="no room") for number in range(20)))
     (view,) = still.followers
     assert view.why == "no room"

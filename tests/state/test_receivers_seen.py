@@ -82,7 +82,7 @@ def test_receivers_stand_before_the_source_with_what_is_lost() -> None:
 
 
 def test_numbers_of_receivers_are_by_spool() -> None:
-    """Also those that it counts as other daemons count other things."""
+    """Those that it counts are there, too, as other daemons count other things."""
     text = exposition(seen(lost=3, dropped=2)).decode()
     of = 'daemon="head/receiver",spool="obs-1.live"'
     for line in (
@@ -114,7 +114,7 @@ def test_a_ring_that_is_nearly_used_up_is_behind_and_in_large() -> None:
 
 
 def test_an_average_of_integrations_needs_the_first_of_them() -> None:
-    """Of a slice of 20 s the middle is 10 s after its beginning, and the ring takes that first."""
+    """A slice of 20 s has its middle 10 s after its beginning, and the ring takes that first."""
     since = when(19) - 0.3 - 60.0
     found = state(*(heard_of(n, receiver(n), unsafe=0, unsafe_since=since, cadence=20.0) for n in range(20)))
     (view,) = found.receivers
@@ -159,7 +159,7 @@ def test_a_receiver_that_died_fails_the_pipeline_and_one_that_left_does_not() ->
 
 
 def test_two_receivers_have_a_row_each_and_facts_by_their_spools() -> None:
-    """In the order of their spools."""
+    """They are in the order of their spools."""
     two = [receiver(3), receiver(3, "/spools/other.live", "second", warns=("dust",))]
     panel = panel_of(state(heard_of(3, *two)))
     assert [row.cells[0] for row in panel.tables[0].rows] == ["obs-1", "other"]
@@ -169,7 +169,7 @@ def test_two_receivers_have_a_row_each_and_facts_by_their_spools() -> None:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_terminal_has_room_for_a_spool_of_any_name(width: int) -> None:
-    """Of a long one the ends are shown; no line is broken, and nothing is cut off, if it is of 80 columns."""
+    """The ends of a long name are shown; no line is broken, and nothing is cut off, if it is of 80 columns."""
     said = receiver(3, f"/spools/{'commissioning-' * 3}1a2b3c4d.live", received=123_456, lost=12_345)
     file = io.StringIO()
     Console(file=file, width=width).print(page(state(heard_of(3, said)), width))

@@ -170,7 +170,7 @@ def test_replayed_and_reordered_states_change_nothing(
 def test_of_two_workers_of_one_name_the_newer_is_refused_while_the_older_lives(
     many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """And gets its slices when the older is gone."""
+    """The newer one gets its slices when the older is gone."""
     with Mesh(tmp_path / "m", workers=1, settings="pace = 120") as mesh:
         job = mesh.submit([many_ms], SELECTION)
         mesh.wait(lambda status: bool(status.workers))

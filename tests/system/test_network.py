@@ -68,7 +68,7 @@ def test_a_worker_that_is_cut_off_is_replaced_and_comes_back(
 def test_ventilator_or_sink_cut_off_is_waited_for(
     who: str, network: Network, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Nothing can go on without them; when they can be reached again it does."""
+    """Without them nothing can go on; when they can be reached again it does."""
     with Mesh(tmp_path / "m", settings=SETTINGS, network=network, hosts=HOSTS) as mesh:
         run = Run(mesh, many_ms)
         network.swallow(who)

@@ -116,7 +116,7 @@ def test_what_is_under_way_is_shown_before_what_is_over() -> None:
 
 
 def test_workers_are_sorted() -> None:
-    """By name, then what needs a look first, then the longest at work, the fastest, the slowest."""
+    """The order is by name, then what needs a look first, then the longest at work, the fastest, the slowest."""
     states = [state(three())]
     assert order(screen(states))[-4:] == ["cpu0", "cpu1", "cpu2", "cpu9"]
     assert order(screen(states, "s"))[-4:] == ["cpu9", "cpu0", "cpu1", "cpu2"]
@@ -239,7 +239,7 @@ def test_a_real_run_in_a_real_terminal(tmp_path: Path, simulated_ms: Path) -> No
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 def test_what_a_search_has_found_is_a_line(size: tuple[int, int]) -> None:
-    """With the counts that show whether it can be trusted; of a pipeline that is not searched there is none."""
+    """The line has the counts that show whether it can be trusted; without a search there is no line."""
     found = TransientsView({"transient": 3}, {"negative": 1}, 1, 0.4, injected=5, injected_found=5)
     line = "transients 3 events, 0.4 false expected, 1 negative, 5 of 5 injected found"
     text = re.sub(" +", " ", screen([replace(running(), transients=found)], size=size))

@@ -43,7 +43,7 @@ def start_again(mesh: Mesh) -> None:
 
 
 def test_a_job_whose_data_were_changed_meanwhile_fails_and_the_next_is_done(copied: Path, tmp_path: Path) -> None:
-    """With a reason that says how many slices differ, and what would do; what is stored stays as it is."""
+    """The reason says how many slices differ, and what would work; what is stored stays as it is."""
     other = small_ms.write(tmp_path / "other.ms", small_ms.rows())
     with Mesh(tmp_path / "m", settings=PACED, within=WITHIN) as mesh:
         first, second = mesh.submit([copied], SELECTION), mesh.submit([other], SELECTION)

@@ -229,7 +229,7 @@ def test_not_more_runs_are_under_way_than_one_message_tells(tmp_path: Path) -> N
 
 
 def test_systemd_gives_up_no_worker_before_the_ventilator_gives_up_its_slice_or_job() -> None:
-    """By the units' own numbers: so many starts, at the soonest so long after each other, within so long."""
+    """The numbers are those of the units: so many starts, at the soonest so long after each other, within so long."""
     unit = configparser.ConfigParser(strict=False, delimiters="=", interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
     folder = "fip-worker@.service.d"

@@ -45,7 +45,7 @@ def with_brief(state: ReceiverState, **changes: Any) -> ReceiverState:
 
 
 def test_a_spool_that_has_grown_or_ended_is_told_once() -> None:
-    """By a brief or a state; what changes nothing of it is no news."""
+    """A brief or a state may say it; what changes nothing of it is no news."""
     known = receivers()
     assert known.hear(b"r", FIRST, 0.0) == SPOOL
     assert known.hear(b"r", FIRST, 0.5) == ""
@@ -70,7 +70,7 @@ def test_a_second_receiver_of_a_spool_is_refused_while_the_first_lives() -> None
 
 
 def test_one_that_was_started_again_takes_its_own_place() -> None:
-    """Also if the first did not know its spool yet."""
+    """It does so even if the first did not know its spool yet."""
     for spool in (SPOOL, ""):
         known = receivers("boot")
         known.hear(b"r", with_brief(FIRST, boot="boot", spool=spool), 0.0)

@@ -223,7 +223,7 @@ def test_a_slice_that_was_held_and_then_failed_is_given_up(tmp_path: Path) -> No
 
 
 def test_what_does_not_fit_is_refused_before_it_is_queued(some: Path, tmp_path: Path) -> None:
-    """As `fip run` refuses it: no job comes of it."""
+    """`fip run` refuses it, too: no job comes of it."""
     with Mesh(tmp_path / "mesh", workers=1) as mesh:
         mesh.wait(lambda status: True)
         for options, said in (

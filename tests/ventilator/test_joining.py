@@ -59,7 +59,7 @@ def test_a_job_is_read_by_those_that_join(many_ms: Path, undisturbed: dict[str, 
 
 
 def test_one_that_stands_still_is_ended_and_another_takes_its_place(ms: Path, tmp_path: Path) -> None:
-    """As a child of the ventilator's own is."""
+    """A child of the ventilator's own is treated in the same way."""
     join = tmp_path / "join"
     with (
         Mesh(

@@ -30,7 +30,7 @@ def test_added_is_the_difference(new: set[int], known: set[int]) -> None:
 
 @given(INDICES, st.integers(0, 41))
 def test_the_first_from_an_index_is_the_next_of_the_set(indices: set[int], index: int) -> None:
-    """Or None after the last; ranges that touch are joined."""
+    """It is None after the last; ranges that touch are joined."""
     made = ranges.of(indices)
     assert ranges.first_from(made, index) == min((each for each in indices if each >= index), default=None)
     assert ranges.joined((each, each + 1) for each in sorted(indices)) == made
@@ -55,7 +55,7 @@ def test_slices_go_out_in_order_and_come_back_first() -> None:
 
 
 def test_what_can_never_be_cut_any_more_fails_at_once_unless_somebody_has_it() -> None:
-    """If he loses it, that is its end; the reason is said once."""
+    """If that worker loses it, that is its end; the reason is said once."""
     leases = Leases(total=3, max_attempts=3, stored=())
     leases.lease(1, "w", now=0.0)
     leases.lease(2, "w", now=0.0)

@@ -202,7 +202,7 @@ def test_how_many_read_goes_by_what_they_feed_and_by_cores(devices: list[str], c
 
 
 def test_a_child_that_dies_of_what_was_handed_over_is_told(many_ms: Path) -> None:
-    """As of any other call."""
+    """It is reported like that of any other call."""
     with Child.fork() as first, Child.fork() as second:
         facts = facts_of(first, many_ms, None)
         second.kill()

@@ -48,7 +48,7 @@ def file_of(folder: Path, key: SliceId) -> Path:
 
 
 def test_a_slice_comes_out_as_it_was_put_in_also_by_the_next_ventilator(tmp_path: Path) -> None:
-    """With all that is said of it; and it stays until it is stored."""
+    """It comes with all that is said of it; and it stays until it is stored."""
     put(ring_in(tmp_path), KEY, cut())
     for _ in range(2):
         ring = ring_in(tmp_path)

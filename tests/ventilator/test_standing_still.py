@@ -75,7 +75,7 @@ def test_a_reading_child_that_stands_still_is_told_and_replaced(
 
 
 def test_reading_that_stands_still_is_failing(ms: Path, tmp_path: Path) -> None:
-    """As `fip status` says; and in the line for systemctl."""
+    """Both `fip status` and the line for systemctl say so."""
     dead(ms)
     with Mesh(tmp_path / "m", workers=1, settings=PATIENT, within=WITHIN) as mesh:
         mesh.submit([ms], SELECTION)
@@ -86,7 +86,7 @@ def test_reading_that_stands_still_is_failing(ms: Path, tmp_path: Path) -> None:
 
 
 def test_a_set_on_a_dead_disk_fails_its_job_and_the_next_is_done(ms: Path, tmp_path: Path) -> None:
-    """With a reason, after two tries."""
+    """It fails after two tries, with a reason."""
     whole = small_ms.copy(ms, tmp_path / "whole.ms")
     dead(ms)
     with Mesh(tmp_path / "m", workers=1, settings=BRIEF, within=WITHIN) as mesh:

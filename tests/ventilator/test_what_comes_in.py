@@ -194,7 +194,7 @@ def test_a_ventilator_takes_none_of_it_and_does_the_next_job(many_ms: Path, tmp_
 
 
 def test_a_worker_outlives_an_address_that_is_none(tmp_path: Path) -> None:
-    """Of its lane, or of the sink; it says so and takes the next that it is sent."""
+    """The address is that of its lane, or of the sink; it says so and takes the next that it is sent."""
     bad = [Lane("ipc://l", "xyz://sink"), Lane("xyz://lane", f"ipc://{tmp_path}/s"), Lane("ipc://" + "l" * 300, "")]
     good = Lane(f"ipc://{tmp_path}/lane", f"ipc://{tmp_path}/sink")
     address = f"ipc://{tmp_path}/control"

@@ -104,7 +104,7 @@ class Week:
 
 
 def main() -> None:
-    """Runs a week, and says what was sent."""
+    """Run a week, and say what was sent."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=float, default=7.0)
     parser.add_argument("--seed", type=int, default=1)
@@ -165,7 +165,7 @@ def known(directory: Path) -> list[Event]:
 def summed_up(
     week: Week, found: list[Event], webhook: Webhook, entered: tuple[int, list[float]], console: Console, took: str
 ) -> bool:
-    """Says what was sent, of what was there."""
+    """Say what was sent, of what was there."""
     taken_back, holds = entered
     events = {each["id"]: each for each in found}
     kinds = Counter(each.told.get("alert_type", "summary") for each in webhook.posts)

@@ -125,7 +125,7 @@ class Crowd:
             self._at(time.monotonic() + self.every, lambda: self._say(member))
 
     def _change(self, member: Member, waited_for: bool = False) -> None:
-        """Something has changed, as `fip.runtime.control_link.Briefs` tells it."""
+        """Something has changed, as `fip.runtime.control_link.Briefs` says it."""
 
         def tell() -> None:
             if member.changed and not member.gone:

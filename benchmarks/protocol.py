@@ -69,7 +69,7 @@ class Event:
 
 
 class Traced:
-    """A mesh of whose ventilator is known when it heard a worker first, and when it leased which slice to whom."""
+    """A mesh that knows when its ventilator heard a worker first, and when it leased which slice to whom."""
 
     def __init__(self, folder: Path, seconds: Sequence[float]) -> None:
         launchers = {f"cpu{number}": launcher(seconds=each) for number, each in enumerate(seconds)}
@@ -113,7 +113,7 @@ def deaths(scratch: Path, times: int = 6) -> None:
 
 
 def _death(traced: Traced, victim: str, new: str) -> float:
-    """Starts a new worker, and kills one that is at work: seconds until the last of its slices is leased again."""
+    """Start a new worker, and kill one that is at work: seconds until the last of its slices is leased again."""
     mesh = traced.mesh
     mesh.start(new)
     mesh.wait(

@@ -137,7 +137,7 @@ def measure(readers: int, path: Path, settings: Asked, slices: int) -> Measured:
 
 
 def main() -> None:
-    """Prints both, round by round, and their medians."""
+    """Print both, round by round, and their medians."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.readers", description=__doc__)
     parser.add_argument("--slices", type=int, default=24, help="that are counted in a round  [default: 24]")
     parser.add_argument("--rounds", type=int, default=3, help="[default: 3]")

@@ -152,7 +152,7 @@ def _rice_command(observed: Observation, directory: Path) -> list[str]:
 
 
 def main() -> None:
-    """Measures what is asked, or all."""
+    """Measure what is asked, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=["coding", "photometry", "run", []], default=[])
     parser.add_argument("--rounds", type=int, default=3)

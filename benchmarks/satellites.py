@@ -124,7 +124,7 @@ def drawn(folder: Path, seed: int) -> list[Flight]:
 
 
 def observed(path: Path, flights: Sequence[Flight], asked: Simulation) -> None:
-    """Writes the set: noise, and satellites as they pass."""
+    """Write the set: noise, and satellites as they pass."""
     simulate(path, asked, overwrite=True)
     with tables.table(f"{path}/ANTENNA", readonly=False, ack=False) as antennas:
         antennas.putcol("POSITION", places())

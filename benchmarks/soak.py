@@ -73,7 +73,7 @@ def _many(scratch: Path, slices: int) -> Path:
 
 
 def soak(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
-    """Runs both and prints what was found; whether all is well."""
+    """Run both and print what was found; whether all is well."""
     path = _many(scratch, slices)
     begun = time.monotonic()
     with Mesh(scratch / "undisturbed", within=WITHIN) as calm:
@@ -114,7 +114,7 @@ def soak(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
 
 
 def siege(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
-    """Runs a pipeline while everything goes wrong and only the last images are kept; returns whether all is well."""
+    """Run a pipeline while everything goes wrong and only the last images are kept; return whether all is well."""
     path = _many(scratch, slices)
     begun, chance = time.monotonic(), random.Random(seed)
     with ExitStack() as stack:

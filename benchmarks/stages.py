@@ -1,7 +1,7 @@
 """What the CPU of an image is used for: the daemons' own CPU times, thread by thread, and the seconds in the ledger.
 
 The ventilator's child reads: columns to Stokes, weights, compression. Daemons have one loop each, and the worker one
-thread for the long work; ZeroMQ has threads of its own, which tell themselves by name. So the imaging thread is image,
+thread for the long work; ZeroMQ has threads of its own, which are known by name. So the imaging thread is image,
 beam and FITS, shared among them as the wall seconds in the ledger, and the rest of the worker is receiving, decoding,
 and handing on. Control messages are in the loops' shares.
 """

@@ -107,7 +107,7 @@ class Pipeline(Mesh):
         self._systemd.__exit__(kind, error, at)
 
     def start(self, name: str) -> None:
-        """Starts one of the daemons; the receiver is given the sockets of its last life, as its unit does."""
+        """Start one of the daemons; the receiver is given the sockets of its last life, as its unit does."""
         if name != "receiver":
             super().start(name)
             return
@@ -115,7 +115,7 @@ class Pipeline(Mesh):
         self.daemons[name] = started(command, self.log_file, self._systemd)
 
     def follow(self, *options: object) -> None:
-        """Submits the spool, once it is there."""
+        """Submit the spool, once it is there."""
         self.until(lambda: self.spool.exists(), "a spool")
         done = fip("submit", self.spool, "--follow", *options, "--ventilator", self.config.ventilator.control)
         if done.returncode:
@@ -174,13 +174,13 @@ class Pipeline(Mesh):
         return found[0].brief
 
     def kill_readers(self) -> None:
-        """Kills the ventilator's children, as it does itself with one that stands still."""
+        """Kill the ventilator's children, as it does itself with one that stands still."""
         for child in psutil.Process(self.daemons["ventilator"].pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 child.kill()
 
     def finish(self) -> None:
-        """Waits until all that was committed is stored or failed, and the job has ended."""
+        """Wait until all that was committed is stored or failed, and the job has ended."""
         self.until(lambda: self.stored() + len(self.failures()) >= len(self.index()), "end of images")
         self.until(lambda: self.job_now(self.followed).state not in ("queued", "running"), "end of the job", every=1.0)
 
@@ -214,7 +214,7 @@ class Pipeline(Mesh):
         return self._since_sent(log, 0.0, {each: when for each, when in self._decided().items() if each >= BEGINS})
 
     def all_decided(self) -> None:
-        """Waits until the detector has looked at every image."""
+        """Wait until the detector has looked at every image."""
         self.until(lambda: len(self._decided()) >= self.stored(), "decisions of the detector")
 
     def _decided(self) -> Mapping[int, float]:

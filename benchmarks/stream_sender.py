@@ -79,7 +79,7 @@ class Trouble:
 
 
 def send(packets: Sequence[memoryview], to: tuple[str, int], begin: float, lasting: float) -> float:
-    """Sends packets, evenly over so many seconds from `begin` on, Unix time; when the last one was sent."""
+    """Send packets, evenly over so many seconds from `begin` on, Unix time; when the last one was sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         for first in range(0, len(packets), BURST):
@@ -90,7 +90,7 @@ def send(packets: Sequence[memoryview], to: tuple[str, int], begin: float, lasti
 
 
 def main() -> None:
-    """Sends as it was asked to."""
+    """Send as it was asked to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("setup", type=Path)
     parser.add_argument("port", type=int)

@@ -47,7 +47,7 @@ def opened(given: argparse.Namespace, stack: ExitStack, name: str, **options: ob
 
 
 def account(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
-    """Says what became of what was sent; whether every integration in the spool is an image or a failure, once."""
+    """Say what became of what was sent; whether every integration in the spool is an image or a failure, once."""
     watch()
     records, failures = pipeline.index(), pipeline.failures()
     numbers = set(range(len(records)))
@@ -67,7 +67,7 @@ def account(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
 
 
 def finish(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
-    """Waits for the end of the run, and says what became of all."""
+    """Wait for the end of the run, and say what became of all."""
     pipeline.until(lambda: pipeline.ended, "end of the stream")
     pipeline.finish()
     return account(pipeline, watch, dumps)
@@ -115,7 +115,7 @@ def latency(given: argparse.Namespace, stack: ExitStack) -> bool:
 
 
 def loss(given: argparse.Namespace, stack: ExitStack) -> bool:
-    """Packets that are lost, or change places: what share of the samples is lost, and whether images tell it."""
+    """Packets that are lost, or change places: what share of the samples is lost, and whether images show it."""
     dumps, whole = round(given.seconds / given.cadence), True
     for number, (share, swaps) in enumerate(product(given.loss, given.swaps)):
         with ExitStack() as round_:

@@ -88,7 +88,7 @@ def stored_in(directory: Path) -> int:
 
 
 def until(directory: Path, number: float, within: float = 600.0) -> int:
-    """Waits until so many images are stored; returns how many are."""
+    """Wait until so many images are stored; return how many are."""
     give_up = time.monotonic() + within
     while (stored := stored_in(directory)) < number:
         if time.monotonic() > give_up:
@@ -145,7 +145,7 @@ def measure(scratch: Path, workers: int, seconds: float, slices: int, lose: int,
 
 
 def _recovered(people: subprocess.Popen[str], had: float) -> float:
-    """Waits until what was lost is with others, or stored: what was handed on just before is not sent again."""
+    """Wait until what was lost is with others, or stored: what was handed on just before is not sent again."""
     seen, quiet = -1.0, time.monotonic()
     while time.monotonic() - quiet < 6.0:
         back, left, after = ask(people, "again")

@@ -197,7 +197,7 @@ class Measured:
 
 
 def measure(total: Measured, telescope: Telescope, images: int, brightest: float, seed: int) -> None:
-    """Adds a part: events reported, and how many of the added sources are found."""
+    """Add a part: events reported, and how many of the added sources are found."""
     random, searched = np.random.default_rng(seed), telescope.searched()
     u, side = threshold(Budget(RARE, CADENCE), [searched]), telescope.grid.width
     sources = sky(telescope, brightest, random)

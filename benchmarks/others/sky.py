@@ -59,7 +59,7 @@ class Rows:
 
 
 def main(arguments: list[str]) -> None:
-    """Prints how far FIP is from the others; exits with 1 if it is farther than they are accurate."""
+    """Print how far FIP is from the others; exit with 1 if it is farther than they are accurate."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.others sky", description=__doc__)
     parser.add_argument("--dp3", type=Path, help="python of an environment with dp3 and numpy")
     parser.add_argument("--wsclean", help="the program wsclean, or its path")

@@ -55,7 +55,7 @@ def configured(folder: Path, webhook: Webhook) -> Path:
 
 
 def test_alerts_are_listed_released_sent_and_taken_back(directory: Path, tmp_path: Path) -> None:
-    """From the terminal, with a configuration that says to whom; what was held waits for a person."""
+    """All this is done in a terminal, with a configuration that names the targets; what was held waits for a person."""
     said = run("alerts", directory)
     assert "a.1 (initial) to hub: due" in said
     assert f"4 unrelated events in a slice; `fip alerts {directory} --release 0011-slice-1` ends that" in said

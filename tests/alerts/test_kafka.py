@@ -48,7 +48,7 @@ def messages(broker: str, topic: str, count: int) -> list[Message]:
 
 
 def test_a_broker_has_what_was_sent_with_the_id_as_its_key(broker: str) -> None:
-    """Twice the same alert is twice the same key: whoever reads it can tell."""
+    """Twice the same alert is twice the same key: whoever reads it can see that."""
     target = AlertTarget(url=f"kafka://{broker}/fip.alerts")
     body = as_json(alert())
     for _ in range(2):

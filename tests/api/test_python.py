@@ -103,7 +103,7 @@ def test_values_do_as_texts_do(few: Path) -> None:
 
 
 def test_an_option_is_refused_in_the_words_of_the_command(few: Path, tmp_path: Path) -> None:
-    """One line, by the name of who said it; also what only the data can tell."""
+    """One line, by the name of who said it; also what only the data can show."""
     wrong: dict[str, Any] = {"size": "63", "scale": "2", "robust": "1"}  # by the data, a parser, the configuration
     for name, value in wrong.items():
         done = command("run", few, f"--{name}", value, cwd=tmp_path)

@@ -32,7 +32,7 @@ def test_some_failed(tmp_path: Path) -> None:
 
 
 def test_a_run_was_interrupted(tmp_path: Path) -> None:
-    """Nobody images the others, which is said, with what would do."""
+    """Nobody images the others; that is said, and what would help."""
     store_run(tmp_path / "one", count=3)
     store_run(tmp_path / "one", count=9, field="other", failed=())
     with sqlite3.connect(tmp_path / "one" / "fip.sqlite") as ledger:

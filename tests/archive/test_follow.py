@@ -35,7 +35,7 @@ class Kept:
         return {index for index, outcome in dict(self.taken).items() if outcome in LATER}
 
     def take(self, turns: Iterator[Turn]) -> list[tuple[int, str]]:
-        """Takes all that there is now; returns it."""
+        """Take all that there is now; return it."""
         before = len(self.taken)
         for turn in turns:
             self.taken.append((turn.index, turn.outcome))
@@ -66,7 +66,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def fail(store: Store, index: int) -> None:
-    """Enters a slice as failed."""
+    """Enter a slice as failed."""
     store.ledger.add_failure(Failure("run", index, 3, "no reason"))
 
 
@@ -188,7 +188,7 @@ class BothSeries(Kept):
 
 
 def set_aside(store: Store, *backlog: tuple[int, int], total: int = 100, final: bool = True) -> None:
-    """What the ventilator tells when it has fallen behind."""
+    """What the ventilator sends when it has fallen behind."""
     assert store.open_run(replace(PLAN, backlog=backlog, total=total, final=final)) == ""
 
 

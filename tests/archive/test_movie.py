@@ -150,7 +150,7 @@ def test_empty_image_is_grey(tmp_path: Path) -> None:
 
 
 def test_directory_without_images_is_refused(tmp_path: Path) -> None:
-    """The error names the directory and says what would do."""
+    """The error names the directory and says what would work."""
     with pytest.raises(UsageError, match=rf"{tmp_path}: no images in it; `fip run MS"):
         make_movie(tmp_path)
     with pytest.raises(UsageError, match="nowhere: no such folder"):

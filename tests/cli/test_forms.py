@@ -75,7 +75,7 @@ def test_events_are_written_as_a_table(flare: tuple[Path, str], tmp_path: Path) 
 
 
 def test_what_cannot_be_meant_is_one_line(flare: tuple[Path, str]) -> None:
-    """It names the options, and what would do."""
+    """It names the options, and what would work."""
     directory, name = flare
     nowhere = Path("no") / "x"
     for ask, why in (

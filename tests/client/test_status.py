@@ -1,4 +1,4 @@
-"""What real daemons tell of themselves, and what a follower makes of it."""
+"""What real daemons say of themselves, and what a follower makes of it."""
 
 import json
 import re

@@ -68,7 +68,7 @@ def test_code_of_users_stands_in_the_table_of_all_workers_or_of_one(tmp_path: Pa
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
-    """Unknown keys and bad values are named together, each with the file, the value and what would do."""
+    """Unknown keys and bad values are named together, each with the file, the value and what would work."""
     file = tmp_path / "fip.toml"
     file.write_text('[imaging]\nsize = "big"\n[ventilator]\nlane_deph = 3\nmax_attempts = 0\n[sinc]\n')
     with pytest.raises(ConfigError) as error:

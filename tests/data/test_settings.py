@@ -88,7 +88,7 @@ def test_angles_and_directions_are_written_to_the_last_bit(angle: float, place: 
 
 
 def test_what_differs_in_the_last_bit_is_named() -> None:
-    """Two scales that six digits do not tell apart."""
+    """Two scales that are equal in six digits."""
     one, other = asked(scale="1.2345671arcsec"), asked(scale="1.2345674arcsec")
     assert differences(one, other) == "scale 1.2345671arcsec (now 1.2345674arcsec)"
     assert differences(one, one) == ""

@@ -68,7 +68,7 @@ def _fluxes(reference: float) -> NDArray[np.float64]:
 
 
 def _of(points: Points, place: tuple[int, int]) -> tuple[float, float]:
-    """Flux and index of the points about a place: a source is shared out among pixels that the beam cannot tell."""
+    """Flux and index of the points about a place: a source is shared out among pixels that the beam cannot separate."""
     y, x = np.divmod(points.place, SIDE)
     here = (abs(y - place[0]) <= 2) & (abs(x - place[1]) <= 2)
     return float(points.flux[here].sum()), float(np.average(points.index[here], weights=points.flux[here]))

@@ -64,7 +64,7 @@ def describer() -> Iterator[Describer]:
 
 
 def publish_until(done: Callable[[], bool], publisher: Publisher) -> None:
-    """Publishes as a detector does that has nothing else to do."""
+    """Publish as a detector does that has nothing else to do."""
     give_up = time.monotonic() + WITHIN
     while not done():
         publisher.publish(idle=True)

@@ -133,7 +133,7 @@ def slices_searched(directory: Path) -> int:
 
 
 def mixed(directory: Path) -> None:
-    """Has an image of another size in a run."""
+    """Have an image of another size in a run."""
     store_run(directory, 6)
     other = directory / "other"
     store_run(other, 6, grid=replace(GRID, width=192))

@@ -61,7 +61,7 @@ def sources(index: int, grid: Grid) -> np.ndarray[tuple[int, ...], np.dtype[np.f
 
 
 def search(images: Path, folder: Path, asked: Asked, interrupted: random.Random | None = None) -> Findings:
-    """Searches all; with `interrupted`, it is left at once again and again, as by a SIGKILL."""
+    """Search all; with `interrupted`, it is left at once again and again, as by a SIGKILL."""
     while True:
         with closing(Course(images, folder, detector_step(asked), Habits(16))) as course:
             left = interrupted.randint(1, 40) if interrupted else COUNT + 1

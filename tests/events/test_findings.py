@@ -1,4 +1,4 @@
-"""What speaks against events, and what is one thing moving, as the files of a search tell it."""
+"""What speaks against events, and what is one thing moving, as the files of a search say it."""
 
 from fip.events.findings import Findings, is_told
 from fip.events.words import Found, Series, Thresholds

@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def list_event(directory: Path, found: Found, name: str = "") -> None:
-    """Enters an event into the table of events, as a search does."""
+    """Enter an event into the table of events, as a search does."""
     path, best = directory / "transients" / "events.ecsv", found.event.best
     row = {
         "id": name or found.id, "kind": found.kind, "labels": " ".join(found.labels),

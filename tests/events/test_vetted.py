@@ -52,7 +52,7 @@ def say(directory: Path, name: str, said: Said, user: str = "anna") -> None:
 
 
 def before(directory: Path, name: str) -> list[tuple[str, str, str]]:
-    """What an event tells of those before it: id, verdict, and name of the directory."""
+    """What an event shows of those before it: id, verdict, and name of the directory."""
     (found,) = [each for each in listed([directory]) if each["id"] == name]
     return [(each["id"], each["label"], Path(each["directory"]).name) for each in found["before"]]
 
@@ -82,7 +82,7 @@ def test_errors_of_places_and_the_narrower_beam_count(night: Path) -> None:
 
 
 def test_what_moves_is_at_no_place(night: Path) -> None:
-    """A track of a satellite tells nothing of what is there later."""
+    """A track of a satellite says nothing of what is there later."""
     one = searched(night, "one", at("a-0", kind="moving"), at("a-1"), at("a-2"))
     say(one, "a-0", "satellite")
     say(one, "a-1", "rfi")

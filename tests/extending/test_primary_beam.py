@@ -42,7 +42,7 @@ def airy(sine: Floats, frequency: Floats) -> Floats:
 
 
 def observed(path: Path, beam: Pattern) -> list[tuple[int, int]]:
-    """Writes a set of three integrations; in each of them one source is seen through the beam at one of `SHARES`.
+    """Write a set of three integrations; in each of them one source is seen through the beam at one of `SHARES`.
 
     Returns the pixels (x, y) that they are at.
     """

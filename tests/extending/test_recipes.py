@@ -37,7 +37,7 @@ def numbers(directory: Path, name: str) -> dict[int, tuple[float, str]]:
 
 
 def submitted(mesh: Mesh, *arguments: object) -> Path:
-    """Submits a job and waits for its images; returns their folder."""
+    """Submit a job and wait for its images; return their folder."""
     done = fip("submit", *arguments, "--wait", "--ventilator", mesh.config.ventilator.control)
     assert done.returncode == 0, done.stdout + done.stderr + mesh.log
     return mesh.images / done.stdout.split()[0]

@@ -54,7 +54,7 @@ class Stub(BaseHTTPRequestHandler):
     answers: ClassVar[dict[str, Any]] = {}
 
     def do_GET(self) -> None:
-        """Answers, or says that it does not have it."""
+        """Answer, or say that it does not have it."""
         name = self.path.removeprefix("/tart/stub/api/v1/")
         self.send_response(200 if name in self.answers else 404)
         self.end_headers()
@@ -67,7 +67,7 @@ class Stub(BaseHTTPRequestHandler):
 
 @contextmanager
 def telescope(**changed: object) -> Iterator[Receiver]:
-    """Serves, and gives what `[receiver]` then has."""
+    """Serve, and give what `[receiver]` then has."""
     info = {
         "name": "A hill - south",
         "num_antenna": 4,

@@ -186,7 +186,7 @@ def test_code_that_cannot_be_imported_is_refused_before_anything_starts(some: Pa
     ],
 )
 def test_names_that_are_none_are_refused_in_a_line(some: Path, words: tuple[str, ...], says: str) -> None:
-    """What was found, and what would do."""
+    """The message has what was found, and what would work."""
     done = subprocess.run([FIP, "run", some, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert says in done.stderr

@@ -307,7 +307,7 @@ def test_stokes_axis(stokes: tuple[str, ...], axis: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("stokes", ["IQV", "II", "IK", ""])
 def test_planes_that_no_axis_holds_are_refused(stokes: str) -> None:
-    """Uneven, repeated and unknown planes are a usage error that says what would do."""
+    """Uneven, repeated and unknown planes are a usage error that says what would work."""
     with pytest.raises(UsageError, match=r"evenly spaced|is not one of"):
         stokes_axis(tuple(stokes))
 

@@ -29,7 +29,7 @@ class Coded:
     words: int  # their sum
 
     def read(self, pixels: Floats) -> int:
-        """Reads it into these; the first tile that is damaged, -1 if none is."""
+        """Read it into these; the first tile that is damaged, -1 if none is."""
         begins = np.concatenate([[0], self.ends[:-1]])
         steps, work = np.full(self.ends.size, self.step), np.empty(self.tile + rice.BLOCK, np.int32)
         found = rice.decode(
@@ -95,7 +95,7 @@ PLANES: dict[str, Floats] = {
 def test_a_plane_comes_back_within_half_a_step(name: str, precision: str) -> None:
     """Noise, spikes, constants, NaN, single pixels and numbers as large as there may be.
 
-    Of single precision as near as that tells it: half of its last digit more.
+    Single precision adds half of its last digit.
     """
     pixels = PLANES[name].astype(precision)
     tile = 1 if pixels.size == 1 else 700

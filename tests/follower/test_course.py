@@ -87,7 +87,7 @@ def test_an_image_at_which_a_step_fails_leaves_no_trace_but_its_reason(images: F
     ],
 )
 def test_a_state_that_cannot_be_kept_is_an_error_that_says_so(state: object, says: str) -> None:
-    """One line, with the key and what would do."""
+    """One line, with the key and what would work."""
     assert state_fault(state) == says
 
 
@@ -275,7 +275,7 @@ def seen_of(image: FollowedImage) -> str:
 
 
 def chained(state: dict[str, Any], image: FollowedImage) -> Any:
-    """A step whose findings tell what its state has seen before."""
+    """A step whose findings show what its state has seen before."""
     state["seen"] = [*state.get("seen", []), seen_of(image)]
     state["newest"] = np.array([image.index])
     return state, [{"seen": state["seen"], "count": len(state["seen"])}]

@@ -56,7 +56,7 @@ def next_of(status: PipelineStatus) -> list[int]:
 def test_the_recipe_runs_beside_real_daemons_and_finds_the_transient(
     simulated_ms: Path, simulation: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It finds it in the slices in which it is on, whether killed meanwhile or not, and tells how far it is.
+    """It finds it in the slices in which it is on, whether killed meanwhile or not, and says how far it is.
 
     Over the same directory afterwards, by a command, it finds the same.
     """

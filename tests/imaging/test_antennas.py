@@ -29,7 +29,7 @@ def with_antenna(path: Path, number: int) -> Rows:
 
 
 def flag(path: Path, rows: Rows, channels: slice = slice(None)) -> None:
-    """Flags these rows in some channels."""
+    """Flag these rows in some channels."""
 
     def alter(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
         flags[rows, channels] = True
@@ -39,7 +39,7 @@ def flag(path: Path, rows: Rows, channels: slice = slice(None)) -> None:
 
 
 def amplify(path: Path, rows: Rows, factor: float) -> None:
-    """Makes the amplitudes of these rows so many times as large."""
+    """Make the amplitudes of these rows so many times as large."""
     small_ms.change(path, "DATA", lambda data: np.where(rows[:, None, None], factor * data, data))
 
 

@@ -44,7 +44,7 @@ def twice(number):
 
 
 class AnotherPython:
-    """What tells one Python from another, of another."""
+    """The tag of another Python: it keeps the two apart."""
 
     cache_tag = "cpython-399"
 
@@ -115,7 +115,7 @@ def test_what_is_compiled_serves_the_same_sources_wherever_they_stand(tmp_path: 
 
 def test_this_processor_is_known() -> None:
     """It is known by its name and what it can do."""
-    assert len(cache._processor()) >= 2  # noqa: SLF001 nothing else tells
+    assert len(cache._processor()) >= 2  # noqa: SLF001 nothing else shows it
 
 
 def test_a_worker_says_that_it_compiles(

@@ -255,7 +255,7 @@ def test_a_thousand_channels_travel_in_half_a_megabyte() -> None:
 
 
 def test_the_ventilator_sends_what_is_compressed(simulated_ms: Path, tmp_path: Path) -> None:
-    """Its counter of bytes tells that slices travel with fewer samples than they are cut with, as the note has said."""
+    """Its counter of bytes shows that slices travel with fewer samples than they are cut with, as the note has said."""
     selection = asked(size=(400, 400), scale=2 * ARCSEC)
     run = open_run(simulated_ms, selection)
     cut = size(encode_slice(run.read(0)))

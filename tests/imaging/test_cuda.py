@@ -85,7 +85,7 @@ class Stand:
         self._pixel, self._eps = x, eps
 
     def grid_uvw_es_fft(self, uvw: Any, freq: Any, vis: Any, weight: Any, dirty: Any) -> None:
-        """Adds to the image, divided by n, not by the weights."""
+        """Add to the image, divided by n, not by the weights."""
         dirty += ducc0.wgridder.vis2dirty(
             uvw=uvw, freq=freq, vis=vis, wgt=weight, npix_x=len(dirty), npix_y=len(dirty), pixsize_x=self._pixel,
             pixsize_y=self._pixel, epsilon=self._eps, do_wgridding=True, divide_by_n=True,

@@ -91,7 +91,7 @@ def test_a_phase_centre_without_a_frame(tmp_path: Path, frame: str, expected: st
 
 
 def test_a_drift_scan_becomes_one_series(tmp_path: Path) -> None:
-    """A field for each integration: one grid and one count with --phase-centre, and the log tells of it without."""
+    """A field for each integration: one grid and one count with --phase-centre, and the log says so without."""
     places = [SkyCoord(82.9 + 0.1 * number, 33.15, unit="deg", frame="fk5") for number in range(4)]
     path = observe(
         tmp_path / "drift.ms", SOURCE, [((each.ra.rad, each.dec.rad), own_axes(each)) for each in places], "J2000"

@@ -52,7 +52,7 @@ def test_sets_that_arrive_in_parts_are_imaged_together(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_sets_is_followed_or_named_set_by_set(tmp_path: Path) -> None:
-    """Without --follow it is no MeasurementSet, and the one line says what would do."""
+    """Without --follow it is no MeasurementSet, and the one line says what would work."""
     recorder = Recorder(tmp_path / "night", tmp_path / "made")
     recorder.arrive(0, (0,))
     done = fip("run", recorder.folder, *GRID, cwd=tmp_path)

@@ -62,7 +62,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def said(*words: object) -> tuple[int, list[str]]:
-    """Exit code of `fip event`, and the lines that it tells: of an error the one line."""
+    """Return the exit code of `fip event`, and the lines that it prints: if there is an error, one line."""
     import_module("fip.cli")  # which has all commands
     done = CliRunner().invoke(app, ["event", *map(str, words)])
     if isinstance(done.exception, FipError):

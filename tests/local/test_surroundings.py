@@ -30,7 +30,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_environment(changes: dict[str, str], without: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs the command with another environment."""
+    """Run the command with another environment."""
     environment = {name: value for name, value in os.environ.items() if name != without} | changes
     command = [str(FIP), *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WITHIN, check=False)
@@ -54,7 +54,7 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(tiny: Path, tmp_path:
 
 
 def test_where_there_is_no_place_for_sockets_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line names TMPDIR and what would do."""
+    """One line names TMPDIR and what would work."""
     long = tmp_path / ("x" * 120)
     long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))

@@ -30,7 +30,7 @@ EXPRESSIONS = [
 
 
 def promtool(*arguments: object, given: bytes | None = None) -> None:
-    """Runs Prometheus' tool, which finds fault with nothing."""
+    """Run Prometheus' tool, which finds fault with nothing."""
     if not shutil.which("promtool"):
         pytest.skip("promtool is not installed: apt-get install prometheus")
     done = subprocess.run(["promtool", *map(str, arguments)], input=given, capture_output=True, timeout=60, check=False)

@@ -67,7 +67,7 @@ def stored(page: Page) -> int:
 
 
 def until_more_are_stored(page: Page) -> int:
-    """Waits until the page says that more images are stored; returns how many."""
+    """Wait until the page says that more images are stored; return how many."""
     before = stored(page)
     page.wait_for_function(
         "before => parseInt(document.getElementById('stored').textContent.replace(',', '')) > before", arg=before
@@ -361,7 +361,7 @@ def test_a_run_has_its_page(long_ms: Path, tmp_path: Path) -> None:
 
 
 def until_it_serves(address: str) -> None:
-    """Waits until somebody listens there."""
+    """Wait until somebody listens there."""
     host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
     give_up = time.monotonic() + WITHIN
     while True:

@@ -42,14 +42,14 @@ def setup_of(antennas: int = 6, channels: int = 64, cadence: float = 0.5) -> Set
 
 @dataclass
 class Listener:
-    """Keeps what a stream tells."""
+    """Keeps what a stream passes on."""
 
     parts: list[Part] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     ended: bool = False
 
     def put(self, part: Part) -> None:
-        """Keeps a copy: the stream's memory is used again."""
+        """Keep a copy: the stream's memory is used again."""
         assert part.flag is not None and part.weight is not None and part.scale is not None
         flag, weight, scale = part.flag.copy(), part.weight.copy(), part.scale.copy()
         self.parts.append(replace(part, visibility=part.visibility.copy(), flag=flag, weight=weight, scale=scale))
@@ -81,7 +81,7 @@ class Hearing:
         assert not self._thread.is_alive()
 
     def until(self, enough: Callable[[], bool], what: str) -> None:
-        """Waits until something is so, 20 s at most."""
+        """Wait until something is so, 20 s at most."""
         end = time.monotonic() + 20
         while not enough():
             assert time.monotonic() < end, f"{what} did not come within 20 s: {self.listener.refused}"
@@ -92,7 +92,7 @@ class Hearing:
         self.until(lambda: len(self.listener.parts) >= count, f"{count} parts")
 
     def until_ended(self) -> None:
-        """Waits until the stream has said its end."""
+        """Wait until the stream has said its end."""
         self.until(lambda: self.listener.ended, "the end")
 
 

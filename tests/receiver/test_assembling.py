@@ -27,7 +27,7 @@ class Disk:
         self.arrays: dict[int, dict[str, np.ndarray]] = {}
 
     def write(self, most: int = 1000) -> None:
-        """Writes so many of what waits."""
+        """Write so many of what waits."""
         for _ in range(min(most, len(self.assembly.closed))):
             self._write(self.assembly.closed.popleft())
 

@@ -20,7 +20,7 @@ from support.stream_parts import SETUP, parts
 
 @dataclass
 class Told:
-    """A stream that tells these integrations, then does what comes last."""
+    """A stream that passes on these integrations, then does what comes last."""
 
     dumps: tuple[int, ...]
     last: Callable[[Heard], None] = lambda heard: None
@@ -41,7 +41,7 @@ class Told:
 def run(
     folder: Path, opens: Callable[[Settings], Told], then: Callable[[Receiver, Loop], None] = lambda *_: None
 ) -> Spool:
-    """Runs a receiver until it ends; its spool."""
+    """Run a receiver until it ends; its spool."""
     (folder / "fip.toml").write_text(
         f'[receiver]\nspool = "{folder}/spools"\n[ventilator]\ncontrol = "ipc://{folder}/control"\n'
     )

@@ -109,7 +109,7 @@ def test_what_cannot_be_ends_the_daemon(loop: Loop, tmp_path: Path) -> None:
 
 
 def test_one_of_very_many_sockets_is_heard_without_a_look_at_the_others(loop: Loop) -> None:
-    """All that came is, though its descriptor tells of it once; and nothing more once it is not watched."""
+    """All that came is, though its descriptor shows it once; and nothing more once it is not watched."""
     pairs = []
     heard = list[tuple[int, bytes]]()
     for number in range(50):
@@ -137,6 +137,6 @@ def test_one_of_very_many_sockets_is_heard_without_a_look_at_the_others(loop: Lo
 
 
 def _hear_one(opened: zmq.Socket[bytes], number: int, heard: list[tuple[int, bytes]]) -> None:
-    """Takes one message, if one is there."""
+    """Take one message, if one is there."""
     if opened.poll(0):
         heard.append((number, opened.recv()))

@@ -224,7 +224,7 @@ class SimSocket:
         return found
 
     def pump(self, connection: Connection) -> None:
-        """Moves the next message of a connection on its way, if the other end has room for it."""
+        """Move the next message of a connection on its way, if the other end has room for it."""
         way, other = self.out.get(self._way_number(connection)), connection.other(self)
         if way is None or way.moving or not way.queued or not connection.up:
             return
@@ -274,7 +274,7 @@ class SimSocket:
                 self.pump(each)
 
     def dial(self) -> None:
-        """Tries to connect, until it does."""
+        """Try to connect, until it does."""
 
         def try_it() -> None:
             if self.closed:
@@ -297,7 +297,7 @@ class SimSocket:
         self.world.after(self.world.chance.uniform(0.0005, 0.01), try_it)
 
     def _part(self, connection: Connection, keep: bool) -> None:
-        """Ends a connection; with `keep` what this end has queued still comes to the other."""
+        """End a connection; with `keep` what this end has queued still comes to the other."""
         if not connection.up:
             return
         other = connection.other(self)

@@ -48,7 +48,7 @@ class SimLoop(Loop):
         self.charge = _charged
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Calls in the next turn."""
+        """Call in the next turn."""
         self._calls.append(call)
         self.process.wake()
 
@@ -61,7 +61,7 @@ class SimLoop(Loop):
         self.off(what)
 
     def at(self, when: float, call: Callable[[], None]) -> None:
-        """Calls once, at a monotonic time of its host."""
+        """Call once, at a monotonic time of its host."""
         super().at(when, call)
         self.process.wake_at(when - self.process.host.booted)
 
@@ -97,7 +97,7 @@ class SimBackground:
         self._process = loop.process
 
     def call(self, then: Callable[[Future[Any]], None], function: Callable[..., Any], *args: Any) -> None:
-        """Calls `then` with what `function` gives, later."""
+        """Call `then` with what `function` gives, later."""
         process = self._process
         future: Future[Any] = Future()
         try:
@@ -131,7 +131,7 @@ class Process:
         self._due: float | None = None
 
     def start(self) -> None:
-        """Starts it, if it does not run."""
+        """Start it, if it does not run."""
         if self.daemon is not None or self.failed:
             return
         self.life += 1
@@ -168,7 +168,7 @@ class Process:
             self._died(own=True)
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Calls in the loop after so many seconds, unless the daemon has ended by then."""
+        """Call in the loop after so many seconds, unless the daemon has ended by then."""
         life = self.life
 
         def now() -> None:

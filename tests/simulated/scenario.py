@@ -101,7 +101,7 @@ def _made_set(chance: random.Random, number: int) -> MadeSet:
 
 
 def play(what: Scenario) -> Result:
-    """Plays a scenario to its end."""
+    """Play a scenario to its end."""
     world = World(what.seed)
     violation = ""
     with (

@@ -171,7 +171,7 @@ class Databases:
         return SimConnection(self, place, owner)
 
     def fail(self, place: str, statement: str, within: bool) -> None:
-        """Raises what a statement is to meet."""
+        """Raise what a statement is to meet."""
         for text, (code, share) in self.trouble.items():
             if text not in place or self.world.chance.random() >= share:
                 continue
@@ -230,7 +230,7 @@ class SimConnection:
         self._raw = databases.raw[place]
 
     def check(self, statement: str) -> None:
-        """Raises what this statement is to meet."""
+        """Raise what this statement is to meet."""
         self._owner.operation()
         self._databases.fail(self.place, statement, self._raw.in_transaction)
 
@@ -265,7 +265,7 @@ class SimConnection:
         self._raw.rollback()
 
     def close(self) -> None:
-        """Undoes what was not committed, as SQLite does."""
+        """Undo what was not committed, as SQLite does."""
         if self._raw.in_transaction:
             self._raw.rollback()
         self._databases.open.pop(self.place, None)

@@ -25,7 +25,7 @@ class Bench:
         self._wait = wait
 
     def until(self, so: Callable[[], bool]) -> None:
-        """Returns once it is so."""
+        """Return once it is so."""
         assert self._wait(so)
 
 

@@ -42,7 +42,7 @@ class Gathered:
         self.ended = threading.Event()
 
     def put(self, part: Part) -> None:
-        """Takes a part to its place."""
+        """Take a part to its place."""
         blank = {name: np.zeros(*each) for name, each in self._blank.items()}
         arrays, self.times[part.dump] = self.arrays.setdefault(part.dump, blank), part.time
         products = slice(part.product, part.product + part.visibility.shape[1])
@@ -65,7 +65,7 @@ class Gathered:
 
 @contextmanager
 def hearing(stream: Stream, channels: int) -> Iterator[Gathered]:
-    """What a stream tells, until it has said its end."""
+    """What a stream passes on, until it has said its end."""
     heard = Gathered(channels)
     listening = threading.Thread(target=stream.listen, args=(heard,))
     listening.start()

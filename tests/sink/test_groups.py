@@ -188,7 +188,7 @@ class Trial:
         return self.sink._state().status.counters  # noqa: SLF001
 
     def until(self, so: Callable[[], bool]) -> None:
-        """Lets the sink work until something is so."""
+        """Let the sink work until something is so."""
         while not so():
             self.loop._turn()  # noqa: SLF001
 

@@ -30,7 +30,7 @@ TWENTY = Retention(size=20 * len(SMALLEST))
 
 
 def pin(directory: Path, *pins: Pin) -> None:
-    """Writes a list as a detector does."""
+    """Write a list as a detector does."""
     folder = directory / FOUND
     folder.mkdir(exist_ok=True)
     (folder / "part").write_bytes(pins_text(pins))
@@ -43,7 +43,7 @@ def event(first: int, end: int, margin: int = 0) -> Pin:
 
 
 def put(store: Store, indices: Sequence[int]) -> None:
-    """Stores images, each of 8 s."""
+    """Store images, each of 8 s."""
     for index in indices:
         made = image(index)
         store.put(replace(made, times=replace(made.times, begin=8.0 * index, end=8.0 * (index + 1))))

@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def bring(made: Path, here: Folder, *names: str) -> None:
-    """Has some of the sets arrive."""
+    """Have some of the sets arrive."""
     for name in names:
         copy(made / f"{name}.ms", here.path / f"{name}.ms")
 

@@ -43,7 +43,7 @@ def test_rows_and_windows_that_are_not_there_lower_the_share(tmp_path: Path, aut
 
 
 def test_what_lacks_from_the_beginning_is_not_expected(tmp_path: Path) -> None:
-    """It is what came before that tells it: so a recording that grows has the same numbers in the end."""
+    """What came before decides: a recording that grows has the same numbers in the end."""
     columns = small_ms.rows(4, windows=2)
     gone = (of_antenna(columns, 4) & (dump(columns) < 2)) | ((columns["DATA_DESC_ID"] == 1) & (dump(columns) < 1))
     path = small_ms.write(tmp_path / "late.ms", but(columns, gone), bands=TWO)

@@ -67,7 +67,7 @@ def baselines() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 
 @pytest.mark.parametrize(("scale", "says"), [(1.0, "1.0000 x (r2 - r1)"), (-1.0, "1.0000 x (r1 - r2)")])
 def test_either_sign_of_uvw_agrees(scale: float, says: str) -> None:
-    """MeasurementSets come with both; the line tells which."""
+    """MeasurementSets come with both; the line says which."""
     check = check_uvw(scale * baselines(), baselines())
     assert check.fit is not None
     assert check.fit.good
@@ -84,7 +84,7 @@ def test_another_scale_disagrees(scale: float) -> None:
 
 
 def test_another_direction_disagrees() -> None:
-    """The line tells by how much UVW are turned."""
+    """The line says by how much UVW are turned."""
     cos, sin = math.cos(0.2), math.sin(0.2)
     turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
     said = str(check_uvw(-baselines() @ turn, baselines()))

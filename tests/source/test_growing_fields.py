@@ -118,7 +118,7 @@ def test_it_says_it_once_also_if_no_slice_of_the_field_is_whole_yet(tmp_path: Pa
 
 
 def test_a_phase_centre_that_is_rewritten_ends_the_run_in_one_line(tmp_path: Path) -> None:
-    """Nothing tells which rows were written under which; what was imaged before stays as it is."""
+    """Nothing shows which rows were written under which; what was imaged before stays as it is."""
     whole = observe(tmp_path / "whole.ms", SOURCE, [((ONE.ra.rad, ONE.dec.rad), own_axes(ONE))] * 5, "J2000")
     filling = Filling(whole, tmp_path / "live.ms", 3)
     with closing(Growing(filling.path, asked(**GRID))) as growing:

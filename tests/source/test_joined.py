@@ -174,7 +174,7 @@ def test_another_child_takes_over_what_is_known_of_joined_sets_and_cuts_the_same
 
 
 def by(number: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Adds so much to a column."""
+    """Add so much to a column."""
     return lambda numbers: numbers + number
 
 

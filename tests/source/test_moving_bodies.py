@@ -197,7 +197,7 @@ def test_a_set_that_is_being_written_has_the_same_run_and_grids(tmp_path: Path, 
 
 
 def test_a_body_needs_a_place_on_earth_and_a_name_that_is_known(tmp_path: Path) -> None:
-    """Each in one line, with what would do."""
+    """Each in one line, with what would work."""
     path = small_ms.write(tmp_path / "nowhere.ms", small_ms.rows())
     small_ms.change(path / "ANTENNA", "POSITION", lambda position: position - position.mean(axis=0))
     with pytest.raises(UsageError, match="--phase-centre sun: the antennas are nowhere on Earth"):

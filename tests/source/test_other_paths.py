@@ -1,4 +1,4 @@
-"""A path that holds no MeasurementSet, or may not be read, is refused with what it is and what would do."""
+"""A path that holds no MeasurementSet, or may not be read, is refused with what it is and what would work."""
 
 import gzip
 import os

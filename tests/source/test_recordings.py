@@ -33,7 +33,7 @@ def block(language: str) -> str:
 
 
 def install(folder: Path, name: str = "fip-npz") -> None:
-    """Puts the package of the text into a folder of Python's path, as pip does."""
+    """Put the package of the text into a folder of Python's path, as pip does."""
     project = tomllib.loads(block("toml"))["project"]
     (module,) = tomllib.loads(block("toml"))["tool"]["setuptools"]["py-modules"]
     (folder / f"{module}.py").write_text(block("python"))

@@ -71,7 +71,7 @@ def test_double_precision_keeps_every_bit(tmp_path: Path) -> None:
 
 
 def test_times_that_jitter_within_a_dump_are_one_integration(tmp_path: Path) -> None:
-    """Baselines of one dump carry TIMEs up to 1.5 s apart and INTERVAL says 0.04 s: the cadence tells."""
+    """Baselines of one dump carry TIMEs up to 1.5 s apart and INTERVAL says 0.04 s: the cadence decides."""
     columns = small_ms.rows(9)
     columns["TIME"] += np.random.default_rng(1).uniform(0, 1.5, columns["TIME"].size)
     columns["INTERVAL"][:] = 0.04

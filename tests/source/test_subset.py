@@ -260,7 +260,7 @@ def test_windows_dumped_at_another_cadence_drop_out(tmp_path: Path) -> None:
 
 
 def test_any_selection_makes_another_run(varied: tuple[Path, small_ms.Columns]) -> None:
-    """The run's id tells every selection from every other."""
+    """The run's id differs between any two selections."""
     path, _ = varied
     chosen: list[dict[str, Any]] = [
         {}, {"field": ("target",)}, {"spw": (WindowChoice((0, 0)),)}, {"spw": (WindowChoice((0, 0), ((0, 1),)),)},

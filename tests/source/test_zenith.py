@@ -121,7 +121,7 @@ def test_a_source_is_in_its_place_whatever_the_grid_does(tmp_path: Path, case: s
 
 @pytest.mark.parametrize("case", ["AZEL", "J2000"])
 def test_uvw_of_the_zenith_are_told_from_those_of_a_phase_centre(tmp_path: Path, case: str) -> None:
-    """One line, with what would do: whether PHASE_DIR stays behind, or v is not to the north as it says."""
+    """One line, with what would work: whether PHASE_DIR stays behind, or v is not to the north as it says."""
     frame, place, _ = CASES[case]
     path = looking_up(tmp_path / "up.ms", frame, place)
     notes = cut_slices.notes(path, **GRID)
@@ -141,7 +141,7 @@ def test_a_phase_centre_at_the_zenith_of_the_begin_is_found_to_stay_behind_by_th
 
 
 def test_a_set_that_begins_at_the_zenith_says_what_to_mind_while_it_is_written(tmp_path: Path) -> None:
-    """Its first integration cannot tell whether it stays there; with --uvw zenith there is nothing to mind."""
+    """Its first integration cannot show whether it stays there; with --uvw zenith there is nothing to mind."""
     place = up(TIMES[0])
     filling = Filling(looking_up(tmp_path / "up.ms", "J2000", (place.ra.rad, place.dec.rad)), tmp_path / "live.ms", 2)
     for uvw, times in (("field", 1), ("zenith", 0)):

@@ -24,7 +24,7 @@ def followed_by(number: int, *names: str, stalled: str = "") -> PipelineStatus:
 
 
 def test_what_a_follower_says_comes_back_as_it_was() -> None:
-    """Over the wire, by itself and with all that the ventilator tells."""
+    """Over the wire, by itself and with all that the ventilator sends."""
     message = FollowerState(status("follower", "mean", 3), (FOLLOWED,), "no room", leaving=True)
     assert decode_control(encode_control(message)) == message
     told = followed_by(3, "mean")

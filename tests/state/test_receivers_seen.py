@@ -42,7 +42,7 @@ def panel_of(found: PipelineState) -> Panel:
 
 
 def test_what_a_receiver_says_comes_back_as_it_was() -> None:
-    """Over the wire, by itself and with all that the ventilator tells."""
+    """Over the wire, by itself and with all that the ventilator sends."""
     message = replace(receiver(3), leaving=True)
     assert decode_control(encode_control(message)) == message
     assert decode_control(encode_control(message.brief)) == message.brief

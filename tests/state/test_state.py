@@ -156,7 +156,7 @@ def test_the_bottleneck(monkeypatch: pytest.MonkeyPatch, busy: tuple[float, ...]
 
 
 def test_a_run_behind_its_deadline() -> None:
-    """If there is a pace, the lag counts, against the deadline of its slices; there is no time left to tell."""
+    """If there is a pace, the lag counts, against the deadline of its slices; no time that is left can be given."""
     late, timely = (with_run(pipeline(1), lag=lag, deadline=2.0) for lag in (2.5, 1.5))
     assert (state(late).verdict, state(late).exit_code, state(late).lag) == ("behind", 1, 2.5)
     assert state(late).reasons == ("obs is 2.5 s behind",)

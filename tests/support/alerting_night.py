@@ -97,7 +97,7 @@ class AlertingNight:
         self._store.close()
 
     def image(self, index: int, quality: str = "good", look: bool = True) -> None:
-        """Stores an image, and has all see it."""
+        """Store an image, and have all see it."""
         begin = START + index * self._cadence
         times = Times(begin, begin + self._cadence / 2, begin + self._cadence, 0.9 * self._cadence)
         made = replace(self._made, index=index, integration=index, times=times, quality=quality)
@@ -115,7 +115,7 @@ class AlertingNight:
             self.look()
 
     def look(self) -> None:
-        """Has what is stored be searched, shown and sent."""
+        """Have what is stored be searched, shown and sent."""
         while self._course.advance() is not None:
             pass
         known = None

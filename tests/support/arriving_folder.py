@@ -66,12 +66,12 @@ class Folder:
         return arrivals
 
     def keep(self, lines: tuple[str, ...]) -> None:
-        """Writes lines into the file, as the ventilator does."""
+        """Write lines into the file, as the ventilator does."""
         with self.order.open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
 
     def wait(self, seconds: float) -> None:
-        """Looks for so long, and what is proposed is written down."""
+        """Look for so long, and what is proposed is written down."""
         for _ in range(round(seconds / 0.5)):
             self.keep(self.look().proposed)
 

@@ -44,7 +44,7 @@ class Auditor:
         self._process.wait()
 
     def faults(self) -> list[str]:
-        """Ends it; what it has found."""
+        """End it; what it has found."""
         self._process.send_signal(signal.SIGTERM)
         assert self._process.wait(30) == 0, "the auditor itself has failed"
         *found, last = self._report.read_text().splitlines()
@@ -61,7 +61,7 @@ class Audit:
         self.checked = 0
 
     def hear(self, status: PipelineStatus) -> Iterator[str]:
-        """Checks what the sink says in a status; what cannot be looked at now is looked at with the next."""
+        """Check what the sink says in a status; what cannot be looked at now is looked at with the next."""
         folders = {run.run: job.job for job in status.jobs for run in job.runs}
         for said in status.sink.brief.runs if status.sink else ():
             new = added(said.stored, self._right.get(said.run, ()))

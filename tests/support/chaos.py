@@ -19,10 +19,10 @@ class Victims(Protocol):
     """Processes that are known by name."""
 
     def start(self, name: str) -> None:
-        """Starts one, again or for the first time."""
+        """Start one, again or for the first time."""
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """Sends a signal to one; one that is killed is waited for."""
+        """Send a signal to one; one that is killed is waited for."""
 
 
 class Chaos:
@@ -85,7 +85,7 @@ class Chaos:
         return len(self._seen)
 
     def end(self) -> None:
-        """Continues whoever is stopped, and ends all else."""
+        """Continue whoever is stopped, and end all else."""
         for nemesis in self._under_way:
             nemesis.end()
         self._under_way.clear()

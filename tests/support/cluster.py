@@ -36,7 +36,7 @@ class Cluster(Mesh):
             self.launchers[name] = [*self.launchers[name], "env", f"FIP__SECURITY__KEYS={self.keys / host}"]
 
     def start(self, name: str) -> None:
-        """Starts a daemon with the keys of its host."""
+        """Start a daemon with the keys of its host."""
         host, _, worker = name.partition("/")
         if worker:
             self.start_worker(host, worker, self.keys / host)
@@ -44,7 +44,7 @@ class Cluster(Mesh):
             super().start(name)
 
     def start_worker(self, host: str, name: str, keys: Path) -> None:
-        """Starts a worker on a host of the network, which need not be in the layout."""
+        """Start a worker on a host of the network, which need not be in the layout."""
         assert self.network is not None
         words: list[str | Path] = [
             SCRIPTS / "fip-worker",

@@ -256,7 +256,7 @@ def outcome(ms: Path) -> str:
 
 
 def main(whole: Path, folder: Path, numbers: list[int]) -> None:
-    """Goes through these variants; beyond the last one is the set without any damage."""
+    """Go through these variants; beyond the last one is the set without any damage."""
     known = [*variants(whole), ("nothing", Path.exists)]
     for number in numbers:
         name, damage = known[number]

@@ -39,7 +39,7 @@ class Life:
         return bool(waiting.poll(1000 * within))
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """Ends it by `kill -9`, or another signal, and waits until it is gone."""
+        """End it by `kill -9`, or another signal, and wait until it is gone."""
         if self.over:
             return
         self.over = True
@@ -71,7 +71,7 @@ class FollowerLives:
         self._log.close()
 
     def start(self, arguments: Sequence[object], point: Point | None = None, module: str = FOLLOWER) -> Life:
-        """Starts the daemon of a module with these arguments, that ends itself at a point, or goes on."""
+        """Start the daemon of a module with these arguments, that ends itself at a point, or goes on."""
         assert self._process.stdin
         assert self._process.stdout
         print(json.dumps([module, list(map(str, arguments)), point]), file=self._process.stdin, flush=True)

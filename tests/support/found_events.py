@@ -61,7 +61,7 @@ def rate(hour: int, **others: Any) -> dict[str, Any]:
 def write_found(
     directory: Path, events: Sequence[dict[str, Any]] = EVENTS, injected: bool = True, folders: bool = True
 ) -> None:
-    """Writes the tables and, of the events of this run, their folders; `injected`: with the columns of injections."""
+    """Write the tables and, of the events of this run, their folders; `injected`: with the columns of injections."""
     folder = directory / "transients"
     folder.mkdir(exist_ok=True)
     more = [{"injected": count, "injected_found": found} if injected else {} for count, found in ((1, 1), (2, 1))]

@@ -98,7 +98,7 @@ def expected_of(case: Case, correlations: tuple[str, ...] = CORRELATIONS) -> Exp
 
 
 def tables_of(case: Case, folder: Path) -> str:
-    """Writes the tables of a case; returns the text of its cal library, which is written beside them, too."""
+    """Write the tables of a case; return the text of its cal library, which is written beside them, too."""
     text = case.write(folder)
     if case.file.endswith(".txt"):
         (folder / case.file).write_text(text)

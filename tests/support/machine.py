@@ -80,7 +80,7 @@ class Machine:
             self._end()
 
     def boot(self) -> None:
-        """Switches it on; returns when its systemd has started all that is enabled."""
+        """Switch it on; return when its systemd has started all that is enabled."""
         with (self.folder / "console").open("ab") as console:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", START, self.name, self.folder, self._network, *self._mounts],
@@ -96,7 +96,7 @@ class Machine:
         self._end("keep")
 
     def reboot(self) -> None:
-        """Stops all units in order, and boots again."""
+        """Stop all units in order, and boot again."""
         with os.fdopen(os.pidfd_open(self._init)) as ended:
             os.kill(self._init, signal.SIGRTMIN + 4)  # systemd: start poweroff.target
             stopped, _, _ = select.select([ended], [], [], WITHIN)
@@ -107,7 +107,7 @@ class Machine:
     def run(
         self, *command: str | Path, check: bool = True, timeout: float = WITHIN, text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command in it as root, with `text` as its input; with `check` one that fails fails the test."""
+        """Run a command in it as root, with `text` as its input; with `check` one that fails fails the test."""
         done = subprocess.run(
             self._inside(*command), capture_output=True, text=True, timeout=timeout, input=text or "", check=False,
             env=_ENVIRONMENT,
@@ -116,7 +116,7 @@ class Machine:
         return done
 
     def start(self, *command: str | Path) -> subprocess.Popen[str]:
-        """Starts a command in it, which ends with the machine at the latest."""
+        """Start a command in it, which ends with the machine at the latest."""
         return subprocess.Popen(
             self._inside(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, env=_ENVIRONMENT,
@@ -139,7 +139,7 @@ class Machine:
         return self.run("journalctl", "--no-pager", "--output=cat", *([f"--unit={unit}"] if unit else [])).stdout
 
     def wait(self, seen: Callable[[], bool], what: str) -> None:
-        """Waits until `seen`; fails when that takes too long, or the machine ends."""
+        """Wait until `seen`; fails when that takes too long, or the machine ends."""
         give_up = time.monotonic() + WITHIN
         while not seen():
             alive = Path(f"/proc/{self._init}/comm").exists()

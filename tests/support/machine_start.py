@@ -67,7 +67,7 @@ def make_cgroups(name: str) -> tuple[str, list[Path]]:
 
 
 def join(groups: list[Path]) -> None:
-    """Moves the calling process into the cgroups."""
+    """Move the calling process into the cgroups."""
     for group in groups:
         (group / "cgroup.procs").write_text("0")
 
@@ -85,7 +85,7 @@ def first_child(parent: subprocess.Popen[bytes]) -> int:
 
 
 def clear(groups: list[Path]) -> None:
-    """Removes the cgroups, from the leaves up, once the kernel lets go of them."""
+    """Remove the cgroups, from the leaves up, once the kernel lets go of them."""
     give_up = time.monotonic() + CLEAR_WITHIN
     while groups and time.monotonic() < give_up:
         for group in groups:

@@ -81,7 +81,7 @@ class Mesh:
             print(self.log[-6000:])  # noqa: T201 pytest shows it
 
     def start(self, name: str) -> None:
-        """Starts one of the daemons, again or for the first time."""
+        """Start one of the daemons, again or for the first time."""
         role = (
             name
             if name in ("ventilator", "sink", "detector")
@@ -97,7 +97,7 @@ class Mesh:
         self.daemons[name] = subprocess.Popen(command, stdout=self.log_file, stderr=self.log_file, env=environment)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """Sends a signal to a daemon; one that is killed is waited for."""
+        """Send a signal to a daemon; one that is killed is waited for."""
         self.daemons[name].send_signal(how)
         if how == signal.SIGKILL:
             self.daemons[name].wait()
@@ -111,13 +111,13 @@ class Mesh:
             yield operator
 
     def submit(self, paths: Sequence[Path], selection: Asked) -> str:
-        """Submits a job, once the ventilator has started; returns its name."""
+        """Submit a job, once the ventilator has started; return its name."""
         self.wait(lambda status: True)
         with self.operator() as operator:
             return operator.submit(new_job(list(paths), selection)).job
 
     def wait(self, seen: Callable[[PipelineStatus], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Waits until the status shows something; fails when that takes too long."""
+        """Wait until the status shows something; fails when that takes too long."""
         give_up = time.monotonic() + self._within
         with self.operator() as operator:
             while (status := operator.next_status()) is None or not seen(status):
@@ -144,7 +144,7 @@ class Mesh:
         return found[0]
 
     def wait_for_job(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Waits until a job is done."""
+        """Wait until a job is done."""
         self.wait(lambda status: self.job(status, name).state == "done", meanwhile)
 
     def _toml(self, settings: str, sink: str) -> str:

@@ -39,7 +39,7 @@ class LedgerHeld:
         return cls(directory, "SELECT * FROM slices")
 
     def begin(self) -> None:
-        """Takes it, unless the sink has it just now."""
+        """Take it, unless the sink has it just now."""
         self._held = sqlite3.connect(self._place, isolation_level=None, timeout=0.2)
         with suppress(sqlite3.OperationalError):
             self._cursor = self._held.execute(self._statement)

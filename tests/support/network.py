@@ -66,7 +66,7 @@ class Network:
                 _enter(here.fileno())
 
     def pull(self, host: str) -> None:
-        """Pulls a host's cable: its card sees that there is no carrier."""
+        """Pull a host's cable: its card sees that there is no carrier."""
         self._ip(SWITCH, "link", "set", "dev", host, "down")
 
     def plug(self, host: str) -> None:
@@ -74,7 +74,7 @@ class Network:
         self._ip(SWITCH, "link", "set", "dev", host, "up")
 
     def swallow(self, host: str) -> None:
-        """Loses all that a host sends and all that is sent to it; nobody gets a notice."""
+        """Lose all that a host sends and all that is sent to it; nobody gets a notice."""
         self._ip(SWITCH, "link", "set", "dev", host, "nomaster")
 
     def forward(self, host: str) -> None:
@@ -82,7 +82,7 @@ class Network:
         self._ip(SWITCH, "link", "set", "dev", host, "master", SWITCH)
 
     def separate(self, *hosts: str) -> None:
-        """Keeps these hosts from each other; all others still reach them, and they the others."""
+        """Keep these hosts from each other; all others still reach them, and they the others."""
         self._isolate(hosts, "on")
 
     def join(self, *hosts: str) -> None:

@@ -1,4 +1,4 @@
-"""The real receiver as a process, a sender beside it, and one who hears what it tells the ventilator."""
+"""The real receiver as a process, a sender beside it, and one who hears what it sends to the ventilator."""
 
 import os
 import socket
@@ -68,7 +68,7 @@ class Receiving:
         self._context.destroy(0)
 
     def start(self) -> None:
-        """Starts it, and waits until it hears."""
+        """Start it, and wait until it hears."""
         with (self.folder / "log").open("ab") as log:
             self.process = started([*COMMAND, "--config", str(self.folder / "fip.toml")], log, self.systemd)
         begins = self.log.count("hearing ")
@@ -97,7 +97,7 @@ class Receiving:
         return path.read_text() if path.exists() else ""
 
     def send(self, dumps: Iterable[int], share: float = 1.0) -> None:
-        """Sends integrations, of each the first share of its packets."""
+        """Send integrations, of each the first share of its packets."""
         for dump in dumps:
             time_of, found = START + self.setup.cadence * dump, sent(self.setup, dump)
             made = [bytes(each) for each in packets(self.setup, dump, time_of, 0, found, SIZE)]
@@ -106,7 +106,7 @@ class Receiving:
                     out.sendto(each, ("127.0.0.1", self.port))
 
     def wait(self, seen: Callable[[], bool], what: str) -> None:
-        """Hears what it tells until something is so."""
+        """Hear what it sends until something is so."""
         until = time.monotonic() + WITHIN
         while not seen():
             assert time.monotonic() < until, f"it did not {what}: {self.brief}\n{self.log}"

@@ -68,7 +68,7 @@ def frontier(directory: Path, count: int) -> int:
 
 
 def main() -> None:
-    """Stores what is missing of the first so many slices in their order, and ends."""
+    """Store what is missing of the first so many slices in their order, and end."""
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=Path)
     parser.add_argument("count", type=int)

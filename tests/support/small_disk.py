@@ -42,11 +42,11 @@ class Disk:
                 _run("umount", "--lazy", path)
 
     def resize(self, size: str) -> None:
-        """Makes it larger, or smaller."""
+        """Make it larger, or smaller."""
         _run("mount", "-o", f"remount,size={size}", self.spare)
 
     def fill(self) -> None:
-        """Makes it as small as what is on it, which may grow meanwhile."""
+        """Make it as small as what is on it, which may grow meanwhile."""
         for _ in range(TRIES):
             disk = os.statvfs(self.spare)
             with suppress(subprocess.CalledProcessError):  # more is on it by now
@@ -63,7 +63,7 @@ class Disk:
         _run("mount", "-o", "remount,rw", self.spare)
 
     def vanish(self) -> None:
-        """Unmounts it under those who use it."""
+        """Unmount it under those who use it."""
         _run("umount", "--lazy", self._at)
 
     def come_back(self) -> None:

@@ -39,7 +39,7 @@ Alter = Callable[[Open], object]
 
 
 def nothing(opened: Open) -> None:
-    """Leaves an integration as it is."""
+    """Leave an integration as it is."""
 
 
 def writer(folder: Path, setup: Setup = SETUP, keep: int = 100) -> SpoolWriter:
@@ -63,7 +63,7 @@ def fill(opened: Open) -> None:
 
 
 def put(writing: SpoolWriter, dumps: Iterable[int], alter: Alter = nothing, **changes: Any) -> None:
-    """Commits these dumps, a cadence apart; `alter` is given each before."""
+    """Commit these dumps, a cadence apart; `alter` is given each before."""
     for dump in dumps:
         opened = writing.begin(dump, START + dump * writing.setup.cadence, 0)
         fill(opened)

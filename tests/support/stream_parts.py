@@ -1,4 +1,4 @@
-"""Parts of a small stream, as a format tells them, and a clock that a test sets."""
+"""Parts of a small stream, as a format passes them on, and a clock that a test sets."""
 
 from dataclasses import dataclass
 

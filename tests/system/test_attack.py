@@ -39,7 +39,7 @@ def network() -> Iterator[Network]:
 
 @contextmanager
 def _stranger(network: Network) -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
-    """Opens sockets on the stranger's host."""
+    """Open sockets on the stranger's host."""
     with network.inside(STRANGER):
         context = zmq.Context()
         control_socket(context, zmq.DEALER).close()  # starts the threads that will connect

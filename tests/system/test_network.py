@@ -33,12 +33,12 @@ class Run:
         self.goes_on()
 
     def goes_on(self) -> None:
-        """Waits until there are some images more."""
+        """Wait until there are some images more."""
         mark = len(images(self.directory)) + SOME
         self.mesh.wait(lambda status: len(images(self.directory)) >= mark)
 
     def wait_for_workers(self, *hosts: str) -> None:
-        """Waits until the ventilator hears these workers and no others."""
+        """Wait until the ventilator hears these workers and no others."""
         self.mesh.wait(lambda status: _workers(status) == set(hosts))
 
 

@@ -19,7 +19,7 @@ SLICES = 80
 RUN = ("/data/many.ms", "--interval", f"0~{SLICES}", *OPTIONS, "--kernel", "wgridder")
 DAEMONS = ("fip-ventilator", "fip-sink", "fip-worker@cpu0", "fip-monitor", "fip-detector")
 COMPILED_ANEW = "compiling the imaging kernels, once, about"
-READER = "fip-reader@0"  # it has no loop that drains or tells, and is let go when the ventilator stops
+READER = "fip-reader@0"  # it has no loop that drains or reports, and is let go when the ventilator stops
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def node(installed: Installed) -> Node:
 
 
 def submit(node: Node, pace: int = 80) -> Path:
-    """Submits the run of many slices; at a pace of 80 it takes 8 s, were it left alone: something to disturb."""
+    """Submit the run of many slices; at a pace of 80 it takes 8 s, were it left alone: something to disturb."""
     return node.submit(*RUN, "--pace", str(pace))
 
 

@@ -58,7 +58,7 @@ class Hosts:
         return self.nodes["head"]
 
     def wait_for_news(self, news: str, times: int = 1) -> None:
-        """Waits until the journal of the head's daemons has a line so many times."""
+        """Wait until the journal of the head's daemons has a line so many times."""
         machine = self.head.machine
         machine.wait(lambda: machine.journal("fip-*").count(news) >= times, f"say {news} {times} times")
 

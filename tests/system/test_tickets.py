@@ -148,7 +148,7 @@ def test_a_state_is_believed_of_the_workers_own_key_alone(cluster: Cluster, simu
 
 
 def heard(cluster: Cluster, control: zmq.Socket[bytes], *states: WorkerState) -> PipelineStatus:
-    """Says states to the ventilator, and then what no worker may say; returns the status once that was heard."""
+    """Say states to the ventilator, and then what no worker may say; return the status once that was heard."""
     before = cluster.log.count("may not say this")
     for state in states:
         control.send(encode_control(state))
@@ -159,7 +159,7 @@ def heard(cluster: Cluster, control: zmq.Socket[bytes], *states: WorkerState) ->
 
 
 def leases_of(cluster: Cluster, worker: Scripted) -> list[Slice]:
-    """Has a worker join, and take two slices."""
+    """Have a worker join, and take two slices."""
     cluster.wait(lambda status: status.sink is not None)  # before, no worker is sent an address
     control = worker.control()
     control.send(encode_control(worker.state))

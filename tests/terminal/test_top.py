@@ -173,7 +173,7 @@ class Terminal:
         return "\n".join(self._screen.display)
 
     def until(self, wanted: str) -> None:
-        """Reads until this is on the screen."""
+        """Read until this is on the screen."""
         give_up = time.monotonic() + WITHIN
         while wanted not in self.text:
             assert time.monotonic() < give_up, self.text
@@ -184,7 +184,7 @@ class Terminal:
         os.write(self._descriptor, key.encode())
 
     def end(self) -> int:
-        """Reads until the program ends; its exit code."""
+        """Read until the program ends; its exit code."""
         while self._read():
             pass
         return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
@@ -250,7 +250,7 @@ def test_what_a_search_has_found_is_a_line(size: tuple[int, int]) -> None:
 
 
 def test_without_a_terminal(tmp_path: Path) -> None:
-    """It says what would do."""
+    """The message says what would work."""
     done = fip("top", "--ventilator", f"ipc://{tmp_path}/none")
     assert done.returncode == 2
     assert "fip status --watch" in done.stderr

@@ -25,7 +25,7 @@ def copied(many_ms: Path, tmp_path: Path) -> Path:
 
 
 def stop_in_the_midst(mesh: Mesh, job: str) -> int:
-    """Kills ventilator and sink when some images are stored; returns how many are."""
+    """Kill ventilator and sink when some images are stored; return how many are."""
 
     def some(status: PipelineStatus) -> bool:
         return any(run.stored >= 20 for run in mesh.job(status, job).runs)

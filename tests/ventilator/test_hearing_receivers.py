@@ -79,7 +79,7 @@ def test_one_that_was_started_again_takes_its_own_place() -> None:
 
 
 def test_one_that_leaves_or_is_silent_is_not_there_any_more() -> None:
-    """The status tells which of the two it was, until it is back."""
+    """The status says which of the two it was, until it is back."""
     departed = Departed()
     known = Receivers(departed, lambda route, known, boot: False)
     known.hear(b"r", FIRST, 0.0)
@@ -176,7 +176,7 @@ def test_whoever_waits_for_a_spool_to_have_something_waits_no_longer(jobs: Jobs)
 
 @pytest.mark.parametrize(("ended", "state"), [(False, "running"), (True, "failed"), (None, "failed")])
 def test_a_stream_that_is_late_is_waited_for_without_an_end(jobs: Jobs, ended: bool | None, state: str) -> None:
-    """Unless it has ended; of what never says when it ends, silence tells it."""
+    """Unless it has ended; of what never says when it ends, silence shows it."""
     looks = Looks()
     jobs.submit(Submit("three", ("/spools/late.live",), Asked(), "three", follow=Follow(0.0, 0.0)))
     for run in ("r", "other"):

@@ -154,7 +154,7 @@ def test_an_old_copy_handed_on_is_not_taken_for_the_new_one() -> None:
 
 
 def test_time_on_the_wire_is_that_of_the_wire() -> None:
-    """However late a worker tells of a slice, held or handed on already; once for each."""
+    """However late a worker reports a slice, held or handed on already; once for each."""
     leases = Leases(total=2, max_attempts=3, stored=())
     for index in (0, 1):
         leases.lease(index, "w", now=10.0)

@@ -29,7 +29,7 @@ def told(ring: Ring) -> RingState:
 
 
 def put(ring: Ring, key: SliceId, made: Cut) -> None:
-    """Puts it there; whoever asked gets a notice."""
+    """Put it there; whoever asked gets a notice."""
     ended: list[bool] = []
     ring.put(key, made, lambda: ended.append(True))
     assert ended == [True]

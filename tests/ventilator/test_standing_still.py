@@ -26,7 +26,7 @@ WITHIN = 90.0  # s, for anything that a test waits for
 
 
 def dead(measurement_set: Path, file: str = "table.lock") -> Path:
-    """Has whoever opens a file of the set wait for ever, as a network disk does whose server is gone."""
+    """Have whoever opens a file of the set wait for ever, as a network disk does whose server is gone."""
     (measurement_set / file).unlink()
     os.mkfifo(measurement_set / file)
     return measurement_set
@@ -47,7 +47,7 @@ def dead_by_now(process: psutil.Process) -> bool:
 
 
 def stop_once_imaging(mesh: Mesh, job: str) -> psutil.Process:
-    """Stops the reading child when some images of a job are stored."""
+    """Stop the reading child when some images of a job are stored."""
 
     def some(status: PipelineStatus) -> bool:
         return any(run.stored >= 5 for run in mesh.job(status, job).runs)

@@ -240,7 +240,7 @@ def cpu(probe: Probe) -> float:
 
 
 def report(plan: Plan, taken: Taken) -> bool:
-    """Print what was measured; whether all is as it should be."""
+    """Print what was measured; return whether all is as it should be."""
     files = plan.groups * plan.bands
     cost = 1e3 * (taken.looking + taken.probe) / files
     quiet = 1e3 * median(taken.quiet)
@@ -261,7 +261,7 @@ def report(plan: Plan, taken: Taken) -> bool:
 
 
 def main() -> int:
-    """Run it; 0 if all is as it should be."""
+    """Run it; return 0 if all is as it should be."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.arrivals", description=__doc__)
     parser.add_argument("--groups", type=int, default=1000)
     parser.add_argument("--form", choices=("ms", "uvh5"), default="ms")

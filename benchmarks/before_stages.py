@@ -126,7 +126,7 @@ class _Version:
 
 
 def report(names: Sequence[str], libraries: Sequence[Path], rounds: int, environment: Mapping[str, str]) -> int:
-    """Print a line of a table for each of these rows of STAGES, then and now; how many are above what is asked for."""
+    """Print a line for each of these rows of STAGES, then and now; return how many are above what is asked for."""
     missed = 0
     for name in names:
         row = STAGES[name]

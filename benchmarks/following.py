@@ -29,7 +29,7 @@ PIXELS = 256
 
 
 def record(folder: Path, templates: Path, images: Path, times: int, bands: int, every: float) -> list[float]:
-    """Have them arrive, all but the first ones once these are imaged; when each was complete, Unix time."""
+    """Have them arrive, all but the first ones once these are imaged; return when each was complete, Unix time."""
     done: list[float] = []
     begun = time.monotonic()
     for number in range(times):

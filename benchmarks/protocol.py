@@ -113,7 +113,7 @@ def deaths(scratch: Path, times: int = 6) -> None:
 
 
 def _death(traced: Traced, victim: str, new: str) -> float:
-    """Start a new worker, and kill one that is at work: seconds until the last of its slices is leased again."""
+    """Start a new worker, and kill one that is at work; return the seconds until its last slice is leased again."""
     mesh = traced.mesh
     mesh.start(new)
     mesh.wait(

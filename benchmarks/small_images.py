@@ -101,7 +101,7 @@ def keeps_up(scratch: Path, version: Version, integrations: int) -> None:
 
 
 def main() -> int:
-    """Print all; 1 if the ratio is above the one that closes the issue."""
+    """Print all; return 1 if the ratio is above the one that closes the issue."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.small_images", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--commit", default="0c91216")

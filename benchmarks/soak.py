@@ -73,7 +73,7 @@ def _many(scratch: Path, slices: int) -> Path:
 
 
 def soak(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
-    """Run both and print what was found; whether all is well."""
+    """Run both and print what was found; return whether all is well."""
     path = _many(scratch, slices)
     begun = time.monotonic()
     with Mesh(scratch / "undisturbed", within=WITHIN) as calm:

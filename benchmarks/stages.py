@@ -74,7 +74,7 @@ def _line(stage: str, ours: float, plain: float | None) -> Line:
 
 
 def _watched(command: list[str], directory: Path, first: int) -> tuple[Sample, Sample]:
-    """Run FIP; what it had taken when the first images were stored, and when it was last seen with all its threads."""
+    """Run FIP; return its CPU when the first images were stored, and when it was last seen with all its threads."""
     samples = []
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:

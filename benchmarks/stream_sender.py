@@ -79,7 +79,7 @@ class Trouble:
 
 
 def send(packets: Sequence[memoryview], to: tuple[str, int], begin: float, lasting: float) -> float:
-    """Send packets, evenly over so many seconds from `begin` on, Unix time; when the last one was sent."""
+    """Send packets, evenly over so many seconds from `begin` on, Unix time; return when the last one was sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         for first in range(0, len(packets), BURST):

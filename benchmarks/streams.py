@@ -47,7 +47,7 @@ def opened(given: argparse.Namespace, stack: ExitStack, name: str, **options: ob
 
 
 def account(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
-    """Say what became of what was sent; whether every integration in the spool is an image or a failure, once."""
+    """Say what became of what was sent; return whether every integration in the spool has one image or failure."""
     watch()
     records, failures = pipeline.index(), pipeline.failures()
     numbers = set(range(len(records)))

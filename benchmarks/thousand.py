@@ -1,6 +1,6 @@
 """One ventilator and one sink with very many workers: `python -m benchmarks.thousand [--workers 1000] [--lose 100]`.
 
-Ventilator and sink are the real daemons, over ipc; of the ventilator, reading is replaced (stand_in.py), as children do
+Ventilator and sink are the real daemons, over ipc; the ventilator's reading is replaced (stand_in.py), as children do
 that. One process speaks for all workers (crowd.py). What counts is CPU: of the loop of each daemon, a second without a
 job and a slice with one; if one is at 100 per cent of a core, it is saturated. With `--lose` workers count as silent
 as soon as always, so that the process that speaks for them must have a core.

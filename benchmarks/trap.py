@@ -44,7 +44,7 @@ class Read:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read a directory; the exit code."""
+    """Read a directory; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--most", type=int, default=20, help="images in which PySE finds sources")

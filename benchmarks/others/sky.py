@@ -98,7 +98,7 @@ def observation(scratch: Path) -> Rows:
 
 
 def lists(python: Path, rows: Rows, fixtures: Path | None) -> list[bool]:
-    """Each list beside DP3's predict; whether it is too far."""
+    """Compare each list with DP3's predict; return whether it is too far."""
     far, kept = [], {}
     for name in LISTS:
         path = rows.path.with_name(f"{name}.skymodel")
@@ -187,7 +187,7 @@ def stokes(found: NDArray[np.complex128]) -> NDArray[np.complex128]:
 
 
 def told(program: str, name: str, theirs: NDArray[np.complex128], *ours: NDArray[np.complex128]) -> bool:
-    """Print how far the exact sum and FIP's prediction are from what another program made; whether one is too far."""
+    """Print how far the exact sum and FIP's prediction are from another program's; return whether one is too far."""
     rms = float(np.sqrt(np.mean(np.abs(theirs[:, :, 0]) ** 2)))
     padded = [np.pad(each, ((0, 0), (0, 0), (0, theirs.shape[2] - each.shape[2]))) for each in ours]
     exact, made = (float(np.abs(theirs - each).max()) / rms for each in padded)

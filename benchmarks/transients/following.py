@@ -76,7 +76,7 @@ def _store(directory: Path, made: list[ImageFile]) -> None:
 
 
 def _follow(courses: Courses, images: int) -> float:
-    """Work as the daemon does, until all are taken; CPU s of this thread."""
+    """Work as the daemon does, until all are taken; return the CPU s of this thread."""
     begun, taken = time.thread_time(), 0
     while taken < images:
         done = courses.work()

@@ -59,7 +59,7 @@ def compressed(slice_: Slice, image: Image, to_the_noise: float = 16.0) -> bytes
 
 
 def opened(content: bytes) -> list[Any]:
-    """All units, standard and checksums verified: a wrong sum is a warning, so an error here."""
+    """Return all units, standard and checksums verified: a wrong sum is a warning, so an error here."""
     with fits.open(io.BytesIO(content), checksum=True, memmap=False) as units:
         units.verify("exception")
         for unit in units:

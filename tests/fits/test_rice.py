@@ -29,7 +29,7 @@ class Coded:
     words: int  # their sum
 
     def read(self, pixels: Floats) -> int:
-        """Read it into these; the first tile that is damaged, -1 if none is."""
+        """Read it into these; return the first tile that is damaged, -1 if none is."""
         begins = np.concatenate([[0], self.ends[:-1]])
         steps, work = np.full(self.ends.size, self.step), np.empty(self.tile + rice.BLOCK, np.int32)
         found = rice.decode(

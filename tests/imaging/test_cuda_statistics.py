@@ -57,7 +57,7 @@ def pixels(kind: str) -> NDArray[np.float32]:
 
 
 def measured(device: CupyDevice, image: NDArray[np.float32]) -> Statistics | None:
-    """What the device finds of it; the image comes back as it is."""
+    """Return what the device finds; check that the image comes back as it is."""
     blocks, field = GEOMETRIES["flat"].blocks(1e-5, bright=False)
     grid = Grid(image.shape[1], image.shape[0], field.scale, 0.0, 0.0, "FK5")
     rendering = Given(Constants(device), make_plan(blocks, field, 1e-5), blocks, grid)

@@ -85,7 +85,7 @@ def imaged(made: Path, tmp_path: Path) -> Path:
 
 
 def again(ms: Path, directory: Path, *options: str) -> tuple[int, str]:
-    """The same command: its exit code, and what it says."""
+    """Run the same command; return its exit code, and what it says."""
     done = fip("run", ms, "--output", directory, *GRID, *options)
     return done.returncode, done.stdout + done.stderr
 

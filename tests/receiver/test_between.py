@@ -86,7 +86,7 @@ def test_what_was_dropped_last_is_not_lost_after_a_restart(tmp_path: Path) -> No
 
 
 def looks(intake: Intake, clock: Clock, seconds: float) -> bool:
-    """Time passes; whether the stream has ended meanwhile."""
+    """Let time pass; return whether the stream has ended meanwhile."""
     ended = False
     for _ in range(round(seconds / 0.1)):
         clock.now += 0.1

@@ -41,7 +41,7 @@ class Told:
 def run(
     folder: Path, opens: Callable[[Settings], Told], then: Callable[[Receiver, Loop], None] = lambda *_: None
 ) -> Spool:
-    """Run a receiver until it ends; its spool."""
+    """Run a receiver until it ends; return its spool."""
     (folder / "fip.toml").write_text(
         f'[receiver]\nspool = "{folder}/spools"\n[ventilator]\ncontrol = "ipc://{folder}/control"\n'
     )

@@ -34,7 +34,7 @@ def test_no_more_is_used_than_comes(uses: list[tuple[float, float]]) -> None:
 
 @pytest.fixture
 def pairs() -> Iterator[Callable[[], tuple[int, socket.socket]]]:
-    """Make connections: the descriptor of one end, and the other end."""
+    """Yield a function that makes connections: the descriptor of one end, and the other end."""
     with ExitStack() as stack:
 
         def make() -> tuple[int, socket.socket]:

@@ -45,7 +45,7 @@ def frames(slices: list[tuple[Slice, Slice]]) -> list[list[bytes]]:
 
 
 def both_ways(path: Path, how: Asked, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Compare slices read by casacore with those that need not be; how often columns were mapped."""
+    """Compare slices read by casacore with those that need not be; return how often columns were mapped."""
     mapped, cells, column = Counter[str](), Tiles.cells, Buckets.column
 
     def counted(tiles: Tiles, name: str, shape: tuple[int, ...], rows: Any) -> forming.Cells | None:

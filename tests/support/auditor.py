@@ -44,7 +44,7 @@ class Auditor:
         self._process.wait()
 
     def faults(self) -> list[str]:
-        """End it; what it has found."""
+        """End it, and return what it has found."""
         self._process.send_signal(signal.SIGTERM)
         assert self._process.wait(30) == 0, "the auditor itself has failed"
         *found, last = self._report.read_text().splitlines()

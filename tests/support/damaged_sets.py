@@ -232,7 +232,7 @@ def deadly(ms: Path) -> None:
 
 
 def outcome(ms: Path) -> str:
-    """What became of it.
+    """Return what became of the set.
 
     "right" and a digest of the images if the first slices can be imaged, the one line that a user is shown if
     they cannot, and a traceback if FIP is at fault.

@@ -4,8 +4,8 @@
 
 Prints the process id of the machine's PID 1, then reads its standard input: at the end of that, however it came about
 (a power cut, or the death of the tests), all processes of the machine are killed, and FOLDER is removed unless "keep"
-was said. NETWORK is the network namespace that the machine is in, as /proc/PID/ns/net, or "" for one of its own; what
-MOUNT is says machine_init.sh. Uses the standard library only.
+was said. NETWORK is the network namespace that the machine is in, as /proc/PID/ns/net, or "" for one of its own;
+machine_init.sh says what MOUNT is. Uses the standard library only.
 """
 
 import os

@@ -80,7 +80,7 @@ class Node:
         return self.machine.run("/src/install.sh", *words, check=check, timeout=800)
 
     def submit(self, *words: str, under: str = "/var/lib/fip") -> Path:
-        """Submit a job, as a user does; the directory of its images, within the machine."""
+        """Submit a job, as a user does; return the directory of its images, within the machine."""
         return Path(under) / self.machine.run("fip", "submit", *words).stdout.strip()
 
     def state_of_job(self, directory: Path) -> tuple[str, str]:
@@ -110,7 +110,7 @@ class Node:
             assert_whole(to, self.whole)
 
     def _copied(self, directory: Path, to: Path) -> bool:
-        """Copy images and ledger; False if a file went meanwhile, as the sink closes its ledger after the end."""
+        """Copy images and ledger; return False if a file went meanwhile: the sink closes its ledger after the end."""
         still_written = shutil.ignore_patterns(FOLDER)  # a detector goes on after the run's end
         shutil.rmtree(to, ignore_errors=True)
         try:

@@ -72,7 +72,7 @@ def put(writing: SpoolWriter, dumps: Iterable[int], alter: Alter = nothing, **ch
 
 
 def spool(folder: Path, dumps: Iterable[int], setup: Setup = SETUP, keep: int = 100, alter: Alter = nothing) -> Path:
-    """One that has ended, with these dumps; its path."""
+    """Write a spool that has ended, with these dumps; return its path."""
     writing = writer(folder, setup, keep)
     put(writing, dumps, alter)
     writing.end()

@@ -184,7 +184,7 @@ class Terminal:
         os.write(self._descriptor, key.encode())
 
     def end(self) -> int:
-        """Read until the program ends; its exit code."""
+        """Read until the program ends; return its exit code."""
         while self._read():
             pass
         return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])

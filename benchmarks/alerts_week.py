@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.alerts_week [--days D] [--seed N] [--folder DIR]
 
-An image in two minutes, 48 x 48 of noise, is stored, searched, and told by the detector's own parts: course, publisher,
+An image in two minutes, 48 x 48 of noise, is stored, searched, and sent by the detector's own parts: course, publisher,
 reporter, outbox and carrier, to a server on this host; the clock is that of the images. In a week there are 30 real
 transients of S/N 5.5 to 16, 1 to 16 slices long; a train of 8 satellites that cross the image one after the other; a
 storm of 10 minutes, with 6 to 12 sources in each slice; and an hour whose gains are wrong: its images say so
@@ -104,7 +104,7 @@ class Week:
 
 
 def main() -> None:
-    """Runs a week, and says what was sent."""
+    """Run a week, and say what was sent."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=float, default=7.0)
     parser.add_argument("--seed", type=int, default=1)
@@ -165,7 +165,7 @@ def known(directory: Path) -> list[Event]:
 def summed_up(
     week: Week, found: list[Event], webhook: Webhook, entered: tuple[int, list[float]], console: Console, took: str
 ) -> bool:
-    """Says what was sent, of what was there."""
+    """Say what was sent, of what was there."""
     taken_back, holds = entered
     events = {each["id"]: each for each in found}
     kinds = Counter(each.told.get("alert_type", "summary") for each in webhook.posts)

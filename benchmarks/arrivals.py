@@ -49,7 +49,7 @@ ODD: Mapping[Oddity, int] = {"missing": 3, "truncated": 1, "foreign": 3, "duplic
 
 @dataclass
 class Plan:
-    """What a recorder does."""
+    """The settings of a recorder."""
 
     groups: int
     bands: int
@@ -74,7 +74,7 @@ class Plan:
 
 
 def record(plan: Plan, templates: Path, folder: Path) -> None:
-    """Has all sets arrive, and puts the marker in the end."""
+    """Have all sets arrive, and put the marker in the end."""
     begun, staged = time.monotonic(), templates / "staged"
     for number, (group, band) in enumerate(plan.order()):
         if number == STRANGE:
@@ -113,7 +113,7 @@ def strangers(templates: Path, folder: Path) -> None:
 
 
 def copy(source: Path, there: Path) -> None:
-    """As recorders do: not in one step, and the table before what is in it."""
+    """Copy as recorders do: not in one step, and the table before what is in it."""
     subprocess.run(["cp", "-rf", str(source), str(there)], check=True)
 
 
@@ -158,12 +158,12 @@ class Manifest:
     lines: int = 0
 
     def descriptor(self) -> int:
-        """Open to read."""
+        """Open the file to read, and return its descriptor."""
         self.path.touch()
         return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
 
     def add(self, lines: Sequence[str]) -> None:
-        """Durable when this returns."""
+        """Add lines, durable when this returns."""
         with self.path.open("a") as file:
             file.write("".join(f"{line}\n" for line in lines))
             file.flush()
@@ -188,7 +188,7 @@ class Taken:
 
 
 def follow(folder: Path, manifest: Manifest, plan: Plan, rules: Rules) -> Taken:
-    """Looks until the end, and cuts each slice."""
+    """Look until the end, and cut each slice."""
     taken, probe = Taken(), Probe()
     main = Arriving(folder, rules, manifest.descriptor(), probe=probe)
     growing = Growing(folder, asked(size=(64, 64), scale="20arcsec"), lambda: main)
@@ -240,7 +240,7 @@ def cpu(probe: Probe) -> float:
 
 
 def report(plan: Plan, taken: Taken) -> bool:
-    """Prints what was measured; whether all is as it should be."""
+    """Print what was measured; return whether all is as it should be."""
     files = plan.groups * plan.bands
     cost = 1e3 * (taken.looking + taken.probe) / files
     quiet = 1e3 * median(taken.quiet)
@@ -261,7 +261,7 @@ def report(plan: Plan, taken: Taken) -> bool:
 
 
 def main() -> int:
-    """Runs it; 0 if all is as it should be."""
+    """Run it; return 0 if all is as it should be."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.arrivals", description=__doc__)
     parser.add_argument("--groups", type=int, default=1000)
     parser.add_argument("--form", choices=("ms", "uvh5"), default="ms")

@@ -164,7 +164,7 @@ class Version:
         return float(self._from.readline())
 
     def close(self) -> None:
-        """Ends it."""
+        """End the process and wait for it."""
         self._to.close()
         self._process.wait()
 
@@ -180,7 +180,7 @@ def sources_of(commit: str, folder: Path) -> Path:
 
 
 def main() -> int:
-    """Prints a line for each row; 1 if a ratio is above the one that ends the issue."""
+    """Print a line for each row; return 1 if a ratio is above the one that ends the issue."""
     names = [*ROWS, *before_stages.STAGES, *PIPELINE_ROWS, *before_reading.ROWS]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(names)}")

@@ -55,7 +55,7 @@ class PipelineRow:
 
 
 def all_processes(library: Path, scratch: Path) -> Iterator[float]:
-    """Of `fip run` with one worker, 1024^2: that of 140 less that of 40 images, over 100."""
+    """Yield the CPU time of an image by `fip run`, one worker, 1024^2: that of 140 less that of 40 images, over 100."""
     sets = [simulated(scratch, count, Work(64, 1024)) for count in (FEW, MANY)]
     while True:
         few, many = (_cpu(library, scratch, each) for each in sets)
@@ -70,7 +70,7 @@ def _cpu(library: Path, scratch: Path, observed: Observation) -> float:
 
 
 def imaging_thread(library: Path, scratch: Path) -> Iterator[float]:
-    """Of what a worker's thread does for an image of 4096^2, from the decoded slice to the bytes of its file."""
+    """Yield the CPU time of a worker's thread for an image of 4096^2, from the decoded slice to the file's bytes."""
     path = simulated(scratch, SLICES, Work(64, 4096)).path
     command = [sys.executable, "-c", THREAD, str(path), "4096", repr(1.5 / 206264.806), str(SLICES)]
     with _process(command, _environment(library, scratch)) as process:
@@ -93,7 +93,7 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[subpro
 
 
 def _environment(library: Path, scratch: Path) -> dict[str, str]:
-    """That in which the sources of this folder are imported, and the daemons beside it."""
+    """Return the environment in which the sources of this folder are imported, and the daemons beside it."""
     daemons = scratch / f"daemons-of-{library.parent.name}"
     daemons.mkdir(exist_ok=True)
     with suppress(FileExistsError):

@@ -93,7 +93,7 @@ class Reader:
         return float(self._from.readline())
 
     def close(self) -> None:
-        """Ends it."""
+        """End the process and wait for it."""
         self._to.close()
         self._process.wait()
 
@@ -108,7 +108,7 @@ def measured(libraries: Sequence[Path], path: Path, rounds: int) -> list[float]:
 
 
 def print_rows(before: Path, now: Path, scratch: Path, wanted: Sequence[str], rounds: int) -> int:
-    """Prints a line for each row; how many are above the ratio that ends the issue."""
+    """Print a line for each row; return how many are above the ratio that ends the issue."""
     missed = 0
     for name in wanted:
         row, path = ROWS[name], scratch / "reading.ms"

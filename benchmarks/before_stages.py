@@ -120,13 +120,13 @@ class _Version:
         return float(self._from.readline())
 
     def close(self) -> None:
-        """Ends it."""
+        """End the process and wait for it."""
         self._to.close()
         self._process.wait()
 
 
 def report(names: Sequence[str], libraries: Sequence[Path], rounds: int, environment: Mapping[str, str]) -> int:
-    """Print a line of a table for each of these rows of STAGES, then and now; how many are above what is asked for."""
+    """Print a line for each of these rows of STAGES, then and now; return how many are above what is asked for."""
     missed = 0
     for name in names:
         row = STAGES[name]

@@ -6,7 +6,7 @@ What each of them says and when is what a worker says (lib/fip/worker/worker.py)
 an image takes SECONDS in which nothing is done, and is the same small FITS for each slice. It reads orders, a line
 each: `lose N` has the next N workers fall silent at once, as when their host loses its power, and answers how many
 slices they had; `again` answers how many of these have come to others since, how many are left, and how long after that
-the last one came; `said` how many states and briefs were told so far.
+the last one came; `said` how many states and briefs were sent so far.
 """
 
 import heapq
@@ -43,7 +43,7 @@ STAGES = ("wait", "image", "dirty", "beam", "fits", "hand_on")
 
 @dataclass
 class Member:
-    """One worker."""
+    """One worker of the crowd."""
 
     name: str
     control: zmq.Socket[bytes]
@@ -82,7 +82,7 @@ class Crowd:
         self.handlers[sys.stdin.fileno()] = self._order
 
     def run(self) -> None:
-        """Until its input ends."""
+        """Run until the input ends."""
         while True:
             wait = max(0.0, self.timers[0][0] - time.monotonic()) if self.timers else 1.0
             for descriptor, _ in self.epoll.poll(wait):
@@ -125,7 +125,7 @@ class Crowd:
             self._at(time.monotonic() + self.every, lambda: self._say(member))
 
     def _change(self, member: Member, waited_for: bool = False) -> None:
-        """Something has changed, as `fip.runtime.control_link.Briefs` tells it."""
+        """Something has changed, as `fip.runtime.control_link.Briefs` says it."""
 
         def tell() -> None:
             if member.changed and not member.gone:
@@ -146,7 +146,7 @@ class Crowd:
         self._after(member.control)
 
     def _after(self, opened: zmq.Socket[bytes]) -> None:
-        """What has come to a socket while it was used is not told by its descriptor."""
+        """Look again: what came to a socket while it was used is not shown by its descriptor."""
         if waits(opened):
             self._at(0.0, self.handlers[_descriptor(opened)])
 
@@ -277,7 +277,7 @@ def _descriptor(opened: zmq.Socket[bytes]) -> int:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command with its arguments."""
     raise_limit()
     control, workers, seconds, every = sys.argv[1:]
     Crowd(control, int(workers), float(seconds), float(every)).run()

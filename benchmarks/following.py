@@ -29,7 +29,7 @@ PIXELS = 256
 
 
 def record(folder: Path, templates: Path, images: Path, times: int, bands: int, every: float) -> list[float]:
-    """Has them arrive, all but the first ones once these are imaged; when each was complete, Unix time."""
+    """Have them arrive, all but the first ones once these are imaged; return when each was complete, Unix time."""
     done: list[float] = []
     begun = time.monotonic()
     for number in range(times):
@@ -63,7 +63,7 @@ def latencies(images: Path, done: Sequence[float]) -> list[float]:
 
 
 def main() -> int:
-    """Prints the quantiles."""
+    """Print the quantiles of the delays."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--times", type=int, default=60)
     parser.add_argument("--bands", type=int, default=4)

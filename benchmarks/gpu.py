@@ -37,12 +37,12 @@ PLAIN = ("64 channels, 1024^2", "1024 channels, 1024^2")  # rows that are imaged
 PROCESSES = (1, 2, 4)  # that share the device
 STAGES = ("plan", "grid", "transforms", "combine", "along eta", "along xi, copy", "the same, measured")
 GIGA = 1e9
-_shared = SimpleNamespace()  # of a process that images beside others: `begin`, where they meet
+_shared = SimpleNamespace()  # of a process that images beside others: `begin`, at which they meet
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """Bytes a second."""
+    """The speeds in bytes a second."""
 
     memory: float  # read and written, within the device
     link: float  # to page-locked memory of the host
@@ -72,7 +72,7 @@ class Measured:
         return 1e3 * float(np.median(taken))
 
     def speeds(self) -> Speeds:
-        """Of copies of 1 GB and of 64 MB."""
+        """Return the speeds of copies of 1 GB and of 64 MB."""
         one, other = (self._xp.ones(250_000_000, np.float32) for _ in range(2))
 
         def within() -> None:
@@ -124,7 +124,7 @@ class Measured:
 
 
 def images_per_second(device: str, row: Row, processes: int, seconds: float) -> float:
-    """Of several processes that share the device, as workers do, after each has warmed up."""
+    """Return the images/s of several processes that share the device, as workers do, after each has warmed up."""
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, spawn, _remember, (spawn.Barrier(processes),)) as pool:
         return sum(pool.map(_rate, [device] * processes, [row] * processes, [seconds] * processes))

@@ -182,7 +182,7 @@ def spent(way: str, library: Path, content: Path, begin: float, count: int, scra
 
 
 def main() -> int:
-    """Prints a line for each size; 1 if a ratio is beyond the one that ends the issue."""
+    """Print a line for each size; return 1 if a ratio is beyond the one that ends the issue."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=8)

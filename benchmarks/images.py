@@ -37,14 +37,14 @@ class Rounds:
 
     @property
     def start(self) -> list[float]:
-        """CPU seconds of start-up."""
+        """Return the CPU seconds of start-up."""
         return [short.cpu - self.images[0] * each for short, each in zip(self.short, self.marginal, strict=True)]
 
 
 def taken(
     scratch: Path, images: tuple[int, int], rounds: int, programs: Mapping[str, Command], work: Work, *options: str
 ) -> dict[str, Rounds]:
-    """Runs all programs on a short and a long MeasurementSet; the long one's images stay in scratch / name."""
+    """Run all programs on a short and a long MeasurementSet; the long one's images stay in scratch / name."""
     sets = [simulated(scratch, count, work, *options) for count in images]
     costs = {name: Rounds(images, [], []) for name in programs}
     for _ in range(rounds):

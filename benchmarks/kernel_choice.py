@@ -21,11 +21,11 @@ from fip.imaging.slant.sheet import UnsuitableError
 from support.observatories import LATITUDE, antennas, uvw_seen
 
 WAVELENGTHS = {"MeerKAT": (0.2, 0.35), "VLA A": (0.06, 0.2, 0.8), "SKA-Low": (1.0, 2.0, 4.0)}
-LONGEST = 2.0  # s expected of the w-gridder: where more, the choice is clear and nobody waits for it
+LONGEST = 2.0  # s expected of the w-gridder: if more, the choice is clear and nobody waits for it
 
 
 def draw(seed: int, epsilon: float = EPSILON) -> Contest:
-    """A geometry, with noise."""
+    """Draw a geometry, with noise."""
     rng = np.random.default_rng(seed)
     array = str(rng.choice(list(LATITUDE)))
     places = antennas(array, rng, int(rng.choice([10, 27, 64]))) * rng.choice([1.0, 0.3])
@@ -42,7 +42,7 @@ def draw(seed: int, epsilon: float = EPSILON) -> Contest:
 
 
 def compare(contest: Contest, blocks: Sequence[Block]) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """(expected, measured) seconds of (slant, w-gridder); None where there is no choice, or a clear one."""
+    """Return (expected, measured) seconds of (slant, w-gridder); None if there is no choice, or a clear one."""
     try:
         plan = make_plan(blocks, contest.grid, contest.epsilon)
     except UnsuitableError:
@@ -55,7 +55,7 @@ def compare(contest: Contest, blocks: Sequence[Block]) -> tuple[tuple[float, flo
 
 
 def main() -> None:
-    """Print those where the choice is wrong, and how many are right."""
+    """Print the geometries for which the choice is wrong, and how many are right."""
     prepared()
     right = counted = 0
     epsilon = float(sys.argv[2]) if sys.argv[2:] else EPSILON

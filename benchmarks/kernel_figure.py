@@ -36,7 +36,7 @@ class Panel:
     y: tuple[float, float]
     curves: dict[str, list[tuple[float, float]]]
     beside: int  # pixels from a curve's end down to its name
-    straight: str = ""  # what the line y = x is called, where there is one
+    straight: str = ""  # what the line y = x is called, if there is one
 
 
 def errors() -> dict[str, list[tuple[float, float]]]:
@@ -110,7 +110,7 @@ def _draw_panel(pen: ImageDraw.ImageDraw, panel: Panel, left: int, top: int) -> 
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Powers of ten, or of two where there are hardly any; every other one where there are many."""
+    """Return powers of ten, or of two if there are hardly any; every other one if there are many."""
     if high / low < 1e3:
         return [size for size in SIZES if low <= size <= high]
     first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
@@ -122,7 +122,7 @@ def _label(value: float) -> str:
 
 
 def main() -> None:
-    """Measure and draw."""
+    """Measure, and draw the figure."""
     prepared()
     error = "L2(image - exact) / L2(exact)"
     accuracy = Panel("Error", "epsilon asked", error, (3e-12, 0.3), (1e-14, 1.0), errors(), 14, "error = epsilon")

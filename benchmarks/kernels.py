@@ -57,7 +57,7 @@ class Row:
     hours: float
     declination: float  # degrees
     wanted: str  # with compression: the least, and what was believed to be there
-    wanted_plain: str = ""  # without, where that is apart
+    wanted_plain: str = ""  # without, if that is apart
 
     def samples(self) -> tuple[Block, Grid]:
         """Noise on every baseline, and the grid."""
@@ -94,11 +94,11 @@ class Contest:
         self._uvw = np.ascontiguousarray(self.block.uvw[:, [1, 0, 2]])
 
     def nodes(self) -> Sequence[Block]:
-        """The samples, compressed."""
+        """Return the samples in compressed form."""
         return compress_blocks([self.block], self.grid, self.epsilon)
 
     def slant(self, blocks: Sequence[Block]) -> None:
-        """Plan and image."""
+        """Make a plan and the image."""
         render(make_plan(blocks, self.grid, self.epsilon), blocks, self.slant_image)
 
     def slant_compressed(self) -> None:
@@ -136,7 +136,7 @@ def prepared() -> None:
 
 
 def median_seconds(calls: Sequence[Callable[[], Any]], repeats: int) -> list[float]:
-    """Median CPU time of each, taking turns, after one call that does not count; of that alone where repeats is 0."""
+    """Return the median CPU time of each, in turns, after one call that does not count; of that one if repeats is 0."""
     taken: list[list[float]] = [[] for _ in calls]
     for repeat in range(repeats + 1):
         for call, times in zip(calls, taken, strict=True):

@@ -1,7 +1,7 @@
 """`python -m benchmarks.monitor`: what `fip-monitor` costs beside 64 workers and 100 images/s. See docs/benchmarks.md.
 
 An hour's traffic is replayed at 60 times its rate, then a minute of it at its real rate, each without a page and with
-one that listens and lists images, as a browser does. A message is what a ventilator with 64 workers tells twice a
+one that listens and lists images, as a browser does. A message is what a ventilator with 64 workers sends twice a
 second; the ledger has an image for each that is stored.
 """
 
@@ -30,18 +30,18 @@ from fip.runtime.sockets import control_socket
 from fip.wire.codec import encode_control
 from fip.wire.messages import RunPlan
 
-PARTS = 6  # of an hour, after each of which memory is looked at
+PARTS = 6  # of an hour: memory is looked at after each
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """The process, and where it serves."""
+    """The process, and its port."""
 
     process: psutil.Process
     port: int
 
     def get(self, path: str) -> bytes:
-        """What it answers."""
+        """Return what it answers to a GET."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         connection.request("GET", path)
         body = connection.getresponse().read()
@@ -56,13 +56,13 @@ class Monitor:
 
     @property
     def cpu(self) -> float:
-        """CPU seconds so far."""
+        """Return the CPU seconds so far."""
         times = self.process.cpu_times()
         return times.user + times.system
 
     @property
     def megabytes(self) -> float:
-        """Resident memory."""
+        """Return the resident memory, in megabytes."""
         return self.process.memory_info().rss / 1e6
 
 
@@ -114,7 +114,7 @@ def measure(monitor: Monitor, send: zmq.Socket[bytes], frames: "Recorded", pages
 
 
 def page(monitor: Monitor, ended: threading.Event, listed: list[int]) -> None:
-    """Listens, and lists new images on each state, as a browser does, until it was told that it ended."""
+    """Listen, and list new images on each state, as a browser does, until it hears that it ended."""
     connection = http.client.HTTPConnection("127.0.0.1", monitor.port, timeout=60)
     connection.request("GET", "/api/events")
     answer, seen = connection.getresponse(), 0
@@ -127,14 +127,14 @@ def page(monitor: Monitor, ended: threading.Event, listed: list[int]) -> None:
 
 
 def wait_until_it_listens(monitor: Monitor, send: zmq.Socket[bytes], frame: bytes) -> None:
-    """Sends until the monitor has joined the socket."""
+    """Send until the monitor has joined the socket."""
     while monitor.stored < 0:
         send.send(frame)
         time.sleep(0.1)
 
 
 def wait_until(monitor: Monitor, stored: int) -> None:
-    """Waits until the monitor knows of so many images."""
+    """Wait until the monitor knows of so many images."""
     while monitor.stored < stored:
         time.sleep(0.1)
 
@@ -158,7 +158,7 @@ class Recorded:
 
 
 def recorded(file: Path, load: Load, count: int) -> Recorded:
-    """So many messages of a pipeline at work."""
+    """Return so many messages of a pipeline at work."""
     lengths, first, stored = [], b"", 0
     with file.open("wb") as out:
         for status in islice(statuses(load, time.time()), count):
@@ -170,7 +170,7 @@ def recorded(file: Path, load: Load, count: int) -> Recorded:
 
 @contextmanager
 def running(folder: Path, load: Load) -> Iterator[tuple[Monitor, zmq.Socket[bytes]]]:
-    """A monitor of a directory with a full ledger, and the socket that tells it of a pipeline."""
+    """A monitor of a directory with a full ledger, and the socket that sends it the state of a pipeline."""
     fill_ledger(folder / "images", load.total)
     configuration = folder / "fip.toml"
     configuration.write_text(

@@ -81,7 +81,7 @@ class Truth:
 
 
 def truths(path: Path, clean: Path, integrations: int) -> Iterator[Truth]:
-    """Of each integration; `clean` is the set without noise: what gains do not explain in it is interference."""
+    """Yield the truth of each integration; `clean` is the set without noise: what gains do not explain interferes."""
     stem = path.with_suffix("")
     bandpass, drift = (_column(f"{stem}.{kind}", "CPARAM") for kind in "BG")
     drift = drift.reshape(integrations, len(bandpass), 1, 2)
@@ -180,7 +180,7 @@ def measured(
 
 
 def main() -> int:
-    """The command."""
+    """Run the command with its arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.night", description=__doc__.splitlines()[0])
     parser.add_argument("--integrations", type=int, default=40)
     parser.add_argument("--sources", type=int, default=1000)

@@ -48,7 +48,7 @@ class Case:
     extended: bool = False
 
     def run(self) -> NDArray[np.complexfloating]:
-        """Once."""
+        """Predict once, and return the visibilities."""
         return predict(self.model, self.images, self.seen, EPSILON, smear=self.smear)
 
     def error(self) -> float:
@@ -91,7 +91,7 @@ def components(seen: Observed, reach: float, gaussian: bool = False) -> Componen
 
 
 def image(pixels: int, scale: float) -> SkyImage:
-    """Twenty pixels that shine."""
+    """Return an image with twenty pixels that shine."""
     rng, values = np.random.default_rng(0), np.zeros((1, pixels, pixels), np.float32)
     values[0, rng.integers(0, pixels, 20), rng.integers(0, pixels, 20)] = 1
     return SkyImage("made", values, np.array([1.35e9]), scale, CENTRE)
@@ -107,7 +107,7 @@ def _pixels(model: SkyImage, seen: Observed) -> Components:
 
 
 def cases() -> list[Case]:
-    """All of them."""
+    """Return all cases of the table."""
     found = []
     for name in (FIELD, WIDE):
         row = ROWS[name]
@@ -136,14 +136,14 @@ def _open(seen: Observed) -> Observed:
 
 
 def spent(call: Callable[[], object]) -> float:
-    """CPU milliseconds."""
+    """Return the CPU milliseconds of a call."""
     begun = time.process_time()
     call()
     return 1e3 * (time.process_time() - begun)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table of all cases."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.prediction", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds

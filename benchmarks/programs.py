@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "DUCC0_NUM_THREADS"), "1")
 ANTENNAS, ARCSEC, EPSILON = 64, 1.5, 1e-5
-UNFLAGGED = ("--flag-fraction", "0")  # an observation of which all programs use the same samples
+UNFLAGGED = ("--flag-fraction", "0")  # all programs use the same samples of an observation then
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Cost:
 
 
 def simulated(scratch: Path, integrations: int, work: Work = USUAL, *options: str) -> Observation:
-    """An observation of so many integrations, simulated where it is not there yet."""
+    """Return an observation of so many integrations; simulate it if it is not there yet."""
     path = scratch / f"sim{work.channels}x{integrations}{''.join(options)}.ms"
     if not path.exists():
         size = ("--antennas", str(ANTENNAS), "--channels", str(work.channels), "--integrations", str(integrations))
@@ -88,7 +88,7 @@ def wsclean_command(observed: Observation, directory: Path, exact: bool = False)
 
 
 def emptied(directory: Path) -> Path:
-    """This directory, made anew."""
+    """Make this directory anew, empty."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     return directory
@@ -100,7 +100,7 @@ def environment() -> dict[str, str]:
 
 
 def run(command: list[str]) -> Cost:
-    """Run a program to its end. Raises CalledProcessError where it fails."""
+    """Run a program to its end. Raises CalledProcessError if it fails."""
     before, begun = children_cpu(), perf_counter()
     done = subprocess.run(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True, check=True)
     return Cost(children_cpu() - before, perf_counter() - begun, done.stdout)

@@ -1,6 +1,6 @@
 """What the protocol takes: `python -m benchmarks.protocol [PART ...]`, of deaths, mix, leave, cost, throughput.
 
-Daemons are real ones; where a part says so, reading, imaging or storing is replaced by something that takes no time, or
+Daemons are real ones; if a part says so, reading, imaging or storing is replaced by something that takes no time, or
 a known one (see stand_in.py). Times are of this machine as busy as it is: its load is printed.
 """
 
@@ -48,7 +48,7 @@ from support.mesh import Mesh
 PARTS = ("deaths", "mix", "leave", "cost", "throughput")
 FAST, SLOW = 0.05, 0.4  # s a slice, of a fast and of a slow worker
 SIZE = 1024  # pixels a side of the image that the protocol is compared with
-IMAGES = (30, 150)  # of a short and of a long run, of which the difference is what an image takes
+IMAGES = (30, 150)  # of a short and of a long run: their difference is what an image takes
 
 
 def observation(scratch: Path, integrations: int) -> Path:
@@ -69,7 +69,7 @@ class Event:
 
 
 class Traced:
-    """A mesh of whose ventilator is known when it heard a worker first, and when it leased which slice to whom."""
+    """A mesh that knows when its ventilator heard a worker first, and when it leased which slice to whom."""
 
     def __init__(self, folder: Path, seconds: Sequence[float]) -> None:
         launchers = {f"cpu{number}": launcher(seconds=each) for number, each in enumerate(seconds)}
@@ -77,7 +77,7 @@ class Traced:
         self.mesh = Mesh(folder, workers=len(seconds), launchers=launchers, settings='log_level = "debug"')
 
     def hellos(self) -> list[Event]:
-        """All workers that joined."""
+        """Return all workers that joined."""
         return [Event(when, worker) for when, worker in self._said(r"worker \S+/(\S+) joins on lane")]
 
     def leases(self) -> list[Event]:
@@ -95,7 +95,7 @@ class Traced:
 
 
 def deaths(scratch: Path, times: int = 6) -> None:
-    """From a worker's death to its slices leased again, and from a new worker's hello to its first slice."""
+    """Measure from a worker's death to its slices leased again, and from a new worker's hello to its first slice."""
     names = [f"cpu{number}" for number in range(times + 2)]
     traced = Traced(scratch / "deaths", [0.3] * len(names))
     traced.mesh.names = ["ventilator", "sink", *names[:2]]
@@ -113,7 +113,7 @@ def deaths(scratch: Path, times: int = 6) -> None:
 
 
 def _death(traced: Traced, victim: str, new: str) -> float:
-    """Starts a new worker, and kills one that is at work: seconds until the last of its slices is leased again."""
+    """Start a new worker, and kill one that is at work; return the seconds until its last slice is leased again."""
     mesh = traced.mesh
     mesh.start(new)
     mesh.wait(
@@ -151,7 +151,7 @@ def mix(scratch: Path, slices: int = 450) -> None:
 
 
 def leave(scratch: Path) -> None:
-    """A worker that is told to go while a run is under way."""
+    """A worker is ordered to go while a run is under way."""
     traced = Traced(scratch / "leave", [0.2, 0.2])
     with traced.mesh as mesh:
         job = mesh.submit([observation(scratch, 100)], SELECTION)
@@ -188,7 +188,7 @@ def cost(scratch: Path) -> None:
 
 
 def _cost_of_daemons(scratch: Path, slices: int, seconds: float) -> tuple[float, dict[str, float]]:
-    """Slices/s, and CPU milliseconds of a slice of each daemon, where a worker sleeps so long for an image."""
+    """Return slices/s, and CPU milliseconds of a slice of each daemon, if a worker sleeps so long for an image."""
     launchers = {f"cpu{number}": launcher(seconds=seconds) for number in range(2)}
     launchers |= {"ventilator": launcher(megabytes=0.001), "sink": launcher(store=False)}
     with Mesh(scratch / f"cost-{seconds:.3f}", launchers=launchers) as mesh:
@@ -260,7 +260,7 @@ def _through(scratch: Path, way: str, megabytes: float, slices: int) -> tuple[fl
 
 
 def _free_ports(number: int) -> range:
-    """That many ports in a row, free a moment ago."""
+    """Return that many ports in a row, free a moment ago."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return range(found.getsockname()[1] + 1, found.getsockname()[1] + 1 + number)
@@ -288,7 +288,7 @@ def _less(after: dict[str, float], before: dict[str, float]) -> dict[str, float]
 
 
 def main() -> None:
-    """The command."""
+    """Run the command with its arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.protocol", description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"some of {', '.join(PARTS)}")
     arguments = parser.parse_args()

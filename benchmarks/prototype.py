@@ -27,11 +27,11 @@ def prototype_slice(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def encode(values: dict[str, NDArray[Any]]) -> str:
-    """As text, which is what the prototype hands to Kafka."""
+    """Return arrays as text, which is what the prototype hands to Kafka."""
     return base64.b64encode(pickle.dumps(values, protocol=4)).decode("ascii")
 
 
 def decode(text: str) -> dict[str, NDArray[Any]]:
-    """The arrays again."""
+    """Return the arrays that were encoded."""
     values: dict[str, NDArray[Any]] = pickle.loads(base64.b64decode(text))
     return values

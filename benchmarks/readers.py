@@ -38,7 +38,7 @@ ANTENNAS, CHANNELS, INTEGRATIONS = 64, 1024, 6  # half a gigabyte, so that a dis
 
 
 class Measured(NamedTuple):
-    """What one round took."""
+    """What one round of reading took."""
 
     wall: float  # s a slice
     child: float  # CPU s a slice, in the children
@@ -54,7 +54,7 @@ class Warm(Reader):
         self, job: str, then: Callable[[Future[Cut]], None],
         path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
-        """Counts it."""
+        """Cut a slice, and count it."""
 
         def was_cut(future: Future[Cut]) -> None:
             self.slices += 1
@@ -80,23 +80,23 @@ class Counting(Daemon):
         self.measured: Measured | None = None
 
     def start(self) -> None:
-        """Looks into the set."""
+        """Start the children, and look into the set."""
         self._readers.start()
         self._readers.look("job", self._looked, self._path, self._asked, None)
 
     def drain(self) -> None:
-        """It ends by itself."""
+        """Do nothing: it ends by itself."""
 
     def reload(self, config: Config) -> None:
         """There is nothing to change."""
 
     @property
     def finished(self) -> bool:
-        """Whether all are counted."""
+        """Return whether all slices are counted."""
         return self.measured is not None
 
     def close(self) -> None:
-        """Ends the children."""
+        """End the children that read."""
         self._readers.close()
 
     def _looked(self, future: Future[RunFacts]) -> None:
@@ -128,7 +128,7 @@ class Counting(Daemon):
 
 
 def measure(readers: int, path: Path, settings: Asked, slices: int) -> Measured:
-    """One round."""
+    """Measure one round of reading."""
     loop = Loop()
     counting = Counting(loop, readers, path, settings, slices)
     loop.run(counting)
@@ -137,7 +137,7 @@ def measure(readers: int, path: Path, settings: Asked, slices: int) -> Measured:
 
 
 def main() -> None:
-    """Prints both, round by round, and their medians."""
+    """Print both, round by round, and their medians."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.readers", description=__doc__)
     parser.add_argument("--slices", type=int, default=24, help="that are counted in a round  [default: 24]")
     parser.add_argument("--rounds", type=int, default=3, help="[default: 3]")

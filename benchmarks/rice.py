@@ -2,7 +2,7 @@
 
     python -m benchmarks.rice [coding] [photometry] [run] [--rounds 3] [--scratch DIR]
 
-Images of `coding` and `photometry` are noise of a beam of so many pixels: white noise of which a disc of spatial
+Images of `coding` and `photometry` are noise of a beam of so many pixels: white noise; a disc of its spatial
 frequencies is kept. CPU times are those of this process; the run's are those of all processes of `fip run`, plain and
 compressed in turns, an image's the marginal ones (`benchmarks.images`).
 """
@@ -65,7 +65,7 @@ def image_of(pixels: NDArray[np.float32], index: int = 0, expected: float | None
 
 
 def compressed(slice_: Slice, image: Image, to_the_noise: float) -> memoryview:
-    """The file."""
+    """Return the bytes of the compressed file."""
     steps = steps_of(slice_, image, to_the_noise)
     assert steps is not None
     return compressed_bytes(slice_, image, "dirty", steps)
@@ -152,7 +152,7 @@ def _rice_command(observed: Observation, directory: Path) -> list[str]:
 
 
 def main() -> None:
-    """Measures what is asked, or all."""
+    """Measure what is asked, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=["coding", "photometry", "run", []], default=[])
     parser.add_argument("--rounds", type=int, default=3)

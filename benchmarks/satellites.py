@@ -63,7 +63,7 @@ def mjd_seconds(text: str) -> float:
 
 @dataclass(frozen=True)
 class Flight:
-    """A satellite, and where it is seen."""
+    """A satellite, and the directions in which it is seen."""
 
     orbit: Orbit
     site: Array
@@ -124,7 +124,7 @@ def drawn(folder: Path, seed: int) -> list[Flight]:
 
 
 def observed(path: Path, flights: Sequence[Flight], asked: Simulation) -> None:
-    """Writes the set: noise, and satellites as they pass."""
+    """Write the set: noise, and satellites as they pass."""
     simulate(path, asked, overwrite=True)
     with tables.table(f"{path}/ANTENNA", readonly=False, ack=False) as antennas:
         antennas.putcol("POSITION", places())
@@ -152,7 +152,7 @@ def observed(path: Path, flights: Sequence[Flight], asked: Simulation) -> None:
 
 
 def fip(*arguments: object) -> str:
-    """What a command says."""
+    """Run a command and return what it says."""
     done = subprocess.run([FIP, *map(str, arguments)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"fip {arguments[0]}: {done.stdout}{done.stderr}")
@@ -180,12 +180,12 @@ class Made:
 
     @property
     def told(self) -> list[Event]:
-        """What nothing speaks against."""
+        """Return the events that nothing speaks against."""
         return [each for each in self.events if not each["labels"]]
 
     @property
     def tracks(self) -> list[Event]:
-        """Of these, what is known to move."""
+        """Return those of these that are known to move."""
         return [each for each in self.told if each["kind"] == "moving"]
 
     @property
@@ -208,7 +208,7 @@ class Made:
 
     @property
     def counts(self) -> list[str]:
-        """As COUNTED."""
+        """Return the counts in the order of COUNTED."""
         return [str(len(each)) for each in (self.events, self.told, self.tracks, self.named)]
 
 
@@ -240,7 +240,7 @@ def measured(folder: Path, integrations: int, size: int, seed: int) -> tuple[Tab
 
 
 def main() -> None:
-    """Measure."""
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.satellites", description=__doc__)
     parser.add_argument("--integrations", type=int, default=50)
     parser.add_argument("--size", type=int, default=160, help="pixels a side")

@@ -1,4 +1,4 @@
-"""What a ventilator with many workers would tell, made up: as large and as varied as the real thing."""
+"""What a ventilator with many workers would send, made up: as large and as varied as the real thing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

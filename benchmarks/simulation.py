@@ -1,4 +1,4 @@
-"""The pipeline in made time, for very many seeds: of each kind of broken promise the first is shortened and told.
+"""The pipeline in made time, for very many seeds: of each kind of broken promise the first is shortened and printed.
 
     python -m benchmarks.simulation FIRST:END [--processes 2]
     python -m benchmarks.simulation SEED
@@ -39,7 +39,7 @@ def _tell(seed: int, result: Result) -> None:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command with its arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.simulation", description=__doc__.splitlines()[0])
     parser.add_argument("seeds", help="FIRST:END, or one SEED, to print all that happened")
     parser.add_argument("--processes", type=int, default=2)

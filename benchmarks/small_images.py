@@ -66,7 +66,7 @@ def simulated(scratch: Path, antennas: int, integrations: int, *options: str) ->
 
 
 def compare(scratch: Path, versions: Sequence[Version], antennas: int, images: tuple[int, int], rounds: int) -> float:
-    """Prints a line; returns the ratio."""
+    """Print a line; return the ratio."""
     few, many = (simulated(scratch, antennas, number) for number in images)
     for version in versions:
         version.cpu(few, scratch / "out")  # compiles, and reads the set into memory
@@ -81,7 +81,7 @@ def compare(scratch: Path, versions: Sequence[Version], antennas: int, images: t
 
 
 def keeps_up(scratch: Path, version: Version, integrations: int) -> None:
-    """Prints how a replay of 100 integrations/s goes: whether images are stored later and later."""
+    """Print how a replay of 100 integrations/s goes: whether images are stored later and later."""
     path = simulated(scratch, 27, integrations, "--cadence", str(CADENCE))
     used = version.cpu(path, scratch / "out", "--pace", "realtime")
     with closing(sqlite3.connect(scratch / "out" / "fip.sqlite")) as ledger:
@@ -101,7 +101,7 @@ def keeps_up(scratch: Path, version: Version, integrations: int) -> None:
 
 
 def main() -> int:
-    """Prints all; 1 if the ratio is above the one that closes the issue."""
+    """Print all; return 1 if the ratio is above the one that closes the issue."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.small_images", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--commit", default="0c91216")

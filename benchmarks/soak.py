@@ -6,7 +6,7 @@ It uses what tests use: `pip install -e '.[dev]'` first.
 
 First the run is left alone, for its images to compare with. Then a ventilator, a sink and two workers do it again, and
 each time that a random number of images more are stored one of them, at random, is killed -9 and started again (three
-times of four) or stopped for up to four seconds. It ends with exit code 1 where a slice is lost, a file was written
+times of four) or stopped for up to four seconds. It ends with exit code 1 if a slice is lost, a file was written
 twice, or an image differs from that of the run that was left alone.
 
 All the while an auditor, a process of its own, compares what the sink says with ledger and directory. With `--nemeses`
@@ -49,7 +49,7 @@ class Watch:
     first: dict[str, tuple[int, int]] = field(default_factory=dict)  # name -> inode, modification in ns
 
     def __call__(self) -> None:
-        """Notes what is new."""
+        """Note which images are new."""
         for image in images(self.directory):
             if image.name not in self.first:
                 self.first[image.name] = _written(image)
@@ -73,7 +73,7 @@ def _many(scratch: Path, slices: int) -> Path:
 
 
 def soak(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
-    """Runs both and prints what was found; whether all is well."""
+    """Run both and print what was found; return whether all is well."""
     path = _many(scratch, slices)
     begun = time.monotonic()
     with Mesh(scratch / "undisturbed", within=WITHIN) as calm:
@@ -114,7 +114,7 @@ def soak(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
 
 
 def siege(scratch: Path, slices: int, seed: int, every: tuple[int, int]) -> bool:
-    """Runs a pipeline while everything goes wrong and only the last images are kept; returns whether all is well."""
+    """Run a pipeline while everything goes wrong and only the last images are kept; return whether all is well."""
     path = _many(scratch, slices)
     begun, chance = time.monotonic(), random.Random(seed)
     with ExitStack() as stack:
@@ -148,7 +148,7 @@ def _tell_faults(auditor: Auditor, faults: list[str]) -> None:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command with its arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.splitlines()[0])
     parser.add_argument("--slices", type=int, default=5000, help="[default: 5000]")
     parser.add_argument("--seed", type=int, default=1, help="[default: 1]")

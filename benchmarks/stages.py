@@ -1,7 +1,7 @@
-"""Where the CPU of an image goes: the daemons' own CPU times, thread by thread, and the seconds in the ledger.
+"""What the CPU of an image is used for: the daemons' own CPU times, thread by thread, and the seconds in the ledger.
 
 The ventilator's child reads: columns to Stokes, weights, compression. Daemons have one loop each, and the worker one
-thread for the long work; ZeroMQ has threads of its own, which tell themselves by name. So the imaging thread is image,
+thread for the long work; ZeroMQ has threads of its own, which are known by name. So the imaging thread is image,
 beam and FITS, shared among them as the wall seconds in the ledger, and the rest of the worker is receiving, decoding,
 and handing on. Control messages are in the loops' shares.
 """
@@ -46,7 +46,7 @@ class Sample:
 def measure(scratch: Path, images: tuple[int, int], work: Work = USUAL) -> list[Line]:
     """CPU milliseconds of an image, stage by stage, of FIP with one worker and its own kernel and of the plain loop.
 
-    FIP makes the larger number of images, of which the first are not counted; the loop has no start-up to leave out.
+    FIP makes the larger number of images, and the first are not counted; the loop has no start-up to leave out.
     """
     few, many = (simulated(scratch, count, work) for count in images)
     directory = emptied(scratch / "stages")
@@ -74,7 +74,7 @@ def _line(stage: str, ours: float, plain: float | None) -> Line:
 
 
 def _watched(command: list[str], directory: Path, first: int) -> tuple[Sample, Sample]:
-    """Run FIP; what it had taken when the first images were stored, and when it was last seen with all its threads."""
+    """Run FIP; return its CPU when the first images were stored, and when it was last seen with all its threads."""
     samples = []
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment(), stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:

@@ -79,7 +79,7 @@ class OneSlice(Reader):
         self, job: str, then: Callable[[Future[Cut]], None],
         path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
-        """Answers at once: a look at the slice that is known is all that it costs."""
+        """Answer at once: a look at the slice that is known is all that it costs."""
         if run not in self.known:
             self.known[run] = self.filled(path, asked, writing, run)
         header, *arrays = self.known[run].frames
@@ -109,7 +109,7 @@ def _index(index: int) -> bytes:
 
 
 def sleeping(seconds: float) -> ImageSlice:
-    """Takes so long for an image, which holds nothing."""
+    """Take so long for an image, which holds nothing."""
 
     def image(values: Slice, device: str, worker: str, waited: float) -> ImageFile:
         time.sleep(seconds)
@@ -122,15 +122,15 @@ def sleeping(seconds: float) -> ImageSlice:
 
 
 class Forgetful(Store):
-    """Stores no image."""
+    """A store that keeps no image."""
 
     def put_all(self, images: Sequence[ImageFile]) -> list[StoreError | None]:
-        """Says that it has."""
+        """Say that all are stored."""
         return [None] * len(images)
 
 
 def main() -> None:
-    """Runs the daemon."""
+    """Run the daemon with its parts replaced."""
     settings, command, *sys.argv[1:] = sys.argv[1:]
     given = json.loads(settings)
 

@@ -107,7 +107,7 @@ class Pipeline(Mesh):
         self._systemd.__exit__(kind, error, at)
 
     def start(self, name: str) -> None:
-        """Starts one of the daemons; the receiver is given the sockets of its last life, as its unit does."""
+        """Start one of the daemons; the receiver is given the sockets of its last life, as its unit does."""
         if name != "receiver":
             super().start(name)
             return
@@ -115,7 +115,7 @@ class Pipeline(Mesh):
         self.daemons[name] = started(command, self.log_file, self._systemd)
 
     def follow(self, *options: object) -> None:
-        """Submits the spool, once it is there."""
+        """Submit the spool, once it is there."""
         self.until(lambda: self.spool.exists(), "a spool")
         done = fip("submit", self.spool, "--follow", *options, "--ventilator", self.config.ventilator.control)
         if done.returncode:
@@ -123,7 +123,7 @@ class Pipeline(Mesh):
         self.followed = done.stdout.split()[0]
 
     def until(self, seen: Callable[[], bool], what: str, within: float = 900.0, every: float = 0.2) -> None:
-        """Waits for something."""
+        """Wait until something is seen."""
         give_up = time.monotonic() + within
         while not seen():
             if ended := [name for name, daemon in self.daemons.items() if (daemon.poll() or 0) > 0]:
@@ -134,11 +134,11 @@ class Pipeline(Mesh):
 
     @property
     def directory(self) -> Path:
-        """Of the images."""
+        """Return the directory of the images."""
         return self.images / self.followed
 
     def index(self) -> NDArray[np.void]:
-        """[integration] the spool's records."""
+        """Return the spool's records [integration]."""
         return records((self.spool / INDEX_FILE).read_bytes(), 0)
 
     def stored(self) -> int:
@@ -174,13 +174,13 @@ class Pipeline(Mesh):
         return found[0].brief
 
     def kill_readers(self) -> None:
-        """Kills the ventilator's children, as it does itself with one that stands still."""
+        """Kill the ventilator's children, as it does itself with one that stands still."""
         for child in psutil.Process(self.daemons["ventilator"].pid).children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 child.kill()
 
     def finish(self) -> None:
-        """Waits until all that was committed is stored or failed, and the job has ended."""
+        """Wait until all that was committed is stored or failed, and the job has ended."""
         self.until(lambda: self.stored() + len(self.failures()) >= len(self.index()), "end of images")
         self.until(lambda: self.job_now(self.followed).state not in ("queued", "running"), "end of the job", every=1.0)
 
@@ -214,7 +214,7 @@ class Pipeline(Mesh):
         return self._since_sent(log, 0.0, {each: when for each, when in self._decided().items() if each >= BEGINS})
 
     def all_decided(self) -> None:
-        """Waits until the detector has looked at every image."""
+        """Wait until the detector has looked at every image."""
         self.until(lambda: len(self._decided()) >= self.stored(), "decisions of the detector")
 
     def _decided(self) -> Mapping[int, float]:
@@ -249,7 +249,7 @@ def sent_in(log: Path) -> list[Sent]:
 
 @dataclass(frozen=True)
 class Cpu:
-    """CPU seconds."""
+    """CPU seconds of each daemon."""
 
     receiver: float
     reader: float
@@ -261,7 +261,7 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def _number(image: Path) -> int:
-    """The slice's."""
+    """Return the number of the slice."""
     return int(image.name.rpartition("-t")[2].partition("-")[0])
 
 

@@ -70,7 +70,7 @@ class Trouble:
         self._loss, self._swaps, self._random = loss, swaps, np.random.default_rng(seed)
 
     def order(self, count: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """In which packets come, those that are lost left out; and [packet] which are lost."""
+        """Return the order in which packets come, without those that are lost; and [packet] which are lost."""
         order = np.arange(count)
         for at in np.flatnonzero(self._random.random(count - 1) < self._swaps):
             order[at], order[at + 1] = order[at + 1], order[at]
@@ -79,7 +79,7 @@ class Trouble:
 
 
 def send(packets: Sequence[memoryview], to: tuple[str, int], begin: float, lasting: float) -> float:
-    """Sends packets, evenly over so many seconds from `begin` on, Unix time; when the last one was sent."""
+    """Send packets, evenly over so many seconds from `begin` on, Unix time; return when the last one was sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         for first in range(0, len(packets), BURST):
@@ -90,7 +90,7 @@ def send(packets: Sequence[memoryview], to: tuple[str, int], begin: float, lasti
 
 
 def main() -> None:
-    """Sends as it was asked to."""
+    """Send as it was asked to."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("setup", type=Path)
     parser.add_argument("port", type=int)

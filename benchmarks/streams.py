@@ -47,7 +47,7 @@ def opened(given: argparse.Namespace, stack: ExitStack, name: str, **options: ob
 
 
 def account(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
-    """Says what became of what was sent; whether every integration in the spool is an image or a failure, once."""
+    """Say what became of what was sent; return whether every integration in the spool has one image or failure."""
     watch()
     records, failures = pipeline.index(), pipeline.failures()
     numbers = set(range(len(records)))
@@ -67,7 +67,7 @@ def account(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
 
 
 def finish(pipeline: Pipeline, watch: Watch, dumps: int) -> bool:
-    """Waits for the end of the run, and says what became of all."""
+    """Wait for the end of the run, and say what became of all."""
     pipeline.until(lambda: pipeline.ended, "end of the stream")
     pipeline.finish()
     return account(pipeline, watch, dumps)
@@ -92,7 +92,7 @@ def cpu(given: argparse.Namespace, stack: ExitStack) -> bool:
 
 
 def latency(given: argparse.Namespace, stack: ExitStack) -> bool:
-    """From the last packet to the durable FITS, and to what the detector finds in it; each of some rounds."""
+    """Measure from the last packet to the durable FITS, and to what the detector finds in it; each of some rounds."""
     dumps, whole = round((WARM + 30 + given.seconds) / given.cadence), True
     for number in range(given.rounds):
         with ExitStack() as round_:
@@ -115,7 +115,7 @@ def latency(given: argparse.Namespace, stack: ExitStack) -> bool:
 
 
 def loss(given: argparse.Namespace, stack: ExitStack) -> bool:
-    """Packets that are lost, or change places: what share of the samples is lost, and whether images tell it."""
+    """Packets that are lost, or change places: what share of the samples is lost, and whether images show it."""
     dumps, whole = round(given.seconds / given.cadence), True
     for number, (share, swaps) in enumerate(product(given.loss, given.swaps)):
         with ExitStack() as round_:
@@ -190,7 +190,7 @@ def stopped(given: argparse.Namespace, stack: ExitStack) -> bool:
 
 
 def _told(pipeline: Pipeline, seconds: float, times: int = 6) -> None:
-    """The lag, some times."""
+    """Print the lag some times."""
     for _ in range(times):
         time.sleep(seconds / times)
         runs = pipeline.job_now(pipeline.followed).runs
@@ -257,7 +257,7 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Runs a trial."""
+    """Run a trial, and say whether all is whole."""
     given = parsed()
     with tempfile.TemporaryDirectory(prefix="fip-streams-") as scratch, ExitStack() as stack:
         given.scratch = given.scratch or Path(scratch)

@@ -1,4 +1,4 @@
-"""What it costs a daemon to tell its state: CPU at rest, and of each state beside one that tells nothing but counters.
+"""What it costs a daemon to send its state: CPU at rest, and of each state beside one with nothing but counters.
 
     python benchmarks/telling.py [--seconds 20]
 
@@ -33,7 +33,7 @@ TURNS = 30
 
 
 def at_rest(seconds: float) -> None:
-    """Prints the share of a core that each daemon takes while nothing is to be done."""
+    """Print the share of a core that each daemon takes while nothing is to be done."""
     with tempfile.TemporaryDirectory() as folder, Mesh(Path(folder) / "mesh") as mesh:
         mesh.wait(lambda status: len(status.workers) == 2 and status.sink is not None)
         processes = {name: psutil.Process(daemon.pid) for name, daemon in mesh.daemons.items()}
@@ -63,7 +63,7 @@ def full_and_bare() -> tuple[WorkerState, WorkerState]:
 
 
 def everybody(state: WorkerState) -> PipelineStatus:
-    """What the ventilator tells of many such workers."""
+    """What the ventilator sends of many such workers."""
     brief, names = replace(state.brief, handed_on=()), [f"cpu{number}" for number in range(WORKERS)]
     return replace(
         pipeline(1),
@@ -83,14 +83,14 @@ def in_turns(*calls: Callable[[], object]) -> list[float]:
 
 
 def compare(what: str, make: Callable[[WorkerState], Callable[[], object]]) -> tuple[float, float]:
-    """Prints what something costs with the full state and with the bare one, and returns both."""
+    """Print what something costs with the full state and with the bare one, and return both."""
     full, bare = in_turns(*(make(state) for state in full_and_bare()))
     print(f"{what}: {1e6 * full:.0f} us, {1e6 * bare:.0f} us bare, ratio {full / bare:.2f}")
     return full, bare
 
 
 def main() -> None:
-    """Prints all."""
+    """Measure, and print all costs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long daemons at rest are watched")
     at_rest(parser.parse_args().seconds)

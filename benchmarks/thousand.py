@@ -1,8 +1,8 @@
 """One ventilator and one sink with very many workers: `python -m benchmarks.thousand [--workers 1000] [--lose 100]`.
 
-Ventilator and sink are the real daemons, over ipc; of the ventilator, reading is replaced (stand_in.py), as children do
+Ventilator and sink are the real daemons, over ipc; the ventilator's reading is replaced (stand_in.py), as children do
 that. One process speaks for all workers (crowd.py). What counts is CPU: of the loop of each daemon, a second without a
-job and a slice with one; where one is at 100 per cent of a core, it is saturated. With `--lose` workers count as silent
+job and a slice with one; if one is at 100 per cent of a core, it is saturated. With `--lose` workers count as silent
 as soon as always, so that the process that speaks for them must have a core.
 """
 
@@ -37,7 +37,7 @@ COUNTED = 0.85  # of the slices, after which nothing is: the last ones wait for 
 
 @dataclass(frozen=True)
 class Used:
-    """At one moment."""
+    """What was used up to one moment."""
 
     at: float  # monotonic s
     stored: int
@@ -65,7 +65,7 @@ def crowd(mesh: Mesh, workers: int, seconds: float, every: float) -> Iterator[su
 
 
 def ask(process: subprocess.Popen[str], word: str) -> list[float]:
-    """What the crowd answers."""
+    """Ask the crowd, and return what it answers."""
     assert process.stdin
     assert process.stdout
     process.stdin.write(word + "\n")
@@ -88,7 +88,7 @@ def stored_in(directory: Path) -> int:
 
 
 def until(directory: Path, number: float, within: float = 600.0) -> int:
-    """Waits until so many images are stored; returns how many are."""
+    """Wait until so many images are stored; return how many are."""
     give_up = time.monotonic() + within
     while (stored := stored_in(directory)) < number:
         if time.monotonic() > give_up:
@@ -145,7 +145,7 @@ def measure(scratch: Path, workers: int, seconds: float, slices: int, lose: int,
 
 
 def _recovered(people: subprocess.Popen[str], had: float) -> float:
-    """Waits until what was lost is with others, or stored: what was handed on just before is not sent again."""
+    """Wait until what was lost is with others, or stored: what was handed on just before is not sent again."""
     seen, quiet = -1.0, time.monotonic()
     while time.monotonic() - quiet < 6.0:
         back, left, after = ask(people, "again")
@@ -159,7 +159,7 @@ def _recovered(people: subprocess.Popen[str], had: float) -> float:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command with its arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.thousand", description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=1.0, help="an image takes, on average")

@@ -42,8 +42,8 @@ class Trial:
     """What became of a source."""
 
     put: Injection
-    here: tuple[Event, ...]  # events at its place, told
-    elsewhere: tuple[Event, ...]  # others, told
+    here: tuple[Event, ...]  # events at its place that are reported
+    elsewhere: tuple[Event, ...]  # others that are reported
     labelled: int
 
 
@@ -86,7 +86,7 @@ def _events(
 
 
 def _psf(telescope: Telescope, mode: str, pixels: Pixels, index: int) -> NDArray[np.float32] | None:
-    """That of a slice, if it is stored."""
+    """Return the PSF of a slice, if it is stored."""
     if mode == "none" or not is_bright(image_statistics(pixels)):
         return None
     return psf_of(telescope, index - OLD if mode == "old" else index)

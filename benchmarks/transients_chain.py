@@ -1,4 +1,4 @@
-"""How many real transients are told if all that FIP knows of the sky is loaded: the whole chain of a search.
+"""How many real transients are reported if all that FIP knows of the sky is loaded: the whole chain of a search.
 
     OMP_NUM_THREADS=1 python -m benchmarks.transients_chain [--transients N] [--size N] [--satellites N] [--seed N]
                    [--false-alarms 1/week] [--quick]
@@ -6,7 +6,7 @@
 Images of an array of 64 antennas, one in 8 s: noise, and point sources of S/N 9 to 20, on for 1 to 16 slices, far from
 one another. They are stored as a sink does, and searched by what `fip detect` runs, with the orbits of satellites
 (random ones, on the orbits of constellations, of navigation and geostationary), a catalogue of 1.8 million sources and
-one of 3000. A transient survives if an event at its place and time is told: nothing speaks against it.
+one of 3000. A transient survives if an event at its place and time is reported: nothing speaks against it.
 """
 
 import argparse
@@ -101,7 +101,7 @@ class Images:
         return self._telescope.image(self._slice(round(put.start + put.width / 2), seen))
 
     def files(self) -> Iterator[ImageFile]:
-        """All, in order."""
+        """Yield all files, in order."""
         beam = self._like.beam
         waiting, on = list(self._put), list[tuple[float, Pixels]]()
         for index in range(self.count):
@@ -130,7 +130,7 @@ class Timed(Known):
         self._more, self.seconds = catalogues, list[float]()
 
     def matches(self, seen: Seen) -> tuple[Match, ...]:
-        """As it is, with catalogues that are in no file."""
+        """Match as it does, with catalogues that are in no file."""
         begun = time.thread_time()
         found = [*super().matches(seen), *(match for each in self._more for match in each.near(seen))]
         self.seconds.append(time.thread_time() - begun)
@@ -192,7 +192,7 @@ def _is_of(event: Found, put: Injection) -> bool:
 
 
 def main() -> None:
-    """Measure."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transients_chain", description=__doc__)
     parser.add_argument("--transients", type=int, default=500)
     parser.add_argument("--size", type=int, default=128, help="pixels a side")

@@ -4,7 +4,7 @@
 
 Sources of 1000 standard deviations of the noise (1 Jy at 1 mJy/beam) are in the visibilities of Stokes V by 3 %, times
 the cosine of twice an angle that turns by half a circle in the time given, and one true flare of S/N 20 that is on for
-8 slices, away from these. Told are events that nothing speaks against: what is below a tenth of Stokes I at its place,
+8 slices, away from these. Events count if nothing speaks against them: what is below a tenth of Stokes I at its place,
 the restored image of the sources, has the label `leakage`.
 """
 
@@ -36,7 +36,7 @@ AWAY = 5.0  # beams of the flare from any source
 
 
 def measured(telescope: Telescope, images: int, count: int, seed: int) -> list[Line]:
-    """Events of one series, and what is told of them."""
+    """Search one series, and count the events that are reported."""
     random, side = np.random.default_rng(seed), telescope.grid.width
     searched = telescope.searched()
     searched = replace(searched, sidelobes=levels_of(psf_of(telescope, 0), searched.beam))
@@ -78,7 +78,7 @@ def measured(telescope: Telescope, images: int, count: int, seed: int) -> list[L
 
 
 def main() -> None:
-    """Measure."""
+    """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transients_leakage", description=__doc__)
     parser.add_argument("--images", type=int, default=450)
     parser.add_argument("--size", type=int, default=384, help="pixels a side")

@@ -4,7 +4,7 @@
 
 A sky of sources of 1 to 10,000 standard deviations of the noise (1 mJy to 10 Jy at 1 mJy/beam) is in the visibilities
 with gains that are wrong by 2 % and 3 deg rms an antenna, and each source moved by 0.1 beams rms by itself, all of it
-correlated over 30 slices; the same sky, as the model has it, is subtracted. Told are the events of either sign that
+correlated over 30 slices; the same sky, as the model has it, is subtracted. Counted are the events of either sign that
 are neither `unsteady` nor `refraction`, beside those that noise makes. Point sources are added more than 5 beams from
 what is above 20 sigma, with a flux by the noise of as many images before; how many of them are found, by their S/N
 against what the sums of their own images scatter by around them, stands beside that in images without the sky. One
@@ -69,7 +69,7 @@ class Errors:
         self._random, self.now = random, random.standard_normal(shape)
 
     def step(self) -> Array:
-        """Those of the next slice."""
+        """Return the errors of the next slice."""
         keep = math.exp(-1 / LONG)
         self.now = keep * self.now + math.sqrt(1 - keep**2) * self._random.standard_normal(self.now.shape)
         return self.now
@@ -84,7 +84,7 @@ def sky(telescope: Telescope, brightest: float, random: np.random.Generator) -> 
 
 
 def restored(sources: Sequence[Steady], side: int, beam: Matrix) -> Pixels:
-    """[y, x] Jy/beam."""
+    """Return the restored image [y, x] in Jy/beam."""
     (xx, xy), (_, yy) = beam
     y, x = np.indices((side, side), np.float64)
     total = np.zeros((side, side))
@@ -141,7 +141,7 @@ class Search:
         self._noise.append(noise)
 
     def told(self) -> list[Event]:
-        """All events that are told, those at sources of the model left out; all events if there is no model."""
+        """All events that are reported, those at sources of the model left out; all events if there is no model."""
         self._state, peaks = finish(self._state)
         self._associate(peaks)
         self._found.update((event.number, event) for event in close(self._events)[1])
@@ -164,7 +164,7 @@ class Search:
 
 @dataclass
 class Measured:
-    """Of some parts together."""
+    """The measurements of some parts together."""
 
     images: int = 0
     levels: list[float] = field(default_factory=list)  # noise of an image, in that without the sky
@@ -174,7 +174,7 @@ class Measured:
     tried: list[tuple[Injection, bool, bool]] = field(default_factory=list)  # whether found: with the sky, and without
 
     def lines(self) -> list[Line]:
-        """As a table."""
+        """Return them as lines of a table."""
         with_it, without = (1e3 * seconds / self.images for seconds in self.seconds)
         lines = [
             Line("noise of an image, in that without the sky", float(np.mean(self.levels)), 1.0),
@@ -197,7 +197,7 @@ class Measured:
 
 
 def measure(total: Measured, telescope: Telescope, images: int, brightest: float, seed: int) -> None:
-    """Adds a part: events told, and how many of the added sources are found."""
+    """Add a part: events reported, and how many of the added sources are found."""
     random, searched = np.random.default_rng(seed), telescope.searched()
     u, side = threshold(Budget(RARE, CADENCE), [searched]), telescope.grid.width
     sources = sky(telescope, brightest, random)
@@ -268,7 +268,7 @@ def _is_of(event: Event, put: Injection) -> bool:
 
 
 def main() -> None:
-    """Measure."""
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transients_sky", description=__doc__)
     parser.add_argument("--images", type=int, default=1000, help="of a part")
     parser.add_argument("--parts", type=int, default=1)

@@ -44,7 +44,7 @@ class Read:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Reads a directory; the exit code."""
+    """Read a directory; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--most", type=int, default=20, help="images in which PySE finds sources")
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def expected(path: Path) -> Read:
-    """By the header, whose keywords are those of the FITS standard."""
+    """Return what the header says, by the keywords of the FITS standard."""
     header = fits.getheader(path)
     return Read(
         datetime.fromisoformat(header["DATE-BEG"]),
@@ -77,7 +77,7 @@ def expected(path: Path) -> Read:
 
 
 def order_faults(listed: list[Path]) -> Iterator[str]:
-    """Of images.txt: all dirty images that are not empty, in order of time, and nothing else."""
+    """Yield the faults of images.txt: all dirty images that are not empty, in order of time, and nothing else."""
     if wrong := [path.name for path in listed if not path.name.endswith("-dirty.fits") or not path.is_file()]:
         yield f"images.txt has {wrong[0]}, which is no dirty image"
     times = [fits.getheader(path)["MJD-BEG"] for path in listed]
@@ -100,7 +100,7 @@ def differences(name: str, read: Read, true: Read) -> Iterator[str]:
 
 
 def with_pyse(directory: Path, listed: list[Path], most: int) -> Iterator[str]:
-    """What PySE reads otherwise; sources are told of on standard output."""
+    """What PySE reads otherwise; it prints sources on standard output."""
     from sourcefinder import accessors
     from sourcefinder.config import Conf, ExportSettings, ImgConf
 
@@ -206,7 +206,7 @@ def _ask(python: str, told: dict[str, str], port: str, query: str) -> list[list[
 
 
 def _environment() -> dict[str, str]:
-    """Without the paths of this Python: TRAP_PATH, if it is set, is where the other one finds tkp."""
+    """Without the paths of this Python: TRAP_PATH, if it is set, is the other one's path to tkp."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     return kept | ({"PYTHONPATH": os.environ["TRAP_PATH"]} if "TRAP_PATH" in os.environ else {})
 

@@ -10,7 +10,7 @@ CASES = (("wgridder", USUAL), ("wgridder", Work(size=2048)), ("slant", USUAL))
 
 
 def compare(scratch: Path, integrations: int, rounds: int) -> list[Line]:
-    """From start to end of `fip run`, start-up included. It says something on a machine with two idle cores only."""
+    """Measure from start to end of `fip run`, start-up included; it needs a machine with two idle cores."""
     lines = []
     for kernel, work in CASES:
         observed, costs = simulated(scratch, integrations, work), dict[int, list[Cost]]()

@@ -60,7 +60,7 @@ def compare(scratch: Path, images: tuple[int, int], rounds: int, work: Work = US
 
 
 def errors(observed: Observation, images: Mapping[str, list[Path]]) -> dict[str, float]:
-    """Of each program the larger L2(image - exact) / L2(exact) of its first and last image, over the same pixels."""
+    """Return each program's larger L2(image - exact) / L2(exact), of its first and last image, over the same pixels."""
     size = observed.work.size
     run = open_run(observed.path, asked(size=(size, size), scale=ARCSEC * RADIANS, epsilon=EPSILON))
     picked = np.random.default_rng(1).integers(0, size, (2, PIXELS))

@@ -27,7 +27,7 @@ REAL_DATA = ROOT.resolve().parent / "shared" / "data"
 ALLOWED_SKIPS = ("no GPU", "no schema of GCN")
 """With FIP_STRICT=1, as in CI, a test that is skipped for another reason than these has failed."""
 
-# In CI hypothesis draws the same examples each time, so that what fails there fails again, and tells how to replay it;
+# In CI hypothesis draws the same examples each time, so that what fails there fails again, and says how to replay it;
 # elsewhere it draws new ones, so that more is tried over time.
 settings.register_profile("ci", derandomize=True, print_blob=True, deadline=None)
 settings.register_profile("elsewhere", print_blob=True, deadline=None)
@@ -35,12 +35,12 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "elsewhere")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds `--long`."""
+    """Add the option `--long` to pytest."""
     parser.addoption("--long", action="store_true", help="also run the tests marked long: minutes of kills at random")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out, without a skip, the tests that run only with `--long`; processes that share the rest take turns."""
+    """Leave out, without a skip, the tests that run only with `--long`; processes that share the rest take turns."""
     left_out = [] if config.getoption("--long") else [item for item in items if item.get_closest_marker("long")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -50,25 +50,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Turns | None:
-    """With `--dist loadfile`, files come in the order of `in_turn`."""
+    """Return the scheduler that takes files in the order of `in_turn`, for `--dist loadfile`."""
     config.option.loadscopereorder = False  # xdist's own order: by how many tests a file has
     return Turns(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Names a function by its argument, not by where it lies in memory: in each process a test has the same name."""
+    """Name a function by its argument, not by its place in memory: in each process a test has the same name."""
     return argname if callable(val) and getattr(val, "__name__", "") == "<lambda>" else None
 
 
 def pytest_sessionstart() -> None:
-    """Compiles the kernels, once for a state of their sources, where no test's time-out runs."""
+    """Compile the kernels, once for a state of their sources, at a time that counts for no test's time-out."""
     if not is_warm():
         subprocess.run([FIP, "warmup"], check=True)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turns a skip that is not allowed into a failure."""
+    """Turn a skip that is not allowed into a failure."""
     report = yield
     if report.skipped and os.environ.get("FIP_STRICT") == "1" and not hasattr(report, "wasxfail"):
         reason = str(report.longrepr)
@@ -86,7 +86,7 @@ def ms(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def real_ms(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Unpacks one of the real sets, by the name of its archive; skips where the archive is absent."""
+    """Unpack one of the real sets, by the name of its archive; skip if the archive is absent."""
     unpacked: dict[str, Path] = {}
 
     def unpack(name: str) -> Path:
@@ -113,7 +113,7 @@ def simulation() -> Simulation:
 
 @pytest.fixture(scope="session")
 def simulated_ms(tmp_path_factory: pytest.TempPathFactory, simulation: Simulation) -> Path:
-    """The MeasurementSet of `simulation`."""
+    """Write the MeasurementSet of `simulation`."""
     path = tmp_path_factory.mktemp("simulated") / "sim.ms"
     simulate(path, simulation)
     return path

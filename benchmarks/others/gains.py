@@ -53,7 +53,7 @@ CONFIG += "nologger = True\nlog2term = False\n"
 
 
 def main(arguments: list[str]) -> None:
-    """Prints how far FIP is from the others; exits with 1 if it is farther than 1e-6."""
+    """Print how far FIP is from the others; exit with 1 if it is farther than 1e-6."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.others gains", description=__doc__)
     parser.add_argument("--casa", type=Path, help="python of an environment with casatasks")
     parser.add_argument("--dp3", type=Path, help="python of an environment with dp3")
@@ -165,14 +165,14 @@ def write_set(scratch: Path, case: Case) -> None:
 
 
 def read_set(scratch: Path, case: Case) -> Made:
-    """The corrected samples."""
+    """Read the corrected samples of a set."""
     with table(str(scratch / f"{case.name}.ms"), ack=False) as main:
         columns = [main.getcol(name) for name in ("CORRECTED_DATA", "FLAG", "WEIGHT_SPECTRUM")]
         return Made(*columns)
 
 
 def compare(program: str, scratch: Path, case: Case, theirs: Made) -> float:
-    """Prints one line; returns the largest relative difference."""
+    """Print one line; return the largest relative difference."""
     with table(str(scratch / f"{case.name}.ms"), ack=False) as main:
         observed = replace(observed_of(case), visibility=main.getcol("DATA"))
     gains = open_gains([str(scratch / case.file)], replace(expected_of(case), path=scratch / f"{case.name}.ms"))

@@ -47,7 +47,7 @@ CORRELATIONS = ("XX", "XY", "YX", "YY")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """What is predicted for."""
+    """The rows that visibilities are predicted for."""
 
     path: Path
     uvw: NDArray[np.float64]
@@ -59,7 +59,7 @@ class Rows:
 
 
 def main(arguments: list[str]) -> None:
-    """Prints how far FIP is from the others; exits with 1 if it is farther than they are accurate."""
+    """Print how far FIP is from the others; exit with 1 if it is farther than they are accurate."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.others sky", description=__doc__)
     parser.add_argument("--dp3", type=Path, help="python of an environment with dp3 and numpy")
     parser.add_argument("--wsclean", help="the program wsclean, or its path")
@@ -98,7 +98,7 @@ def observation(scratch: Path) -> Rows:
 
 
 def lists(python: Path, rows: Rows, fixtures: Path | None) -> list[bool]:
-    """Each list beside DP3's predict; whether it is too far."""
+    """Compare each list with DP3's predict; return whether it is too far."""
     far, kept = [], {}
     for name in LISTS:
         path = rows.path.with_name(f"{name}.skymodel")
@@ -187,7 +187,7 @@ def stokes(found: NDArray[np.complex128]) -> NDArray[np.complex128]:
 
 
 def told(program: str, name: str, theirs: NDArray[np.complex128], *ours: NDArray[np.complex128]) -> bool:
-    """Print how far the exact sum and FIP's prediction are from what another program made; whether one is too far."""
+    """Print how far the exact sum and FIP's prediction are from another program's; return whether one is too far."""
     rms = float(np.sqrt(np.mean(np.abs(theirs[:, :, 0]) ** 2)))
     padded = [np.pad(each, ((0, 0), (0, 0), (0, theirs.shape[2] - each.shape[2]))) for each in ours]
     exact, made = (float(np.abs(theirs - each).max()) / rms for each in padded)

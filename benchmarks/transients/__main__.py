@@ -7,7 +7,7 @@
 noise: white noise in the visibilities of an array, imaged by `dirty_image`, slice by slice as the array turns, and
 events found in the images beside those predicted by `fip.search.theory`. completeness: the same with point sources
 added to the visibilities, of random place, sign, spectral index -3 to 3, S/N 4 to 12 and widths log-uniform from 1 to
-64 slices, some of which are missing; the points at which half and nine tenths of them are found, by a cumulative normal
+64 slices, a few of them missing; the points at which half and nine tenths of them are found, by a cumulative normal
 fitted to what was found, beside those wanted. means: sources of 256 slices in means of 32, of 4096 in means of 1024.
 rivals: on the same images, others that search them (`rivals.py`). cost: CPU of one thread an image of 1024 x 1024
 (--cost-size), beside that of `dirty_image` of 64 channels. following: how long after an image

@@ -37,7 +37,7 @@ class Injection:
     seen: float  # of its width, that is in images
 
     def share(self, image: int) -> float:
-        """Of an image, during which it is on."""
+        """Return the share of an image during which it is on."""
         return max(0.0, min(self.start + self.width, image + 1) - max(self.start, image))
 
     def flux(self, sigma: float) -> float:

@@ -32,7 +32,7 @@ RUN = "00112233445566778899aabbccddeeff"
 
 
 def following(size: int, images: int) -> list[Line]:
-    """Of noise with a source of S/N 12 in every hundredth image: ms from stored to entered, and CPU ms an image."""
+    """Search noise with a source of S/N 12 in every hundredth image: ms from stored to entered, and CPU ms an image."""
     telescope = Telescope("disc", size)
     made = [_made(telescope, index) for index in range(images)]
     with tempfile.TemporaryDirectory(prefix="fip-benchmarks-") as folder:
@@ -76,7 +76,7 @@ def _store(directory: Path, made: list[ImageFile]) -> None:
 
 
 def _follow(courses: Courses, images: int) -> float:
-    """Works as the daemon does, until all are taken; CPU s of this thread."""
+    """Work as the daemon does, until all are taken; return the CPU s of this thread."""
     begun, taken = time.thread_time(), 0
     while taken < images:
         done = courses.work()

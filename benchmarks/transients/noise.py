@@ -62,7 +62,7 @@ def _lines(events: list[Event], turned: Sequence[tuple[Searched, int]], images: 
 
 
 def _threshold(a_slice: float, turned: Sequence[tuple[Searched, int]], images: int, first: Searched) -> float:
-    """Where so many are predicted a slice, on the average over all."""
+    """Return the threshold at which so many are predicted a slice, on the average over all."""
     u = threshold(Budget(a_slice, first.cadence), [first])
     for _ in range(8):
         share = predicted(u, turned) / images / a_slice

@@ -42,7 +42,7 @@ _BACK = 32  # pixels of PySE's background mesh
 
 @dataclass(slots=True)
 class Seen:
-    """What a searcher says is there: how sure it is, in its own units, where and in which images."""
+    """What a searcher says is there: how sure it is, in its own units, in which place and in which images."""
 
     sure: float
     x: float
@@ -130,7 +130,7 @@ def vaster(images: NDArray[np.float32]) -> list[Said]:
 
 
 def _maps(cube: NDArray[np.float32]) -> dict[str, tuple[NDArray[np.float64], float]]:
-    """Of a block: each map, and the value below which it never counts."""
+    """Return each map of a block, and the value below which it never counts."""
     rms = np.array([_local_rms(image) for image in cube])
     free = len(cube) - 1
     snr = cube / rms
@@ -143,7 +143,7 @@ def _maps(cube: NDArray[np.float32]) -> dict[str, tuple[NDArray[np.float64], flo
 
 
 def _local_rms(image: Pixels) -> NDArray[np.float64]:
-    """Of windows all over an image, and between them."""
+    """Return the rms of windows all over an image, and between them."""
     half = min(_WINDOW, min(image.shape) // 2) // 2
     at = np.arange(half + 1, image.shape[0] - half, _STEP)
     values = [[np.nanstd(image[y - half : y + half + 1, x - half : x + half + 1]) for x in at] for y in at]
@@ -226,7 +226,7 @@ class Judged:
 
 
 def judge(said: Said, put: Sequence[Injection], images: int, false: int | None) -> Judged:
-    """At the threshold above which so many are false, or, of None, at its usual one."""
+    """Judge at the threshold above which so many are false, or, if that is None, at the usual one."""
     matches = [(each, [one for one in range(len(put)) if _is_of(each, put[one])]) for each in said.seen]
     wrong = sorted((each.sure for each, of in matches if not of), reverse=True)
     threshold = said.usual
@@ -273,7 +273,7 @@ def side_by_side(telescope: Telescope, images: int, seed: int) -> dict[str, list
 
 
 def fip(images: NDArray[np.float32], searched: Searched, u: float) -> Said:
-    """FIP's events."""
+    """Return the events that FIP finds."""
     search = Search(searched, u)
     for image in images:
         search.take(image)
@@ -282,7 +282,7 @@ def fip(images: NDArray[np.float32], searched: Searched, u: float) -> Said:
 
 
 def table(title: str, judged: Sequence[Judged]) -> Table:
-    """For people."""
+    """Return the table for people to read."""
     made = Table(title=title, title_justify="left", title_style="bold")
     made.add_column("")
     widths = [f"{low} to {high}" if high > low else f"{low}" for low, high in WIDTHS]

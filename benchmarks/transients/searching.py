@@ -14,7 +14,7 @@ class Search:
     """Images in order, and the CPU seconds that their search takes."""
 
     def __init__(self, searched: Searched, u: float, apart: float | None = None) -> None:
-        """With `apart`, peaks so many pixels from one another are of one event, and not those within 1.2 beams."""
+        """If `apart` is given, peaks so many pixels from one another are of one event, in place of 1.2 beams."""
         self._state, self._events = begin(searched, u), Events()
         if apart:
             one = (NEAR / apart) ** 2
@@ -37,7 +37,7 @@ class Search:
         self._index += 1
 
     def finish(self) -> list[Event]:
-        """All events."""
+        """End the search, and return all events."""
         self._state, peaks = finish(self._state)
         self._associate(peaks)
         self._events, closed = close(self._events)

@@ -30,7 +30,7 @@ Samples = NDArray[np.complex64]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where antennas stand, how the sky is seen, and what pixels it is imaged on."""
+    """The places of antennas, how the sky is seen, and what pixels it is imaged on."""
 
     antennas: int
     ground: Callable[[int], NDArray[np.float64]] | None  # east, north and up [antenna, 3] m; None: FIP's MeerKAT-like
@@ -89,14 +89,14 @@ class Telescope:
         return self._baselines @ self._axes(index).T
 
     def elevation(self, index: int) -> float:
-        """Degrees, of the source."""
+        """Return the elevation of the source in degrees."""
         return math.degrees(math.asin(float(self._axes(index)[2] @ LOCAL_AXES[2])))
 
     def _axes(self, index: int) -> NDArray[np.float64]:
         return uvw_axes(START + 3600 * self.layout.later + index % TURN * CADENCE, *CENTRE)
 
     def noise(self, random: np.random.Generator) -> Samples:
-        """[baseline, channel]."""
+        """Return noise of shape [baseline, channel]."""
         shape = len(self._baselines), self.frequency.size, 2
         drawn: Samples = random.standard_normal(shape, np.float32).view(np.complex64)[..., 0]
         return drawn
@@ -122,11 +122,11 @@ class Telescope:
         )  # fmt: skip
 
     def image(self, of: Slice) -> Pixels:
-        """[y, x] Jy/beam."""
+        """Return the image [y, x] in Jy/beam."""
         return np.ascontiguousarray(dirty_image(of, self._kernel).pixels[0, 0], np.float32)
 
     def widths(self) -> str:
-        """Of the beam, in pixels, as text."""
+        """Return the widths of the beam, in pixels, as text."""
         minor, major = 1 / np.sqrt(np.linalg.eigvalsh(np.array(self.searched().beam)))[::-1]
         return f"{major:.1f} x {minor:.1f} pixels"
 

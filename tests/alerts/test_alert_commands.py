@@ -55,7 +55,7 @@ def configured(folder: Path, webhook: Webhook) -> Path:
 
 
 def test_alerts_are_listed_released_sent_and_taken_back(directory: Path, tmp_path: Path) -> None:
-    """From the terminal, with a configuration that says to whom; what was held waits for a person."""
+    """All this is done in a terminal, with a configuration that names the targets; what was held waits for a person."""
     said = run("alerts", directory)
     assert "a.1 (initial) to hub: due" in said
     assert f"4 unrelated events in a slice; `fip alerts {directory} --release 0011-slice-1` ends that" in said
@@ -96,7 +96,7 @@ def test_a_target_that_is_silent_holds_up_no_other(tmp_path: Path) -> None:
 
 
 def test_who_calls_an_event_something_is_told_what_follows(directory: Path, tmp_path: Path) -> None:
-    """Nothing is sent by that alone: who does, and when."""
+    """Calling it something sends nothing; the answer says who sends, and when."""
     by = f"by the detector, or by `fip alerts {directory} --send --config FILE`"
     assert what_follows(directory, "a", "real") == ""  # it is due as it is
     assert what_follows(directory, "a", "rfi") == f"who has heard of it is told that it is taken back: {by}"
@@ -110,7 +110,7 @@ def test_who_calls_an_event_something_is_told_what_follows(directory: Path, tmp_
     write_found(directory, folders=False)
     said = run("event", directory, FLARE, "--label", "real")
     assert "alerts      it is told when a detector, or `fip run --detect` given again, next looks" in said
-    assert what_follows(tmp_path, FLARE, "real") == ""  # nobody is told anything here
+    assert what_follows(tmp_path, FLARE, "real") == ""  # nothing is sent here
 
 
 def test_what_is_taken_back_without_a_configuration_is_sent_later(directory: Path) -> None:
@@ -124,7 +124,7 @@ def test_what_is_taken_back_without_a_configuration_is_sent_later(directory: Pat
 
 
 def test_directories_without_alerts_say_so(tmp_path: Path) -> None:
-    """In one line."""
+    """The error is one line."""
     with pytest.raises(UsageError, match=r"is not a directory of images"):
         run("alerts", tmp_path)
     store_run(tmp_path / "night.fip")
@@ -156,7 +156,7 @@ def test_an_outbox_that_is_damaged_or_newer_is_one_line(directory: Path) -> None
     ],
 )
 def test_a_target_that_cannot_be_is_said(tmp_path: Path, text: str, said: str) -> None:
-    """By its key; and no password is shown."""
+    """The message names its key and shows no password."""
     (tmp_path / "fip.toml").write_text(f"[alerts.far]\n{text}\n")
     with pytest.raises(ConfigError) as error:
         load(tmp_path / "fip.toml")
@@ -177,7 +177,7 @@ def test_who_is_told_what_if_nothing_is_said(tmp_path: Path) -> None:
 
 
 def test_fip_check_tells_of_a_token_that_others_may_read(tmp_path: Path) -> None:
-    """And of one that is not there, before anything is sent."""
+    """It also warns of one that is not there, before anything is sent."""
     token = tmp_path / "token"
     token.write_text("s3cret")
     token.chmod(0o644)

@@ -93,7 +93,7 @@ def is_due(folder: Path) -> bool:
 
 
 def told(folder: Path, box: Outbox) -> bool:
-    """Whether all that is to be told at the end is entered: of what was found, which is published a moment later."""
+    """Return whether everything to be sent is entered: what was found is published a moment later."""
     names, published = box.open_events(), listed([folder.parent])
     found = [each for each in published if not each["labels"] and each["kind"] != "moving"]
     return {each["id"] for each in published} == events_of(folder) and all(each["id"] in names for each in found)
@@ -132,7 +132,7 @@ def check(tmp_path: Path, count: int, kills: int) -> Counter[str]:
 
 @pytest.mark.timeout(240)
 def test_alerts_survive_a_detector_that_is_killed(tmp_path: Path) -> None:
-    """At every named moment once."""
+    """It is killed at every named moment once."""
     moments = check(tmp_path, 108, len(MOMENTS) + 1)
     assert moments.total() == len(MOMENTS) + 1
 

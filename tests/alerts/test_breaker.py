@@ -34,11 +34,11 @@ def test_four_unrelated_events_in_a_slice_hold_all() -> None:
     assert cause(*(replace(each, spot=events[0].spot) for each in events)) == ""
     for label in ("sidelobe", "injection", "refraction", "leakage", "satellite", "solar-system", "known"):
         assert cause(*events[1:], replace(events[0], labels=(label,))) == ""
-    assert cause(*events[1:], replace(events[0], moving=True)) == ""  # a satellite's, of which one is no sign of others
+    assert cause(*events[1:], replace(events[0], moving=True)) == ""  # a satellite's: one is no sign of others
 
 
 def test_events_that_overlap_little_are_not_of_one_slice() -> None:
-    """A long one is there with many short ones, none of which is at the time of another."""
+    """A long event is there with many short ones; no two of the short ones are at the same time."""
     labels = ("unsteady",)
     short = [seen(number, 1000.0 + 10 * number, labels=labels) for number in range(8)]
     assert cause(seen(9, 1000.0, length=90.0, labels=labels), *short) == ""
@@ -60,7 +60,7 @@ def test_the_most_that_chance_gives(expected: float, most: int) -> None:
 
 
 def test_more_events_in_an_hour_than_the_budget_explains_hold_all() -> None:
-    """Those that nobody has looked at, at places of their own."""
+    """Only events count that nobody has looked at, each at a place of its own."""
     events = [seen(number, 1000.0 + 600 * number) for number in range(AT_ONCE + 1)]
     assert cause(*events) == "events"
     assert cause(*events[1:]) == ""

@@ -44,7 +44,7 @@ def test_all_that_a_circular_needs_is_drafted() -> None:
 
 
 def test_what_was_not_seen_before_and_after_is_a_limit() -> None:
-    """Five standard deviations above what was measured, over the primary beam as the flux is; what was seen is told."""
+    """Five standard deviations above the measured flux, over the primary beam as fluxes are; what was seen is given."""
     draft = told(alert())
     mean, each = (0.01 + 5 * 0.03) / 0.78, 5 * 0.1 / 0.78
     assert draft["Before"] == (

@@ -1,4 +1,4 @@
-"""`fip detect --alert` and `--anew`: old data is told if that is asked for, and the world's memory is kept."""
+"""`fip detect --alert` and `--anew`: old data is reported if that is asked for, and the world's memory is kept."""
 
 from contextlib import closing
 from pathlib import Path
@@ -29,7 +29,7 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_search_of_old_data_tells_if_it_is_asked_to(night: Path) -> None:
-    """As archival, and once: another search, and one that begins anew, tell nothing more."""
+    """It is sent as archival, and once: another search, and one that begins anew, send nothing more."""
     said: list[str] = []
     with Webhook() as webhook:
         targets = {"hub": AlertTarget(url=webhook.url)}

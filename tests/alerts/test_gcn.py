@@ -69,7 +69,7 @@ def test_what_is_not_real_says_so_in_id_and_tense_and_words(tense: str) -> None:
 
 
 def test_what_is_taken_back_is_told_without_what_was_measured() -> None:
-    """So that nobody takes it for an event; with the id and time by which it is known."""
+    """Nobody takes it for an event then; it has the id and time by which it is known."""
     told = json.loads(as_json(alert("retraction", number=3)))
     assert (told["alert_type"], told["id"], told["record_number"]) == ("retraction", EVENT, 3)
     assert told["additional_info"] == "it was a satellite."
@@ -93,7 +93,7 @@ def test_a_summary_is_of_no_event() -> None:
 
 @pytest.mark.parametrize("each", alerts(), ids=IDS)
 def test_the_same_alert_gives_the_same_sorted_bytes(each: Alert) -> None:
-    """Whatever the order of its facts; a number that is none is not told, so that it is JSON."""
+    """Whatever the order of its facts; a value that is not a number is left out, so that it is JSON."""
     facts = {**each.facts, "snr": math.nan, "far": math.inf}
     written = as_json(replace(each, facts=facts))
     assert written == as_json(replace(each, facts=dict(reversed(facts.items()))))
@@ -103,7 +103,7 @@ def test_the_same_alert_gives_the_same_sorted_bytes(each: Alert) -> None:
 
 
 def test_all_kinds_of_alerts_are_by_the_schema_of_gcn(tmp_path: Path) -> None:
-    """Of npm's package, with no word that is not of it; and the check sees what is wrong."""
+    """The schema is that of npm's package, with no other word allowed; and the check sees what is wrong."""
     faults = validator(packed(tmp_path))
     for each in alerts():
         told = json.loads(as_json(each))

@@ -30,7 +30,7 @@ WAIT = 20.0  # s
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[str]:
-    """HOST:PORT of a broker."""
+    """Start a broker and yield its HOST:PORT."""
     cluster = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "", "log_level": 0})
     (one,) = cluster.list_topics(timeout=WAIT).brokers.values()
     yield f"{one.host}:{one.port}"
@@ -48,7 +48,7 @@ def messages(broker: str, topic: str, count: int) -> list[Message]:
 
 
 def test_a_broker_has_what_was_sent_with_the_id_as_its_key(broker: str) -> None:
-    """Twice the same alert is twice the same key: whoever reads it can tell."""
+    """Twice the same alert is twice the same key: whoever reads it can see that."""
     target = AlertTarget(url=f"kafka://{broker}/fip.alerts")
     body = as_json(alert())
     for _ in range(2):
@@ -70,7 +70,7 @@ def test_what_is_due_to_a_topic_is_carried_there(broker: str, tmp_path: Path) ->
 
 
 def test_who_does_not_answer_is_given_up_in_time() -> None:
-    """With what is wrong, in one line; nothing is sent later."""
+    """One line says what is wrong; nothing is sent later."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         outcome = post(AlertTarget(url=f"kafka://127.0.0.1:{nobody.getsockname()[1]}/t"), "id", "a/b", b"x", 0.5)
@@ -80,13 +80,13 @@ def test_who_does_not_answer_is_given_up_in_time() -> None:
 
 
 def test_what_is_too_long_is_refused(broker: str) -> None:
-    """As HTTP would: it is not tried again."""
+    """The rule is that of HTTP: it is not tried again."""
     outcome = post(AlertTarget(url=f"kafka://{broker}/t"), "id", "a/b", b"x" * 2_000_000)
     assert outcome == Answer(413, "Unable to produce message: Broker: Message size too large")
 
 
 def test_a_token_is_asked_for_with_the_credentials(tmp_path: Path) -> None:
-    """By OAuth's client credentials, as GCN has it: librdkafka does it by the settings it is given."""
+    """This is OAuth with client credentials, as for GCN: librdkafka does it by the settings it is given."""
     asked: list[tuple[str, str, str]] = []
 
     class Tokens(BaseHTTPRequestHandler):
@@ -97,7 +97,7 @@ def test_a_token_is_asked_for_with_the_credentials(tmp_path: Path) -> None:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Say nothing: requests are not logged."""
 
     server = HTTPServer(("127.0.0.1", 0), Tokens)
     Thread(target=server.serve_forever, daemon=True).start()
@@ -117,7 +117,7 @@ def test_a_token_is_asked_for_with_the_credentials(tmp_path: Path) -> None:
 
 
 def credentials(**changes: object) -> str:
-    """As a file holds them."""
+    """Return credentials as a file holds them."""
     told = {"client_id": "me", "client_secret": "hidden", "scope": "gcn.nasa.gov/kafka-public-producer"}
     return json.dumps(told | {"token_url": "https://auth.example.org/token"} | changes)
 
@@ -138,7 +138,7 @@ def test_a_login_and_all_that_is_sent_is_encrypted() -> None:
 
 
 def test_a_topic_elsewhere_is_told_what_somebody_has_called_real() -> None:
-    """As any target on another host; in each form that there is."""
+    """The rule is that of any target on another host; it holds for each form that there is."""
     assert AlertTarget(url="kafkas://kafka.example.org:9092/t").told == "vetted"
     assert AlertTarget(url="kafka://[::1]:9092/t").told == "all"
     assert set(get_args(AlertTarget.model_fields["form"].annotation)) == FORMS.keys()

@@ -1,4 +1,4 @@
-"""Who is told what, and when: every rule."""
+"""Who is alerted of what, and when: every rule."""
 
 import math
 from dataclasses import replace
@@ -29,7 +29,7 @@ FAR = AlertTarget(url="https://broker.example.org")
 
 
 def kinds(*dues: Due) -> list[tuple[str, str, str]]:
-    """Of each its kind, its event and the reason."""
+    """Return the kind, the event and the reason of each."""
     return [(each.kind, each.event, each.reason) for each in dues]
 
 
@@ -60,14 +60,14 @@ def test_what_is_not_told(seen: Seen) -> None:
 
 
 def test_a_person_counts_more_than_labels() -> None:
-    """What somebody calls real is told at once, but not if FIP made it."""
+    """What somebody calls real is sent at once, but not if FIP made it."""
     seen = replace(SEEN, labels=("edge",), moving=True, stands=False, verdict="real")
     assert kinds(*due([seen], {"a-1"}, [])) == [("initial", "a-1", "")]
     assert kinds(*due([replace(seen, labels=("injection",))], {"a-1"}, [])) == []
 
 
 def test_injections_are_told_to_who_asks_for_them() -> None:
-    """As such."""
+    """They are marked as injections."""
     seen = replace(SEEN, labels=("injection",))
     assert kinds(*due([seen], {"a-1"}, [], injections=True)) == [("initial", "a-1", "")]
     assert tense_of(seen, NOW) == "injection"
@@ -75,7 +75,7 @@ def test_injections_are_told_to_who_asks_for_them() -> None:
 
 @pytest.mark.parametrize(("snr", "more"), [(9.6, True), (9.59, False)])  # of 8.0
 def test_an_update_is_due_if_the_signal_has_grown_by_a_fifth(snr: float, more: bool) -> None:
-    """And not before; it may be sent 30 s after the last alert."""
+    """It is not due before; it may be sent 30 s after the last alert."""
     found = list(due([replace(SEEN, spot=replace(SPOT, snr=snr))], {"a-1"}, [TOLD]))
     assert kinds(*found) == [("update", "a-1", "")] * more
     assert all(each.after == TOLD.issued + 30.0 for each in found)
@@ -83,7 +83,7 @@ def test_an_update_is_due_if_the_signal_has_grown_by_a_fifth(snr: float, more: b
 
 @pytest.mark.parametrize(("sigmas", "more"), [(1.01, True), (0.99, False)])
 def test_an_update_is_due_if_the_place_has_moved_by_a_standard_deviation(sigmas: float, more: bool) -> None:
-    """Along any direction."""
+    """This holds along any direction."""
     north = replace(SPOT, latitude=SPOT.latitude + sigmas * SIGMA)
     east = replace(SPOT, longitude=SPOT.longitude - sigmas * SIGMA / math.cos(SPOT.latitude))
     for moved in (north, east, replace(east, longitude=east.longitude + 2 * math.pi)):
@@ -113,7 +113,7 @@ def test_what_is_told_more_was_measured() -> None:
 
 
 def test_one_word_against_a_source_takes_all_of_it_back() -> None:
-    """Whatever else of it nothing speaks against: a person has looked at one of its events."""
+    """It does not matter that nothing speaks against its other events: a person has looked at this one."""
     other = replace(SEEN, id="a-x32-1", spot=replace(SPOT, snr=20.0))
     doubted = replace(SEEN, verdict="rfi")
     assert kinds(*due([doubted, other], {"a-1", "a-x32-1"}, [TOLD])) == [("retraction", "a-1", "a person calls it rfi")]
@@ -155,7 +155,7 @@ def test_what_was_seen_long_ago_is_no_news() -> None:
 
 
 def test_other_hosts_are_told_what_a_person_has_called_real() -> None:
-    """Unless the configuration says all, or none; this host is told all."""
+    """Unless the configuration says all, or none; this host is sent all."""
     targets = {
         "here": HERE, "far": FAR, "all": FAR.model_copy(update={"tell": "all"}),
         "none": FAR.model_copy(update={"tell": "none"}), "careful": HERE.model_copy(update={"tell": "vetted"}),
@@ -167,14 +167,14 @@ def test_other_hosts_are_told_what_a_person_has_called_real() -> None:
 
 
 def test_a_catalogue_may_name_the_one_who_is_told() -> None:
-    """And then nobody else is."""
+    """Nobody else is alerted in that case."""
     seen = replace(SEEN, only=frozenset({"pulsars"}))
     assert recipients(seen, "current", {"here": HERE, "pulsars": HERE}) == {"pulsars": "due"}
     assert recipients(seen, "current", {"here": HERE}) == {}
 
 
 def test_injections_go_to_this_host_alone_and_if_asked_for() -> None:
-    """Whatever is told to others."""
+    """Whatever is sent to others."""
     seen, asked = replace(SEEN, labels=("injection",)), {"injections": True, "tell": "vetted"}
     targets = {"here": HERE, "asked": HERE.model_copy(update=asked), "far": FAR.model_copy(update=asked)}
     assert recipients(seen, "injection", targets) == {"asked": "due"}
@@ -188,7 +188,7 @@ def test_injections_go_to_this_host_alone_and_if_asked_for() -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_real_is_refused_to_other_hosts(identity: str, tense: str, facts: dict[str, object]) -> None:
-    """By its id, its tense or its labels, whichever says so."""
+    """Its id, its tense or its labels may say so; one is enough."""
     assert why_not(identity, tense, facts, FAR)
     assert not why_not(identity, tense, facts, HERE)
     assert not why_not("a.1", "current", {"labels": []}, FAR)

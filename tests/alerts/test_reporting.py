@@ -1,4 +1,4 @@
-"""What a search finds is entered as it is to be told: real images, the real search, a real outbox."""
+"""What a search finds is entered as it is to be sent: real images, the real search, a real outbox."""
 
 import json
 from contextlib import closing
@@ -23,12 +23,12 @@ EVENT = f"{RUN[:8]}-I-000018-0"
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They take a while."""
+    """Replace the drawing of pictures: it takes a while."""
     monkeypatch.setattr(fip.events.folder, "_picture", lambda *given: b"a picture")
 
 
 def deliveries(folder: Path) -> list[Delivery]:
-    """All of the outbox."""
+    """Return all deliveries of the outbox."""
     with closing(Outbox(folder, read_only=True)) as box:
         return list(box.deliveries())
 
@@ -45,7 +45,7 @@ def first_due(box: Outbox, now: float) -> str:
 
 
 def test_an_event_is_told_when_it_has_stood(tmp_path: Path) -> None:
-    """With what was measured of it, once, however often it is looked at, and whoever looks."""
+    """It has what was measured, and is reported once, however often it is looked at, and whoever looks."""
     with closing(AlertingNight(tmp_path, 60, HERE, (TOLD,))) as night:
         night.images(0, 22 + STANDS)
         assert entered(night.folder) == []
@@ -65,7 +65,7 @@ def test_an_event_is_told_when_it_has_stood(tmp_path: Path) -> None:
 
 
 def test_an_event_that_gets_a_label_is_taken_back(tmp_path: Path) -> None:
-    """For it turned out to move: others follow on a line."""
+    """It turned out to move: others follow on a line."""
     line: tuple[Source, ...] = tuple((6.0 + 10 * number, 20.0, 20 + 14 * number, 1, 12.0) for number in range(4))
     with closing(AlertingNight(tmp_path, 80, HERE, line)) as night:
         night.images(0, 33)
@@ -80,7 +80,7 @@ def test_an_event_that_gets_a_label_is_taken_back(tmp_path: Path) -> None:
 
 
 def test_a_storm_is_held_with_one_summary(tmp_path: Path) -> None:
-    """Until it is released by name: then what it brought waits, and what comes later is told."""
+    """Until it is released by name: then what it brought waits, and what comes later is sent."""
     storm = tuple((6.0 + 9 * number, 8.0 + 30 * (number % 2), 20, 1, 14.0) for number in range(5))
     later: Source = (24.0, 24.0, 60, 2, 12.0)
     with closing(AlertingNight(tmp_path, 110, HERE, (*storm, later))) as night:
@@ -99,7 +99,7 @@ def test_a_storm_is_held_with_one_summary(tmp_path: Path) -> None:
 
 
 def test_bad_gains_hold_all_with_one_summary(tmp_path: Path) -> None:
-    """If half of the last images say so: an event among them is not told."""
+    """If half of the last images say so: an event among them is not sent."""
     with closing(AlertingNight(tmp_path, 60, HERE, (TOLD,))) as night:
         for index in range(60):
             night.image(index, "calibration" if index >= 15 else "good")
@@ -110,7 +110,7 @@ def test_bad_gains_hold_all_with_one_summary(tmp_path: Path) -> None:
 
 
 def test_what_is_old_is_not_told_unless_that_is_asked_for(tmp_path: Path) -> None:
-    """By the clock of whoever looks; then it is told as archival."""
+    """By the clock of whoever looks; if it is asked for, it is sent as archival."""
     with closing(AlertingNight(tmp_path, 60, HERE, (TOLD,))) as night:
         night.late = RECENT
         night.images(0, 60)

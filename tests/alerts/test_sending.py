@@ -36,7 +36,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    """A server."""
+    """Yield a server that receives alerts."""
     with Webhook() as made:
         yield made
 
@@ -53,7 +53,7 @@ def carrier_to(webhook: Webhook, clock: Clock, **more: object) -> Carrier:
 
 
 def test_what_is_due_is_sent_once(tmp_path: Path, webhook: Webhook, clock: Clock) -> None:
-    """With its id, its form and no token if there is none; what waits, or is for another, is not."""
+    """It has its id, its form and no token if there is none; what waits, or is for another, is not sent."""
     enter(tmp_path, draft("a", hub="due", other="due"), draft("b", hub="waiting"))
     carrier = carrier_to(webhook, clock)
     carry(carrier, tmp_path)
@@ -126,7 +126,7 @@ def test_what_is_refused_is_said_once_and_kept(
 
 
 def test_a_message_that_is_refused_holds_up_no_other(tmp_path: Path, webhook: Webhook, clock: Clock) -> None:
-    """If the answer is about the message: 400, 422."""
+    """This holds if the answer is about the message: 400, 422."""
     webhook.answers[:] = [422]
     enter(tmp_path, draft("a", hub="due"), draft("b", hub="due"))
     carrier = carrier_to(webhook, clock)
@@ -244,7 +244,7 @@ def test_an_update_is_sent_when_it_may_be_and_the_last_alone(tmp_path: Path, web
 
 
 def test_people_let_go_what_waits_or_take_it_back(tmp_path: Path, webhook: Webhook, clock: Clock) -> None:
-    """Who has heard of an event is told so; who has not never hears of it; once each."""
+    """Whoever has heard of an event is informed; who has not never hears of it; once each."""
     enter(tmp_path, draft("a", hub="waiting"), draft("b", hub="due", other="waiting"), draft("c", hub="waiting"))
     carrier = carrier_to(webhook, clock)
     carry(carrier, tmp_path)
@@ -305,7 +305,7 @@ def test_a_hold_lets_its_summary_pass_alone(tmp_path: Path, webhook: Webhook, cl
 
 
 def test_what_cannot_be_sent_is_given_up_in_the_end(tmp_path: Path, webhook: Webhook, clock: Clock) -> None:
-    """After a week; and it is said."""
+    """It is given up after a week, and that is said."""
     enter(tmp_path, draft("a", hub="due"))
     clock.time += KEPT
     carrier = carrier_to(webhook, clock)
@@ -316,7 +316,7 @@ def test_what_cannot_be_sent_is_given_up_in_the_end(tmp_path: Path, webhook: Web
 
 
 def test_a_target_that_says_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a time that is said."""
+    """It is left after a time that is said."""
     monkeypatch.setattr(posting, "WITHIN", 0.1)
     with Webhook(silent=threading.Event()) as webhook:
         answer = post(AlertTarget(url=webhook.url), "a.1", "text/plain", b"")
@@ -324,7 +324,7 @@ def test_a_target_that_says_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_target_that_is_not_there_is_said() -> None:
-    """As the system says it."""
+    """The words are those of the system."""
     assert post(AlertTarget(url="http://127.0.0.1:9"), "a.1", "text/plain", b"") == Answer(0, "Connection refused")
 
 

@@ -18,17 +18,17 @@ VERDICT = {"label": "real", "user": "ada", "time": "2020-06-28T00:00:00"}
 
 
 def read(content: bytes) -> Table:
-    """An ECSV file."""
+    """Read an ECSV file into a table."""
     return QTable.read(content.decode(), format="ascii.ecsv")
 
 
 def of_events(write: Callable[[Iterable[Row]], bytes], events: Iterable[Facts]) -> bytes:
-    """A table."""
+    """Write events as a table."""
     return write(map(row_of, events))
 
 
 def text(value: object) -> str:
-    """Of a cell: readers take an empty text, and NaN in a VOTable, for one that is masked."""
+    """Return the text of a cell: readers take an empty text, and NaN in a VOTable, for one that is masked."""
     return "" if str(value) in ("--", "nan") else str(value)
 
 
@@ -48,7 +48,7 @@ def test_a_row_for_each_event_with_units() -> None:
 
 
 def test_a_votable_has_the_same_values_and_says_what_they_are() -> None:
-    """By its own reader, which finds no fault with it: frames, time scale, words of UCD1+."""
+    """Its own reader reads it and finds no fault with it: frames, time scale, words of UCD1+."""
     events = [FACTS | {"directory": "n.fip", "ra": 154.95612345678901}, FOUND]
     made = parse(BytesIO(of_events(rows_as_votable, events)), verify="exception")
     (resource,) = made.resources

@@ -53,7 +53,7 @@ def undrawn() -> Any:
 
 @pytest.mark.usefixtures("undrawn")
 def test_the_notebook_finds_the_transient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each cell runs in turn; the brightest change is where the simulation put its transient, while it is on."""
+    """Each cell runs in turn; the brightest change is at the place of the simulated transient, while it is on."""
     monkeypatch.chdir(tmp_path)
     notebook = json.loads((EXAMPLES / "first_images.ipynb").read_text())
     names: dict[str, Any] = {}

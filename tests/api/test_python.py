@@ -103,7 +103,7 @@ def test_values_do_as_texts_do(few: Path) -> None:
 
 
 def test_an_option_is_refused_in_the_words_of_the_command(few: Path, tmp_path: Path) -> None:
-    """One line, by the name of who said it; also what only the data can tell."""
+    """One line, by the name of who said it; also what only the data can show."""
     wrong: dict[str, Any] = {"size": "63", "scale": "2", "robust": "1"}  # by the data, a parser, the configuration
     for name, value in wrong.items():
         done = command("run", few, f"--{name}", value, cwd=tmp_path)
@@ -123,7 +123,7 @@ def test_an_option_is_refused_in_the_words_of_the_command(few: Path, tmp_path: P
 
 
 def test_a_run_is_the_command(few: Path, typed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The same files; progress is told up to the end; what the command prints is logged; run again, it resumes."""
+    """The same files; progress is reported up to the end; what the command prints is logged; run again, it resumes."""
     told: list[tuple[int, int]] = []
     caplog.set_level(logging.INFO, "fip.run")
     archive = fip.run(
@@ -149,7 +149,7 @@ def test_a_run_that_cannot_store_all_says_so(few: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_is_stopped_by_an_interrupt(few: Path, tmp_path: Path) -> None:
-    """As by Ctrl-C: the pipeline stops cleanly before all is imaged, and nothing of it is left; it can be resumed."""
+    """Ctrl-C: the pipeline stops cleanly before all is imaged, and nothing of it is left; it can be resumed."""
 
     def interrupt(stored: int, total: int) -> None:
         if stored:
@@ -215,7 +215,7 @@ def test_a_file_in_the_way_is_not_overwritten(few: Path, tmp_path: Path) -> None
 
 
 def test_whoever_reads_survives_what_kills_the_reader(few: Path) -> None:
-    """The process that reads is another one; where it was killed, the next slice is read by a new one."""
+    """Another process reads; if it is killed, a new one reads the next slice."""
     with fip.open(few, **OPTIONS) as opened:
         first = opened.slices[0]
         opened._reading._child.kill()  # type: ignore[union-attr]  # noqa: SLF001 as damage that casacore does not survive

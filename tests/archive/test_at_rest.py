@@ -32,7 +32,7 @@ def test_some_failed(tmp_path: Path) -> None:
 
 
 def test_a_run_was_interrupted(tmp_path: Path) -> None:
-    """Nobody images the others, which is said, with what would do."""
+    """Nobody images the others; that is said, and what would help."""
     store_run(tmp_path / "one", count=3)
     store_run(tmp_path / "one", count=9, field="other", failed=())
     with sqlite3.connect(tmp_path / "one" / "fip.sqlite") as ledger:
@@ -46,7 +46,7 @@ def test_a_run_was_interrupted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["nowhere", "empty", "file"])
 def test_no_directory_of_images(tmp_path: Path, name: str) -> None:
-    """One line names it."""
+    """One line names the directory."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=f"{name}(: no such directory| is not a directory of images)"):

@@ -74,7 +74,7 @@ def test_files_are_small_and_those_that_were_stored(runs: tuple[Path, Path]) -> 
 
 
 def test_light_curves_are_those_of_plain_images(runs: tuple[Path, Path]) -> None:
-    """Of all bands, to a share of the noise: an error is uniform within half of a sixteenth of it."""
+    """All bands agree to a share of the noise: an error is uniform within half of a sixteenth of it."""
     place = fits.getheader(images(runs[0])[0])
     there = f"{place['CRVAL1'] - 0.05}deg {place['CRVAL2'] + 0.04}deg"
     plain, rice = (light_curve(folder, there, apart=True).points for folder in runs)
@@ -116,7 +116,7 @@ def test_pages_movies_cubes_and_python_show_them(runs: tuple[Path, Path], tmp_pa
 
 
 def test_what_is_exported_is_plain(runs: tuple[Path, Path], tmp_path: Path) -> None:
-    """As TraP opens it: the image in the first unit; nothing that is there is written over."""
+    """TraP can open it: the image is in the first unit; nothing that is there is written over."""
     done = fip("export", runs[1], "--output", tmp_path / "plain")
     assert done.returncode == 0, done.stderr
     names = {each.name for each in runs[1].glob("*.fits")}
@@ -146,7 +146,7 @@ def test_a_directory_holds_images_of_one_kind(tmp_path: Path) -> None:
 
 
 def test_an_image_that_the_last_sink_did_not_enter_is_entered_as_it_is(tmp_path: Path) -> None:
-    """Its file is there, and the ledger has it not: another attempt's differs, and what is there is told by itself."""
+    """Its file is there, but not in the ledger. Another attempt's differs; what is there is identified by itself."""
     imager = Imager()
 
     def slice_of(flux: float) -> Slice:
@@ -185,7 +185,7 @@ def test_events_are_measured_in_them(tmp_path: Path) -> None:
     [("rice", "rice:16"), ("rice:4", "rice:4"), (" rice:2.50 ", "rice:2.5"), ("rice:1024", "rice:1024")],
 )
 def test_a_compression_is_written_in_one_way(text: str, due: str) -> None:
-    """So that a directory knows its own."""
+    """A directory knows its own then."""
     assert parse_compress(text) == due
     assert asked(compress=text).imaging.compress == due
     assert asked().imaging.compress is None
@@ -193,6 +193,6 @@ def test_a_compression_is_written_in_one_way(text: str, due: str) -> None:
 
 @pytest.mark.parametrize("text", ["gzip", "rice:", "rice:0", "rice:0.5", "rice:1e3", "rice:2000", "rice:nan", "16", ""])
 def test_another_is_refused(text: str) -> None:
-    """With what would do."""
+    """The message says what would work."""
     with pytest.raises(UsageError, match="as rice:16"):
         asked(compress=text)

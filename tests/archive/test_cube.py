@@ -33,7 +33,7 @@ SMALL = Grid(32, 24, GRID.scale, GRID.longitude, GRID.latitude, GRID.frame)
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Twelve slices of IQUV: one failed, one expired, one of which the file was cut short."""
+    """Twelve slices of IQUV: one failed, one expired, one has a file that was cut short."""
     store_run(tmp_path, count=12, stokes=STOKES, failed=(3,))
     with closing(Ledger(tmp_path)) as ledger:
         gone = next(each for each in ledger.oldest() if each.index == 1)
@@ -45,7 +45,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_it_has_each_image_at_its_time(run: Path) -> None:
-    """All pixels of all Stokes planes as stored; slices without an image are NaN, and all of them are told of."""
+    """All pixels of all Stokes planes as stored; slices without an image are NaN, and all of them are listed."""
     done = fip("cube", run)
     assert done.returncode == 1  # an image could not be read
     said = " ".join(done.stdout.split())
@@ -73,7 +73,7 @@ def test_it_has_each_image_at_its_time(run: Path) -> None:
 
 
 def test_casacore_opens_it_with_a_beam(run: Path) -> None:
-    """As CARTA and CASA do: four axes, time the third one, and no CASAMBM, with which casacore refuses such a file."""
+    """It suits CARTA and CASA: four axes, time the third, and no CASAMBM: casacore refuses such a file with it."""
     made = write_cube(run)
     assert "CASAMBM" not in fits.getheader(made.path)
     opened = casacore_image(str(made.path))
@@ -92,7 +92,7 @@ def test_casacore_opens_it_with_a_beam(run: Path) -> None:
 
 
 def test_a_part_is_where_it_was(run: Path) -> None:
-    """Of the sky and of the time: by pixels, by a place, about an event; what is beyond the image is left out."""
+    """A part of the sky or of the time, by pixels, by a place, about an event; what is beyond the image is left out."""
     write_cube(run, Wanted(region=parse_region("100,40,180,60"), slices=(4, 7)), run / "part.fits")
     part, header = fits.getdata(run / "part.fits", header=True)
     assert part.shape == (4, 3, 20, 60)
@@ -136,7 +136,7 @@ def entries(*times: float, numbers: tuple[int, ...] = ()) -> list[Entry]:
 
 
 def test_times_are_an_axis_if_they_are_even() -> None:
-    """With planes for what is missing, also where nothing was observed; else images stand one after the other."""
+    """With planes for what is missing, also if nothing was observed; else images stand one after the other."""
     even = time_axis(entries(0, 2, 4.02, 8, 10, 20, numbers=(5, 6, 7, 9, 10, 11)))
     assert even.planes == (0, 1, 2, 4, 5, 10)
     assert even.slices == (5, 6, 7, 8, 9, 10, -1, -1, -1, -1, 11)
@@ -185,7 +185,7 @@ def test_an_image_of_another_grid_is_left_out_unless_it_follows_a_body(tmp_path:
 
 
 def test_of_several_series_one_is_named(tmp_path: Path) -> None:
-    """In one line with what would do; each is then whole."""
+    """One line says what would work; each is then whole."""
     store_run(tmp_path, count=2, field="north", grid=SMALL)
     store_run(tmp_path, count=3, field="south", grid=SMALL)
     with pytest.raises(UsageError, match="is of one series: give --series with one of night-2-south, night-north"):
@@ -194,7 +194,7 @@ def test_of_several_series_one_is_named(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_is_said(tmp_path: Path) -> None:
-    """And nothing is written over, and nothing is left behind."""
+    """Nothing is written over, and nothing is left behind."""
     store_run(tmp_path, count=3, grid=SMALL)
     before = images(tmp_path)[0].read_bytes()
     (tmp_path / "notes.txt").write_text("mine")
@@ -220,7 +220,7 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
 
 
 def test_a_cube_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
-    """Nor is one written of images of which none can be read."""
+    """Nor is one written of images that are all unreadable."""
     store_run(tmp_path, count=3, grid=SMALL)
 
     def interrupt(done: int, total: int) -> None:

@@ -19,7 +19,7 @@ PAGE = 4096
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of images."""
+    """Return a directory of images."""
     directory = tmp_path_factory.mktemp("stored") / "night.fip"
     store_run(directory, failed=(3,))
     return directory
@@ -38,7 +38,7 @@ def says(*statements: str) -> Callable[[Path], None]:
 
 
 def zeros(begin: int, end: int) -> Callable[[Path], None]:
-    """Damage by a disk."""
+    """Return a function that damages a file as a disk does."""
 
     def damage(path: Path) -> None:
         whole = path.read_bytes()
@@ -48,7 +48,7 @@ def zeros(begin: int, end: int) -> Callable[[Path], None]:
 
 
 def becomes_a_folder(path: Path) -> None:
-    """Damage by a person."""
+    """Damage the path as a person might."""
     path.unlink()
     path.mkdir()
 
@@ -94,7 +94,7 @@ def test_whoever_reads_a_damaged_ledger_is_told_so(damage: str, stored: Path, tm
         for question in questions:
             with suppress(FipError):
                 question()
-        with suppress(FipError):  # what is told is of its type: whoever shows it may rely on that
+        with suppress(FipError):  # every error is of this type: whoever shows it may rely on that
             assert all(type(each.begin + each.size + each.recorded) is float for each in ledger.entries())
         with suppress(FipError):
             assert all(type(each.name + each.measurement_set) is str for each in ledger.runs())
@@ -102,7 +102,7 @@ def test_whoever_reads_a_damaged_ledger_is_told_so(damage: str, stored: Path, tm
 
 @pytest.mark.parametrize("command", [("status",), ("report",), ("lightcurve", "10h20m00s", "-45d00m00s"), ("verify",)])
 def test_a_person_gets_one_line(command: tuple[str, ...], stored: Path, tmp_path: Path) -> None:
-    """Of each command that reads it."""
+    """Each command that reads it says one line."""
     directory = Path(shutil.copytree(stored, tmp_path / "damaged.fip"))
     DAMAGES["cut"](directory / LEDGER)
     done = fip(command[0], directory, *command[1:])

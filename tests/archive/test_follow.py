@@ -23,19 +23,19 @@ class Kept:
         self.taken: list[tuple[int, str]] = []
 
     def is_apart(self, run: Series, whole: bool) -> bool:
-        """As for one that is there from the beginning."""
+        """Return True, as for one that is there from the beginning."""
         return True
 
     def position(self, series: Series) -> int:
-        """After the highest slice that was taken."""
+        """Return the index after the highest slice that was taken."""
         return max((index + 1 for index, _ in self.taken), default=0)
 
     def passed_over(self, series: Series) -> set[int]:
-        """Those whose last outcome may have an image later."""
+        """Return the slices whose last outcome may have an image later."""
         return {index for index, outcome in dict(self.taken).items() if outcome in LATER}
 
     def take(self, turns: Iterator[Turn]) -> list[tuple[int, str]]:
-        """Takes all that there is now; returns it."""
+        """Take all that there is now; return it."""
         before = len(self.taken)
         for turn in turns:
             self.taken.append((turn.index, turn.outcome))
@@ -52,7 +52,7 @@ class Hands:
 
 
 def all_now(following: Follow, cursor: Kept) -> list[tuple[int, str]]:
-    """What there is now."""
+    """Return the images that there are now."""
     following.again()
     return cursor.take(iter(lambda: following.next(cursor), None))
 
@@ -66,12 +66,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def fail(store: Store, index: int) -> None:
-    """Enters a slice as failed."""
+    """Enter a slice as failed."""
     store.ledger.add_failure(Failure("run", index, 3, "no reason"))
 
 
 def test_a_missing_slice_is_waited_for_until_the_ledger_says_what_became_of_it(store: Store) -> None:
-    """Images that come out of order are handed out in order; a slice that fails, or whose image expires, is told."""
+    """Images out of order are handed out in order; a slice that fails, or whose image expires, is reported."""
     following, cursor = Follow(store.directory), Kept()
     for index in (0, 2, 3, 5):
         store.put(image(index))
@@ -166,16 +166,16 @@ class BothSeries(Kept):
         self.asked: list[bool] = []
 
     def is_apart(self, run: Series, whole: bool) -> bool:
-        """As it was made."""
+        """Return `apart`, as given when this was made."""
         self.asked.append(whole)
         return self.apart
 
     def position(self, series: Series) -> int:
-        """In each series its own."""
+        """Return the position in this series alone."""
         return self.backlog.position(series) if series.backlog else super().position(series)
 
     def passed_over(self, series: Series) -> set[int]:
-        """Likewise."""
+        """Return the slices passed over, in each series its own."""
         return self.backlog.passed_over(series) if series.backlog else super().passed_over(series)
 
     def take_all(self, following: Follow) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
@@ -188,7 +188,7 @@ class BothSeries(Kept):
 
 
 def set_aside(store: Store, *backlog: tuple[int, int], total: int = 100, final: bool = True) -> None:
-    """What the ventilator tells when it has fallen behind."""
+    """What the ventilator sends when it has fallen behind."""
     assert store.open_run(replace(PLAN, backlog=backlog, total=total, final=final)) == ""
 
 
@@ -216,7 +216,7 @@ def test_a_backlog_is_a_series_of_its_own(store: Store) -> None:
 
 
 def test_no_slice_changes_its_series(store: Store) -> None:
-    """What is known when it is told, and what is before the end of the backlog, stays with the others."""
+    """What is known when a slice is handed out, or is before the end of the backlog, stays with the others."""
     for index in (0, 4):
         store.put(image(index))
     fail(store, 3)
@@ -251,7 +251,7 @@ def test_a_run_is_over_when_both_series_are(store: Store) -> None:
 
 
 def test_who_comes_when_all_is_there_takes_all_in_order(store: Store) -> None:
-    """It may be told so, and takes the backlog in its place."""
+    """A cursor can learn that all is there (`is_apart`): it takes the backlog in its place in the order."""
     set_aside(store, (1, 40))
     for index in range(100):
         store.put(image(index))

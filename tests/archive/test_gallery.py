@@ -44,7 +44,7 @@ def test_a_ledger_that_is_about_to_be_made(tmp_path: Path) -> None:
 
 
 def test_without_a_sink_the_ledger_is_asked(tmp_path: Path) -> None:
-    """Also of a run that goes on later, as one that is resumed."""
+    """This holds for a run that goes on later, too, such as one that is resumed."""
     store_run(tmp_path, count=6, failed=(2, 4))
     gallery = Gallery(tmp_path)
     assert [entry.index for entry in gallery.images(RUN, 0, 100, {})[1]] == [0, 1, 3, 5]
@@ -82,7 +82,7 @@ def test_a_light_curve_of_many_images_is_thinned(tmp_path: Path, monkeypatch: py
 
 
 def test_a_large_image_is_shrunk_by_maxima(tmp_path: Path) -> None:
-    """To what was asked for; a point source keeps its brightness."""
+    """It is shrunk to what was asked for; a point source keeps its brightness."""
     store_run(tmp_path, count=1, grid=replace(GRID, width=300, height=200))
     pixels, block = Gallery(tmp_path).pixels(RUN, 0, 0, 100)
     assert (pixels.shape, block, pixels.dtype) == ((66, 100), 3, np.dtype("<f4"))
@@ -106,7 +106,7 @@ def test_an_image_less_those_before_it(tmp_path: Path) -> None:
 
 
 def test_a_difference_is_of_what_is_known() -> None:
-    """A pixel that others do not have counts not; where none has it, or the image itself, there is no difference."""
+    """A pixel that others do not have does not count; if none has it, or the image itself, there is no difference."""
     nan, here = np.nan, Window(0, 0, 3, 1)
     others = [np.array([[1.0, nan, nan]]), np.array([[3.0, 4.0, nan]])]
     assert np.array_equal(less_the_mean(np.array([[5.0, 5.0, 5.0]]), others, here), [[3.0, 1.0, nan]], equal_nan=True)

@@ -65,7 +65,7 @@ def _begin_and_die(directory: Path) -> None:
 
 
 def test_a_ledger_whose_writer_was_killed_in_a_transaction_is_read_without_it(shared: Path) -> None:
-    """By whoever may write it; somebody else is told what to do, and reads it afterwards."""
+    """Whoever may write it can read it; for anyone else, the error says what to do, and reading works afterwards."""
     ledger = Ledger(shared)
     ledger.open_run(PLAN)
     ledger.add_failure(Failure("r", 0, 3, "no memory"))

@@ -21,7 +21,7 @@ from support.stored_run import GRID, NOISE, ON, STEADY, TRANSIENT, store_run
 
 
 def sky_of(image: Path, pixel: tuple[int, int]) -> SkyCoord:
-    """Where a pixel is, as astropy reads the header."""
+    """Return the sky position of a pixel, as astropy reads the header."""
     return WCS(fits.getheader(image)).celestial.pixel_to_world(*pixel)
 
 
@@ -49,7 +49,7 @@ def test_it_has_the_pixel_of_every_image(tmp_path: Path) -> None:
 
 
 def test_the_error_is_the_noise_around(tmp_path: Path) -> None:
-    """To 5 sigma of a MAD of 6400 independent pixels, 1.17/80 each, whatever source is in the middle."""
+    """They agree to 5 sigma of a MAD of 6400 independent pixels, 1.17/80 each, whatever source is in the middle."""
     store_run(tmp_path)
     assert pixel_of(GRID, Direction(float(np.radians(155.0)), float(np.radians(-45.0)), "FK5")) == (80, 80)
     for x, y in (STEADY, (80, 80)):
@@ -69,7 +69,7 @@ def test_the_error_is_the_noise_around(tmp_path: Path) -> None:
     ],
 )
 def test_a_position_that_is_not_there_is_refused(tmp_path: Path, position: str, said: str) -> None:
-    """With what was asked, and where the images are."""
+    """The message has what was asked and the place of the images."""
     store_run(tmp_path, count=1)
     with pytest.raises(UsageError, match=said):
         light_curve(tmp_path, position)

@@ -28,7 +28,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_they_are_listed_and_read_in_order_of_time(directory: Path) -> None:
-    """By name, the last would come first."""
+    """Sorted by name, the last would come first."""
     assert (directory / IMAGE_LIST).read_text().split() == NAMES
     with closing(Ledger(directory, read_only=True)) as ledger:
         assert [entry.file for entry in ledger.entries()] == NAMES

@@ -71,7 +71,7 @@ def decode(movie: Path) -> NDArray[np.uint8]:
 
 
 def shown(pixel: tuple[int, int]) -> tuple[slice, slice]:
-    """Where in a frame a pixel (x, y) of the image is drawn."""
+    """Return the part of a frame in which a pixel (x, y) of the image is drawn."""
     left, top, right, bottom = Figure(GRID, (SIDE, SIDE), 1, Stretch(-1e-3, 1.0, 1e-3)).image_box
     zoom = (right - left) // SIDE
     assert (bottom - top) == (right - left) == zoom * SIDE
@@ -150,7 +150,7 @@ def test_empty_image_is_grey(tmp_path: Path) -> None:
 
 
 def test_directory_without_images_is_refused(tmp_path: Path) -> None:
-    """The error names the directory and says what would do."""
+    """The error names the directory and says what would work."""
     with pytest.raises(UsageError, match=rf"{tmp_path}: no images in it; `fip run MS"):
         make_movie(tmp_path)
     with pytest.raises(UsageError, match="nowhere: no such folder"):
@@ -211,7 +211,7 @@ def test_colour_bar_ticks_are_round_and_apart(peak: float, range_: float, count:
     assert 3 <= len(shown) <= count + 1
     assert 0.0 in shown
     assert {f"{abs(value):.9e}".partition("e")[0] for value in shown} <= {f"{n:.9f}" for n in (0, 1, 2, 5)}
-    assert np.diff(np.asarray(stretch.norm(shown))).min() >= 0.25 / count  # a label is 0.9 high where this is 1
+    assert np.diff(np.asarray(stretch.norm(shown))).min() >= 0.25 / count  # in units of this a label is 0.9 high
 
 
 def test_shrinking_keeps_the_peak() -> None:
@@ -249,7 +249,7 @@ def standard(latitude: float, scale: float) -> WCS:
 
 
 def grid_at(latitude: float, scale: float) -> Grid:
-    """The same for FIP."""
+    """Return the same grid for FIP."""
     return Grid(400, 300, float(np.radians(scale / 3600)), float(np.radians(1.0)), float(np.radians(latitude)), "FK5")
 
 
@@ -315,7 +315,7 @@ def test_the_beam_leans_to_the_east() -> None:
     ("latitude", "scale"), [(0.1, 1e-6), (-45.0, 1e-3), (80.0, 60.0), (-90.0, 60.0), (52.0, 4000.0)]
 )
 def test_any_field_is_drawn_without_a_warning(latitude: float, scale: float, frame: Frame) -> None:
-    """From microarcseconds to the whole sky, over poles and where right ascension begins again."""
+    """From microarcseconds to the whole sky, over poles and the zero of right ascension."""
     grid = Grid(128, 96, float(np.radians(scale / 3600)), 6.2831, float(np.radians(latitude)), frame)
     figure = Figure(grid, (96, 128), 1, Stretch(-1e-3, 1.0, 1e-3))
     caption = Caption("a name that is too long " * 9, "東", "2026-03-01 20:00:00.000 UTC", 3, 4)
@@ -339,7 +339,7 @@ def test_of_very_many_images_as_many_are_frames_as_a_movie_shows(run: Path, monk
 
 
 def test_several_processes_draw_the_same_frames(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In their order; a file that cannot be read ends them with its name."""
+    """They come in their order; a file that cannot be read ends them with its name."""
     frames = decode(make_movie(run)[0])
     monkeypatch.setattr(module, "WORTH_PROCESSES", 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
@@ -352,7 +352,7 @@ def test_several_processes_draw_the_same_frames(run: Path, monkeypatch: pytest.M
 
 
 def test_a_part_is_shown_at_its_coordinates(run: Path) -> None:
-    """About a position, as wide as asked, with the stretch and the rate asked for; pixels are where they were."""
+    """About a position, as wide as asked, with the stretch and the rate asked for; pixels keep their places."""
     x, y = TRANSIENT
     place = wcs_of(GRID).pixel_to_world(x, y)
     about = parse_direction(f"{place.ra.deg}deg {place.dec.deg}deg")
@@ -377,7 +377,7 @@ def test_a_part_is_shown_at_its_coordinates(run: Path) -> None:
 
 
 def test_a_plane_is_chosen(tmp_path: Path) -> None:
-    """Of images of two planes the second."""
+    """If images have two planes, it is the second."""
     store_run(tmp_path, count=2, stokes=("I", "V"))
     make_movie(tmp_path, None, tmp_path / "first", None, Shown(between=(-1e-3, 0.1)))
     make_movie(tmp_path, None, tmp_path / "second", None, Shown(stokes="V", between=(-1e-3, 0.1)))
@@ -387,6 +387,6 @@ def test_a_plane_is_chosen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["1", "2~1", "a~b", "-2~-1", "0~inf"])
 def test_a_range_of_brightness_is_two_numbers(text: str) -> None:
-    """Of which the second is the larger, and positive."""
+    """The second is the larger, and positive."""
     with pytest.raises(ValueError, match=r"is not a range of brightness in Jy/beam, as -0\.001~0\.02"):
         parse_brightness(text)

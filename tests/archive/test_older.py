@@ -56,7 +56,7 @@ def given(options: str) -> tuple[Asked, bool]:
 
 @pytest.mark.parametrize("options", IDS)
 def test_the_id_of_that_time_is_known(six: Path, options: str) -> None:
-    """Of every option, and of some together; the id of today is another one."""
+    """It is known for every option, and for some together; the id of today is another one."""
     wanted, follow = given(options)
     if follow:
         growing = Growing(six, wanted)
@@ -128,7 +128,7 @@ def test_a_ledger_of_another_time_is_refused_and_left_alone(tmp_path: Path, vers
 
 
 def test_jobs_that_wait_since_then_are_done(six: Path, tmp_path: Path) -> None:
-    """With all that they ask for."""
+    """They are done with all that they ask for."""
     script = (LEFT / "queue.sql").read_text().replace("PLACE", str(six.parent))
     script = script.replace('"complete_after":10.0,"end_after":300.0', '"complete_after":0.5,"end_after":2.0')
     (tmp_path / "m").mkdir()

@@ -132,7 +132,7 @@ def test_what_cannot_be_reported_is_said(tmp_path: Path) -> None:
 
 
 def test_the_sheet_shows_the_transient(run: Path, tmp_path: Path) -> None:
-    """In the pictures of the images in which it is on, and in no other."""
+    """The pictures of the images in which it is on show it, and no others."""
     with browser(tmp_path) as (page, _):
         page.goto((run / "report.html").as_uri())
         sources = page.locator(".sheet img").evaluate_all("all => all.map(img => img.src)")

@@ -26,14 +26,14 @@ def name(index: int) -> str:
 
 
 def flip(path: Path, at: int) -> None:
-    """Changes a byte, and not the size."""
+    """Change a byte, and not the size."""
     content = bytearray(path.read_bytes())
     content[at] ^= 1
     path.write_bytes(content)
 
 
 def swap(first: Path, second: Path) -> None:
-    """Gives each the name of the other."""
+    """Give each the name of the other."""
     between = first.with_name("between")
     first.rename(between)
     second.rename(first)

@@ -21,7 +21,7 @@ def plane() -> NDArray[np.floating]:
 
 
 def told(view: View) -> NDArray[np.float64]:
-    """What a page reads."""
+    """Return the pixel values that a page reads."""
     numbers = np.frombuffer(gzip.decompress(view.content), np.uint8).reshape(4, -1).T.copy().view("<u4").ravel()
     if view.step:
         steps = np.where(numbers & 1, -((numbers >> 1).astype(np.int64) + 1), numbers >> 1)
@@ -32,7 +32,7 @@ def told(view: View) -> NDArray[np.float64]:
 
 
 def test_a_large_image_takes_less_than_a_megabyte(plane: NDArray[np.floating]) -> None:
-    """Each value is the maximum of its block, to half of the step that is told, and the step is far below the noise."""
+    """Each value is the maximum of its block, to half of the step given, and the step is far below the noise."""
     view = make_view(plane, Window(0, 0, 4096, 4096), 1024)
     assert len(view.content) <= LARGEST == 1_000_000
     assert (view.width, view.height, view.block) == (1024, 1024, 4)
@@ -62,7 +62,7 @@ def test_what_has_no_noise(value: float) -> None:
 
 
 def test_structure_that_packs_badly_is_told_more_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit holds whatever an image is of; the step that was taken is told."""
+    """The limit holds for any image; the step that was taken is given with it."""
     pixels = np.random.default_rng(4).normal(0.0, NOISE, (1000, 1000)).astype(np.float32)
     fine = make_view(pixels, Window(0, 0, 1000, 1000), 1000)
     monkeypatch.setattr("fip.archive.views.LARGEST", len(fine.content) // 2)

@@ -17,7 +17,7 @@ SITE: tuple[float, float, float] = tuple(erfa.gd2gc(1, math.radians(21.44), math
 
 
 def event_at(body: str, off: float = 0.0, site: tuple[float, float, float] | None = SITE) -> Seen:
-    """An event so many rad to the north of where a body is, as erfa has it."""
+    """Return an event so many rad to the north of a body's place, as erfa has it."""
     x, y, z = seen_by_erfa(body, NOON, np.array(SITE))[0].tolist()
     return Seen(math.atan2(y, x), math.asin(z) + off, 1e-4, NOON - 30, NOON + 30, 1, site)
 

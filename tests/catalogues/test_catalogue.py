@@ -78,7 +78,7 @@ def test_only_a_catalogue_that_is_not_told_speaks_against_an_event(
 
 @pytest.mark.parametrize("epoch", [{}, {"epoch": [2000.0]}, {"PosEpoch": [51544.5]}])
 def test_sources_have_moved_since_their_epoch(tmp_path: Path, epoch: dict[str, list[float]]) -> None:
-    """By 10 arcsec a year, as Barnard's star, for 26.16 years."""
+    """The motion is 10 arcsec a year, as Barnard's star has, for 26.16 years."""
     path = written(tmp_path / "star.csv", ra=[69.3], dec=[-47.25], pmra=[6000.0], pmdec=[8000.0], **epoch)
     years = (NOW / SECONDS_PER_DAY - 51544.5) / 365.25
     moved = replace(
@@ -98,7 +98,7 @@ def test_sources_have_moved_since_their_epoch(tmp_path: Path, epoch: dict[str, l
 
 
 def test_each_source_has_moved_from_its_own_epoch(tmp_path: Path) -> None:
-    """Of Gaia 2016; J2000 if none is known; and not at all if its proper motion is not."""
+    """The epoch of Gaia is 2016; J2000 counts if none is known; without a proper motion a source does not move."""
     mas, unknown = 10_000.0, np.nan
     path = written(
         tmp_path / "stars.ecsv", name=["gaia", "plain", "still"], ra=[10.0, 20.0, 30.0], dec=[0.0, 0.0, 0.0],
@@ -110,7 +110,7 @@ def test_each_source_has_moved_from_its_own_epoch(tmp_path: Path) -> None:
         [match] = matches(path, event)
         assert (match.name, match.separation < 0.1 * ARCSEC) == (name, True)
     behind = replace(EVENT, longitude=math.radians(20.0), latitude=(10 * (year - 2000) - 0.48 * 60) * ARCSEC)
-    assert len(matches(path, behind)) == 1  # where it is in the middle of the year is too far away
+    assert len(matches(path, behind)) == 1  # its place in the middle of the year is too far away
 
 
 def test_the_chance_is_that_of_as_many_sources_at_random(tmp_path: Path) -> None:

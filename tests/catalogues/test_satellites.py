@@ -29,13 +29,13 @@ RAD = units.rad
 
 
 def orbits_of(folder: Path, *elements: str) -> tuple[Orbit, ...]:
-    """As a file has them."""
+    """Return the orbits as a file has them."""
     (folder / "made.tle").write_text("".join(elements))
     return read_tle(folder / "made.tle")
 
 
 def by_astropy(orbit: Orbit, time: float) -> SkyCoord:
-    """Where a satellite is seen, among the stars of a catalogue."""
+    """Return the position at which a satellite is seen, among the stars of a catalogue."""
     with iers.conf.set_temp("auto_download", False), iers.conf.set_temp("auto_max_age", None):
         at = Time(time / SECONDS_PER_DAY, format="mjd")
         _, place, _ = orbit.record.sgp4(at.jd1, at.jd2)
@@ -48,7 +48,7 @@ def by_astropy(orbit: Orbit, time: float) -> SkyCoord:
 
 
 def overhead(folder: Path, height: float) -> tuple[Orbit, SkyCoord]:
-    """A satellite that is high at START, and where; the file has it alone."""
+    """Return a satellite that is high at START, and its place; the file has it alone."""
     places = list(product(range(0, 360, 10), range(180, 360, 10)))
     tried = [circular(k, f"S{k}", START, height, 60, *place) for k, place in enumerate(places, 1)]
     sky = Orbits(orbits_of(folder, *tried)).sky(START, SITE)
@@ -126,7 +126,7 @@ def test_what_is_below_the_horizon_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_match_that_is_likely_by_chance_does_not_speak_against_an_event(tmp_path: Path) -> None:
-    """Of a thousand satellites and a beam of two degrees one is near any place: it is named, not heeded."""
+    """One of a thousand satellites is near any place if the beam is two degrees: it is named, not heeded."""
     orbit, place = overhead(tmp_path, 550.0)
     many = Orbits([*orbits_of(tmp_path, *shells(3000, START)), replace(orbit, number="99999")])
     wide = replace(event_at(place), beam=math.radians(2.0))

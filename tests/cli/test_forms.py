@@ -42,7 +42,7 @@ def flare(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def test_an_event_is_written_in_each_form(flare: tuple[Path, str], tmp_path: Path) -> None:
-    """To a file, or to the terminal; of what is stored, so that it is archival; all that was measured is in it."""
+    """It goes to a file, or to the terminal; what is stored is archival; all that was measured is in it."""
     directory, name = flare
     facts = json.loads((directory / "transients" / name / "event.json").read_text())
     told = json.loads(said(fip("event", directory, name, "--as", "gcn")))
@@ -62,7 +62,7 @@ def test_an_event_is_written_in_each_form(flare: tuple[Path, str], tmp_path: Pat
 
 
 def test_events_are_written_as_a_table(flare: tuple[Path, str], tmp_path: Path) -> None:
-    """With what was measured of each, and the directory that has it."""
+    """The table has what was measured of each, and the directory that has it."""
     directory, name = flare
     facts = json.loads((directory / "transients" / name / "event.json").read_text())
     table = QTable.read(said(fip("events", directory, "--as", "ecsv")), format="ascii.ecsv")
@@ -75,7 +75,7 @@ def test_events_are_written_as_a_table(flare: tuple[Path, str], tmp_path: Path) 
 
 
 def test_what_cannot_be_meant_is_one_line(flare: tuple[Path, str]) -> None:
-    """It names the options, and what would do."""
+    """It names the options, and what would work."""
     directory, name = flare
     nowhere = Path("no") / "x"
     for ask, why in (
@@ -94,7 +94,7 @@ def test_what_cannot_be_meant_is_one_line(flare: tuple[Path, str]) -> None:
 
 
 def test_facts_that_somebody_has_changed_are_one_line(flare: tuple[Path, str]) -> None:
-    """With the file, and what would do."""
+    """The line has the file, and what would work."""
     directory, name = flare
     path = directory / "transients" / name / "event.json"
     before = path.read_text()

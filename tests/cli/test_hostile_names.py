@@ -53,7 +53,7 @@ def test_a_path_is_printed_as_it_is(folder: Path, arguments: tuple[str, ...], co
 
 
 def test_what_is_in_data_cannot_act_on_a_terminal(folder: Path) -> None:
-    """`fip info` prints the names of a MeasurementSet, replaced where they are no characters."""
+    """`fip info` prints the names of a MeasurementSet; what is no character is replaced."""
     done = fip("info", "night.ms", cwd=folder)
     assert done.returncode == 0
     assert SHOWN in done.stdout
@@ -61,7 +61,7 @@ def test_what_is_in_data_cannot_act_on_a_terminal(folder: Path) -> None:
 
 
 def test_a_log_cannot_act_on_a_terminal(folder: Path) -> None:
-    """Nor can what daemons log of it."""
+    """What daemons log of it cannot act either."""
     log = (folder / NAME / "fip.log").read_text()
     assert "[red]" in log
     assert not set(log) & {"\x1b", "\x9b"}

@@ -41,7 +41,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_wrong_option_is_refused(tiny: Path, tmp_path: Path, options: tuple[str, ...], says: str) -> None:
-    """Exit 2, one line that says what is wrong and what would do, no traceback, nothing written."""
+    """Exit 2, one line that says what is wrong and what would work, no traceback, nothing written."""
     done = fip("run", tiny, *options, cwd=tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert says in done.stderr

@@ -1,4 +1,4 @@
-"""Whether a run lives is told by its process, and by no clock."""
+"""Its process shows whether a run lives, and no clock does."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from fip.client.run_file import FILE_NAME, read_run_file, remove_run_file, write
 
 
 def test_a_run_lives_whatever_the_clock_is_set_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the clock set by two seconds, or a day, a process seems to have begun at another time of day."""
+    """If the clock is set by two seconds, or a day, a process seems to have begun at another time of day."""
     write_run_file(tmp_path, "ipc://control", "ipc://status")
     began = psutil.Process().create_time()
     for step in (2.0, -86400.0):
@@ -24,7 +24,7 @@ def test_a_run_lives_whatever_the_clock_is_set_to(tmp_path: Path, monkeypatch: p
 
 
 def test_another_process_of_its_number_is_not_taken_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor one that is gone."""
+    """One that is gone is not taken for it either."""
     write_run_file(tmp_path, "ipc://control", "ipc://status")
     began = psutil.Process().create_time()
     with monkeypatch.context() as patched:

@@ -1,4 +1,4 @@
-"""How long a pipeline is silent is told by a clock that nobody sets."""
+"""How long a pipeline has been silent is measured by a clock that nobody sets."""
 
 import time
 
@@ -12,7 +12,7 @@ DAY = 86400.0  # s
 
 @pytest.mark.parametrize("step", [2.0, 60.0, DAY, -2.0, -DAY])
 def test_a_clock_that_is_set_silences_nobody(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
-    """Nor does it keep one alive that has gone: it is silent after some seconds, whatever the time of day is then."""
+    """It does not keep one alive that has gone: that is silent after some seconds, whatever the time of day is then."""
     wall, steady = 1.8e9, 1000.0
     monkeypatch.setattr(time, "time", lambda: wall)
     monkeypatch.setattr(time, "monotonic", lambda: steady)

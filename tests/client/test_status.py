@@ -1,4 +1,4 @@
-"""What real daemons tell of themselves, and what a follower makes of it."""
+"""What real daemons say of themselves, and what a follower makes of it."""
 
 import json
 import re
@@ -44,7 +44,7 @@ class Watching:
 
     @property
     def state(self) -> PipelineState:
-        """The state now."""
+        """Return the present state of the pipeline."""
         return pipeline_state(self.heard, time.time())
 
     @property
@@ -57,7 +57,7 @@ class Watching:
 
     @property
     def all_told(self) -> bool:
-        """Whether all stages were told of, by any daemon of their role, and ten images by workers and sink."""
+        """Return whether all stages were reported, by any daemon of their role, and ten images by workers and sink."""
         told = {
             role: {stage for each in self.daemons if each.role == role for stage in each.latencies} for role in STAGES
         }
@@ -86,7 +86,7 @@ def test_daemons_tell_what_they_did(tmp_path: Path, simulated_ms: Path) -> None:
         assert each.resources.memory
         assert each.resources.memory > 10**7
         assert each.resources.cpu_seconds
-        assert set(each.counters) <= set(COUNTERS)  # Prometheus is told of each
+        assert set(each.counters) <= set(COUNTERS)  # Prometheus has each of these
         assert 0 <= sum(each.seconds.values()) <= time.time() - each.started
     for name in ("sink", "ventilator"):
         assert daemons[name].resources.disk_free

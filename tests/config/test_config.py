@@ -48,7 +48,7 @@ def test_a_worker_of_a_host_wins_over_one_of_the_name(tmp_path: Path) -> None:
 
 
 def test_code_of_users_stands_in_the_table_of_all_workers_or_of_one(tmp_path: Path) -> None:
-    """[worker] holds for every worker, and a worker's own wins; who looks at the settings sees each where it stands."""
+    """[worker] is for every worker, and a worker's own wins; whoever lists settings sees each in its own table."""
     file = tmp_path / "fip.toml"
     file.write_text(
         '[worker]\nstages = {fix = "a:b", other = "a.b:c"}\n'
@@ -68,7 +68,7 @@ def test_code_of_users_stands_in_the_table_of_all_workers_or_of_one(tmp_path: Pa
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
-    """Unknown keys and bad values are named together, each with the file, the value and what would do."""
+    """Unknown keys and bad values are named together, each with the file, the value and what would work."""
     file = tmp_path / "fip.toml"
     file.write_text('[imaging]\nsize = "big"\n[ventilator]\nlane_deph = 3\nmax_attempts = 0\n[sinc]\n')
     with pytest.raises(ConfigError) as error:

@@ -1,4 +1,4 @@
-"""Corrections as a run makes them: in their order, told in numbers and cards, and part of the run's id by content."""
+"""Corrections as a run makes them: in their order, given in numbers and cards, and part of the run's id by content."""
 
 import os
 import pickle
@@ -24,7 +24,7 @@ from support.cut_slices import PAIRS, cut, flux, notes
 
 
 def _place() -> Direction:
-    """Where the source of `small_ms` is."""
+    """Return the position of the source of `small_ms`."""
     east, north = small_ms.DIRECTION
     x, y, z = axes(*small_ms.FIELDS[0][1]).T @ np.array([east, north, np.sqrt(1 - east**2 - north**2)])
     return Direction(float(np.arctan2(y, x)), float(np.arcsin(z)), "FK5")
@@ -42,7 +42,7 @@ def sky_model(path: Path, jansky: float = 1.0) -> Path:
 
 
 def test_a_sky_model_is_subtracted_and_how_well_it_fits_is_told(tmp_path: Path) -> None:
-    """Of a source of 1 Jy nothing is left; of a model 10 % too bright the amplitude says so."""
+    """Nothing is left of a source of 1 Jy; if a model is 10 % too bright, the amplitude says so."""
     path = small_ms.write(tmp_path / "sky.ms", small_ms.rows(2))
     model = sky_model(tmp_path / "right.skymodel")
     for piece in cut(path, sky_model=str(model)):
@@ -101,7 +101,7 @@ def test_the_id_goes_by_what_a_file_holds_and_not_by_where_it_lies(tmp_path: Pat
 
 
 def test_a_slice_without_a_good_sample_is_empty_as_ever(tmp_path: Path) -> None:
-    """No noise is to be expected of it, and no fit is told."""
+    """No noise is expected of it, and no fit is given."""
     path = small_ms.write(tmp_path / "gone.ms", small_ms.rows(2))
     with small_ms.edit(path) as table:
         table.putcol("FLAG_ROW", np.array([True] * PAIRS), 0, PAIRS)
@@ -145,7 +145,7 @@ def test_gains_are_applied_to_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["gains", "flag", "sky_model"])
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, option: str) -> None:
-    """In one line, by its path."""
+    """The message is one line with its path."""
     path = small_ms.write(tmp_path / "a.ms", small_ms.rows(1))
     with pytest.raises(FipError, match="nothing-here") as found:
         cut(path, **{option: str(tmp_path / "nothing-here.txt")})
@@ -153,7 +153,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, option: str) -> None:
 
 
 def test_a_run_with_corrections_goes_from_one_reading_child_to_others(tmp_path: Path) -> None:
-    """By pickle, as `fip.source.handing_over` does: what is cut there is the same."""
+    """It goes by pickle, as in `fip.source.handing_over`: what is cut there is the same."""
     path = small_ms.write(tmp_path / "sky.ms", small_ms.rows(1))
     run = open_run(path, asked(sky_model=str(sky_model(tmp_path / "a.skymodel")), flag="auto"))
     corrections = pickle.loads(pickle.dumps(run.corrections))
@@ -181,7 +181,7 @@ def test_what_is_submitted_has_whole_paths_and_words_stay_words(
 
 
 def test_files_of_corrections_are_taken_from_the_roots_alone(tmp_path: Path) -> None:
-    """As MeasurementSets are."""
+    """The rule is that of MeasurementSets."""
     roots = (tmp_path / "data",)
 
     def why(**options: str) -> str:

@@ -15,7 +15,7 @@ ANTENNAS, CHANNELS = 64, 64
 
 
 def changed(observed: Observed, rows: NDArray[np.complex128], feeds: tuple[float, ...]) -> Observed:
-    """With [row, channel] added, so much of it in each correlation."""
+    """Return the data with [row, channel] added to each correlation, times its factor."""
     added = observed.visibility + np.multiply.outer(rows, np.array(feeds)).astype(np.complex64)
     return replace(observed, visibility=added, bad=observed.bad.copy())
 

@@ -1,4 +1,4 @@
-"""Antennas that receive noise alone, told by a model of the sky: those and no others, whatever else is on the sky."""
+"""Antennas that receive noise alone, found with a model of the sky: those and no others, whatever else is there."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def _night(flux: float, transient: float, seed: int = 0) -> tuple[Observed, Pred
 @pytest.mark.parametrize("transient", [0.0, 1.0, 1000.0])
 @pytest.mark.parametrize("flux", [1.0, 10.0])
 def test_a_dead_antenna_is_marked_and_no_other(flux: float, transient: float) -> None:
-    """With a model as bright as the noise of a sample, and brighter; with a transient of any flux."""
+    """The model is as bright as the noise of a sample, or brighter; a transient may have any flux."""
     for seed in range(5):
         slice_, model = _night(flux, transient, seed)
         expected = (slice_.antenna1 == DEAD) | (slice_.antenna2 == DEAD)
@@ -36,7 +36,7 @@ def test_a_dead_antenna_is_marked_and_no_other(flux: float, transient: float) ->
 
 
 def test_nothing_is_said_with_a_model_that_noise_hides() -> None:
-    """Of 100 slices none has a row marked: what is common to neighbours is then by chance."""
+    """None of 100 slices has a row marked: what is common to neighbours is then by chance."""
     for seed in range(100):
         slice_, model = _night(0.01, 0.0, seed)
         assert not dead_rows(slice_, model).any()

@@ -179,7 +179,7 @@ def test_matrices_that_time_does_not_change_are_made_once(tmp_path: Path, monkey
     data = observed_of(ANY)
     for _ in range(2):
         gains.apply(data)
-    assert made.count("delay") == 1  # K and B are made once; G, of which a time may come again, at each
+    assert made.count("delay") == 1  # K and B are made once; G, whose times may come again, at each
     assert made.count("gain") > len(TIMES)
 
 
@@ -243,7 +243,7 @@ def gains_at(path: Path, times: NDArray[np.floating], phases: list[float]) -> st
 
 
 def phase_of(gains: Gains, time: float) -> float:
-    """By how much antenna 0 is turned at a time."""
+    """Return the phase by which antenna 0 is turned at a time."""
     data = observed_of(ANY, times=np.array([time]))
     before = data.visibility.copy()
     row = int(np.flatnonzero(data.antenna1 == 0)[0])
@@ -251,7 +251,7 @@ def phase_of(gains: Gains, time: float) -> float:
 
 
 def arrays(data: Observed) -> dict[str, NDArray[Any]]:
-    """What is corrected."""
+    """Return the arrays that are corrected."""
     return {"visibility": data.visibility, "weight": data.weight, "bad": data.bad}
 
 

@@ -32,7 +32,7 @@ def arrive(folder: Path, name: str, time: float, gain: float, settled: bool = Tr
 
 
 def settle(path: Path) -> Path:
-    """As if nobody had written into it for a minute."""
+    """Make it look as if nobody had written into it for a minute."""
     for each in [path, *path.rglob("*")]:
         stat = each.stat()
         os.utime(each, ns=(stat.st_atime_ns, stat.st_mtime_ns - 60_000_000_000))

@@ -1,4 +1,4 @@
-"""Gains that cannot be applied: one line that names the file, what was found, and what would do."""
+"""Gains that cannot be applied: one line that names the file, what was found, and what would work."""
 
 import shutil
 from collections.abc import Callable

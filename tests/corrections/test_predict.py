@@ -54,7 +54,7 @@ def test_points_are_right_by_antennas(ways: list[str], epsilon: float, reach: fl
 
 
 def test_fluxes_may_be_negative() -> None:
-    """As those of clean components are."""
+    """Clean components have negative fluxes, too."""
     seen = observed(FEW, antennas=30)
     model = components(seen, 600, 0.01)
     model = replace(model, flux=model.flux * np.where(np.arange(600) % 3, 1, -1)[:, None, None])
@@ -82,7 +82,7 @@ def test_baselines_that_do_not_close_are_predicted_row_by_row(ways: list[str], e
 
 
 def test_a_row_without_uvw_does_not_keep_the_others_from_closing(ways: list[str]) -> None:
-    """It is 0 where it was no number on file, and its samples are bad."""
+    """It is 0 if it was no number on file, and its samples are bad."""
     seen = observed(FEW, antennas=30)
     seen.uvw[[7, 100]] = 0
     model = components(seen, 600, 0.01)
@@ -172,7 +172,7 @@ def test_a_gaussian_is_the_light_of_many_points_on_the_sky_where_it_is(reach: fl
 
 @pytest.mark.parametrize("reach", [1e-6, 0.002])
 def test_gaussians_are_right_by_nodes(reach: float) -> None:
-    """Of 512 channels as of each by itself, wherever they are: their light is at other delays than their centres."""
+    """A sum over 512 channels is as right as each by itself: the light is at other delays than the centres."""
     seen = observed(np.linspace(0.5e9, 1.5e9, 512), antennas=6)
     model = gaussian(components(seen, 40, reach, alpha=0.0), 5e-5, 2e-5, 1.0)
     every = np.concatenate(
@@ -200,7 +200,7 @@ def test_the_pole_is_that_of_date() -> None:
 
 @pytest.mark.parametrize("tracked", ["phase centre", "another"])
 def test_smearing_is_the_mean_over_a_channel_and_an_integration(tracked: str) -> None:
-    """Of fringes about the centre that was tracked, by 32 x 32 sub-steps while the Earth turns.
+    """The fringes are about the centre that was tracked, in 32 x 32 sub-steps while the Earth turns.
 
     Delays are not quite linear in time, 1e-4 rad here, nor is f tau one in f and time, 1e-4 rad.
     """
@@ -251,7 +251,7 @@ def test_only_what_smearing_takes_from_above_the_noise_is_smeared() -> None:
 
 @pytest.mark.parametrize("way", ["extended", "smeared", "both", "neither"])
 def test_without_compiled_code_the_results_are_the_same(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In numpy, to the rounding."""
+    """numpy agrees to the rounding."""
     seen = observed(BAND, antennas=10)
     model = components(seen, 80, 0.01, planes=4)
     if way in ("extended", "both"):
@@ -276,7 +276,7 @@ print(functions().__name__, "numba" in sys.modules)
 
 
 def test_if_no_machine_code_may_be_made_numpy_predicts_and_the_log_says_so() -> None:
-    """As in a unit with MemoryDenyWriteExecute, in which LLVM would end the process."""
+    """The unit has MemoryDenyWriteExecute, with which LLVM would end the process."""
     done = subprocess.run([sys.executable, "-c", CONFINED], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["fip.corrections.predict.plain", "False"]
     assert "without compiled code" in done.stderr

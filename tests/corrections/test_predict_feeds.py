@@ -16,7 +16,7 @@ def stokes(planes: int) -> np.ndarray:
 
 @pytest.mark.parametrize("correlations", [LINEAR, CIRCULAR, ("I", "Q", "U", "V")])
 def test_stokes_formed_of_correlations_are_the_models(correlations: tuple[str, ...]) -> None:
-    """By the same conventions."""
+    """Both use the same conventions."""
     model = stokes(4)
     made = correlated(model, correlations, None)
     out, weight = np.zeros((4, 7, 5), np.complex64), np.zeros((4, 7, 5), np.float32)
@@ -40,7 +40,7 @@ def test_feeds_that_are_turned_see_the_polarisation_turned(correlations: tuple[s
 @pytest.mark.parametrize("planes", [1, 4])
 @pytest.mark.parametrize("correlations", [LINEAR, CIRCULAR, ("XX", "YY"), ("RR",), ("I",)])
 def test_less_is_the_difference(planes: int, correlations: tuple[str, ...]) -> None:
-    """In place; cross hands stay as they are if the model is I alone."""
+    """This is done in place; cross hands stay as they are if the model is I alone."""
     rng = np.random.default_rng(1)
     visibility = rng.normal(size=(7, 5, len(correlations))).astype(np.complex64)
     before, model, angle = visibility.copy(), stokes(planes), rng.normal(size=7)
@@ -52,6 +52,6 @@ def test_less_is_the_difference(planes: int, correlations: tuple[str, ...]) -> N
 
 
 def test_intensity_alone_is_not_copied() -> None:
-    """Nor is there need to."""
+    """There is no need to copy it."""
     model = stokes(1)
     assert np.shares_memory(correlated(model, ("XX", "YY"), None), model)

@@ -57,7 +57,7 @@ def test_an_image_is_the_sum_of_its_pixels(epsilon: float, shape: tuple[int, int
     "centre", [Direction(0.33, -0.52, "ICRS"), Direction(0.3, -0.5, "FK5"), Direction(4.0, 0.1, "GALACTIC")]
 )
 def test_an_image_may_be_centred_anywhere(centre: Direction) -> None:
-    """Its pixels are where they are on the sky, whatever the phase centre."""
+    """Its pixels keep their places on the sky, whatever the phase centre."""
     seen = observed(BAND, antennas=9, integrations=2)
     model = image(64, 64, 1e-4, [1.35e9], centre)
     assert error(predicted(model, seen, 1e-6), exact(of_pixels(model, 0, seen), seen)) < 1e-6
@@ -78,7 +78,7 @@ def test_between_planes_it_is_linear_in_frequency_and_beyond_them_as_the_nearest
 
 
 def test_a_thousand_channels_of_an_image_follow_from_few() -> None:
-    """As those of points."""
+    """They follow as those of points do."""
     seen = observed(np.linspace(1.3e9, 1.4e9, 512), antennas=5)
     model = image(64, 64, 1e-4, [1.35e9])
     assert error(predicted(model, seen, 1e-6), exact(of_pixels(model, 0, seen), seen)) < 1e-6
@@ -98,7 +98,7 @@ def test_pixels_beyond_the_horizon_are_no_sky() -> None:
 def test_large_images_are_degridded_by_the_slant_kernel_and_else_by_ducc0(
     epsilon: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is right either way; ducc0 where no machine code may be made, too."""
+    """What is right either way; ducc0 is used if no machine code may be made, too."""
     seen, asked = observed(BAND, antennas=9), list[str]()
     seen.uvw[:, 2] = seen.uvw[:, :2] @ [0.3, -0.4] + 0.003 * seen.uvw[:, 2]  # an array that is nearly a plane
     model = image(400, 300, 6e-6, [1.35e9])
@@ -118,7 +118,7 @@ def test_large_images_are_degridded_by_the_slant_kernel_and_else_by_ducc0(
 
 
 def test_points_and_images_add_up() -> None:
-    """A model of both."""
+    """A model may have both."""
     seen = observed(BAND, antennas=9)
     model, points = image(64, 64, 1e-4, [1.35e9]), components(seen, 20, 0.01, planes=4)
     both = predict(points, [model, model], seen, 1e-6)

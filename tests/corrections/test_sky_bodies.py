@@ -102,7 +102,7 @@ def test_a_body_whose_brightness_is_not_given_is_refused_with_the_reason(asked: 
     assert "give" in str(error.value)
 
 
-# Of table 5 of Perley & Butler 2017: the flux at 1 GHz, and at 2 GHz, log10 of which is 0.30103.
+# Of table 5 of Perley & Butler 2017: the flux at 1 GHz, and at 2 GHz: log10(2) is 0.30103.
 LOG = math.log10(2)
 A_TEAM = {
     "CygA": (299.868, 40.734, 3.3498, 3.3498 - 1.0022 * LOG - 0.225 * LOG**2 + 0.023 * LOG**3 + 0.043 * LOG**4),
@@ -171,7 +171,7 @@ def test_a_model_of_which_nothing_ever_rises_is_refused_unless_more_is_to_come(t
 
 @pytest.mark.parametrize("place", [0.0, np.nan])
 def test_antennas_without_a_place_do_not_take_the_horizon_away(tmp_path: Path, place: float) -> None:
-    """Sets list antennas that were never used, at (0, 0, 0): the others say where the array is."""
+    """Sets list antennas that were never used, at (0, 0, 0): the others give the place of the array."""
     position = EXPECTED.position.copy()
     position[5:] = place
     north = written(tmp_path / "north.csv", "ra,dec,flux", "155,60,1", "155,-45,1")

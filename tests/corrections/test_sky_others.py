@@ -13,7 +13,7 @@ from support.sky_sum import sky_sum
 
 THEIRS = Path(__file__).parent / "fixtures/sky/dp3.npz"
 # DP3 takes the shape of a Gaussian whose orientation is that of the image in the (u, v) of the phase centre; here it is
-# on the sky, where the list says it is: w tells them apart.
+# on the sky, as the list says it is: w makes the difference.
 ACCURACY = dict.fromkeys(LISTS, 5e-7) | {"grid": 6e-3}
 
 

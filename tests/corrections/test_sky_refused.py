@@ -1,4 +1,4 @@
-"""Source lists that cannot be used, or are damaged: refused in one line that says what is wrong, and where."""
+"""Source lists that cannot be used, or are damaged: refused in one line that names the fault and its place."""
 
 import random
 from pathlib import Path

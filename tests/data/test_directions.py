@@ -32,7 +32,7 @@ from support.synthetic import array_uvw, make_block
 def test_directions_are_read_as_astronomers_write_them(
     text: str, degrees: tuple[float, float], frame: str | None
 ) -> None:
-    """In hours or degrees, with or without a frame; the sign of -00 counts."""
+    """Hours or degrees, with or without a frame; the sign of -00 counts."""
     found = parse_direction(text)
     assert (np.degrees(found.longitude), np.degrees(found.latitude)) == pytest.approx(degrees, abs=1e-10)
     assert found.frame == frame
@@ -47,7 +47,7 @@ def test_directions_are_read_as_astronomers_write_them(
     ],
 )
 def test_what_is_no_direction_is_refused(text: str) -> None:
-    """With the text itself in the message."""
+    """The message has the text itself."""
     with pytest.raises(ValueError, match="direction") as raised:
         parse_direction(text)
     assert text in str(raised.value)
@@ -57,7 +57,7 @@ def test_what_is_no_direction_is_refused(text: str) -> None:
     st.floats(0, 2 * np.pi), st.floats(-np.pi / 2, np.pi / 2), st.sampled_from(["FK5", "ICRS", "FK4", "GALACTIC", None])
 )
 def test_a_direction_is_read_back_as_it_was_written(longitude: float, latitude: float, frame: Any) -> None:
-    """To a thousandth of a microarcsecond."""
+    """It is exact to a thousandth of a microarcsecond."""
     one = Direction(longitude % (2 * np.pi), latitude, frame)
     other = parse_direction(format_direction(one))
     assert other.frame == frame
@@ -75,7 +75,7 @@ def test_a_direction_is_read_back_as_it_was_written(longitude: float, latitude: 
     ],
 )
 def test_the_log_shows_directions_in_hours_and_degrees(direction: Direction, expected: str) -> None:
-    """As in a catalogue, rounded as a whole: no 60 seconds."""
+    """They look as in a catalogue, rounded as a whole: no 60 seconds."""
     assert shown(direction) == expected
 
 
@@ -90,7 +90,7 @@ def test_the_log_shows_directions_in_hours_and_degrees(direction: Direction, exp
 def test_a_turn_is_a_rotation_between_the_two_centres(
     centre: tuple[float, float], other: tuple[float, float], seed: int
 ) -> None:
-    """It keeps lengths and handedness, leads back, and takes one centre to where the other sees it."""
+    """It keeps lengths and handedness, leads back, and takes one centre to the place at which the other sees it."""
     one, two = Direction(*centre, "FK5"), Direction(*other, "FK5")
     matrix = turn(one, two)
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-14)

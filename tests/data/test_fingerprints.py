@@ -22,13 +22,13 @@ def block(visibility: np.ndarray, weight: np.ndarray) -> Block:
 
 @pytest.fixture
 def noise() -> tuple[np.ndarray, np.ndarray]:
-    """Visibilities that cancel, and weights, some of which are 0."""
+    """Visibilities that cancel, and weights with some zeros."""
     visibility = RANDOM.normal(size=SHAPE) + 1j * RANDOM.normal(size=SHAPE)
     return visibility, RANDOM.integers(0, 3, SHAPE)
 
 
 def test_a_fingerprint_is_sums_over_all_blocks(noise: tuple[np.ndarray, np.ndarray]) -> None:
-    """In double precision, also of values whose squares single precision does not hold."""
+    """Sums are in double precision, even for values whose squares do not fit into single precision."""
     visibility, weight = noise
     found = fingerprint([block(visibility, weight), block(1e25 * visibility, weight)])
     total = (weight * visibility).sum() * (1 + 1e25)
@@ -59,7 +59,7 @@ def test_what_is_the_same_within_the_tolerance(noise: tuple[np.ndarray, np.ndarr
     ]
     assert not any(alike(known, fingerprint([other])) for other in others)
     assert alike(fingerprint([]), fingerprint([]))
-    light = np.where(np.arange(SHAPE[2]) == 7, 1e-9, weight)  # of which sums see nothing
+    light = np.where(np.arange(SHAPE[2]) == 7, 1e-9, weight)  # too light to show in sums
     none = np.where(np.arange(SHAPE[2]) == 7, 0, weight)
     assert not alike(fingerprint([block(visibility, light)]), fingerprint([block(visibility, none)]))
 
@@ -79,7 +79,7 @@ def test_all_of_a_finished_set_are_compared_and_some_of_one_that_grows() -> None
 
 
 def test_what_became_of_a_comparison() -> None:
-    """Slices that cannot be read, or of which nothing is known, are counted and not compared."""
+    """Slices that cannot be read, or that nothing is known about, are counted and not compared."""
     one = Fingerprint(1.0, 0.0, 0.0, 1.0, 1)
 
     def read(index: int) -> Fingerprint:

@@ -52,14 +52,14 @@ def test_noise_alone_is_good(seed: int) -> None:
 
 
 def test_a_negative_source_is_an_artefact() -> None:
-    """In total intensity, where there is none; in Stokes Q it may be."""
+    """In total intensity, which has none; in Stokes Q it may be."""
     slice_ = observed([(0.0, 2e-4, -1.0)])
     assert judged(slice_) == "artefacts"
     assert judged(replace(slice_, settings=replace(slice_.settings, stokes=("Q",)))) == "good"
 
 
 def test_what_is_flagged_is_said() -> None:
-    """Where more than half of the samples do not count."""
+    """It is said if more than half of the samples do not count."""
     slice_ = observed(SKY)
     used = int(slice_.visibilities[0].sum())
     assert judged(replace(slice_, samples=2 * used)) == "good"
@@ -77,7 +77,7 @@ def test_what_is_flagged_is_said() -> None:
     ],
 )
 def test_a_beam_that_is_another(beam: Beam | None, expected: str) -> None:
-    """An axis twice or half that of the nominal beam, or no beam where there should be one."""
+    """An axis twice or half that of the nominal beam, or no beam although there should be one."""
     slice_ = replace(observed(SKY), nominal_beam=BEAM)
     assert quality(slice_, beam, Statistics(0.1, -0.2, 1.0)) == expected
 
@@ -99,7 +99,7 @@ def test_without_the_outer_antennas_the_beam_tells() -> None:
 
 
 def test_an_empty_slice_is_empty() -> None:
-    """And nothing else."""
+    """It has no other quality."""
     assert quality(make_slice([], GRID), None, None) == "empty"
 
 
@@ -131,7 +131,7 @@ def test_garbled_samples_are_said() -> None:
 def test_gains_and_models_that_do_not_fit_are_said(
     numbers: dict[str, float], offset: float | None, expected: str
 ) -> None:
-    """If there are numbers that tell: those of a slice that was corrected."""
+    """This needs numbers that show it: those of a slice that was corrected."""
     slice_ = replace(observed(SKY), nominal_beam=None, numbers={name: (each, "") for name, each in numbers.items()})
     assert quality(slice_, None, Statistics(0.1, -0.2, 1.0), offset) == expected
 

@@ -91,7 +91,7 @@ def test_any_text_is_a_selection_or_is_refused(text: str) -> None:
     ],
 )
 def test_windows_and_channels(text: str, expected: tuple[WindowChoice, ...]) -> None:
-    """As CASA writes them."""
+    """The text is written as in CASA."""
     assert parse_spw(text) == expected
 
 
@@ -105,12 +105,12 @@ def test_windows_and_channels(text: str, expected: tuple[WindowChoice, ...]) -> 
     ],
 )
 def test_units_of_baselines(text: str, expected: UvRange) -> None:
-    """The first end has the unit of the second where it has none of its own."""
+    """The first end has the unit of the second if it has none of its own."""
     assert parse_uv_range(text) == expected
 
 
 def test_times_are_utc() -> None:
-    """With a zone or without; a day begins at midnight. MJD 60370 is 1 March 2024."""
+    """They may have a zone; a day begins at midnight. MJD 60370 is 1 March 2024."""
     begin, end = parse_time_range("2024-03-01~2024-03-01T12:00:00+02:00")
     assert (begin, end) == (60370 * 86400, 60370 * 86400 + 36000)
     assert parse_time_range("2024-03-01T00:00:00Z ~ 2024-03-01 10:00:00.25") == (begin, end + 0.25)
@@ -139,13 +139,13 @@ def test_times_are_utc() -> None:
     ],
 )
 def test_what_is_refused(parse: Callable[[str], Any], text: str, says: str) -> None:
-    """With what would do."""
+    """The message says what would work."""
     with pytest.raises(ValueError, match=says):
         parse(text)
 
 
 def test_a_subset_in_one_line() -> None:
-    """Nothing selected is nothing said; each kind of selection has a text."""
+    """If nothing is selected, nothing is said; each kind of selection has a text."""
     assert describe(Selection()) == ""
     subset = Selection(
         field=("target",), spw=(WindowChoice((0, 0), ((1, 2),)),), scan=((3, 7),), antenna=("!m012",),

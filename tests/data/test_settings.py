@@ -66,7 +66,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 
 def test_every_option_has_values_here() -> None:
-    """So that the tests below are of all of them."""
+    """This makes sure that the tests below are about all of them."""
     assert set(VALUES) == {name for table in TABLES.values() for name in hints(table)}
 
 
@@ -88,7 +88,7 @@ def test_angles_and_directions_are_written_to_the_last_bit(angle: float, place: 
 
 
 def test_what_differs_in_the_last_bit_is_named() -> None:
-    """Two scales that six digits do not tell apart."""
+    """Two scales that are equal in six digits."""
     one, other = asked(scale="1.2345671arcsec"), asked(scale="1.2345674arcsec")
     assert differences(one, other) == "scale 1.2345671arcsec (now 1.2345674arcsec)"
     assert differences(one, one) == ""
@@ -110,7 +110,7 @@ def test_what_differs_in_the_last_bit_is_named() -> None:
     ],
 )
 def test_text_and_values_are_taken_alike(given: dict[str, Any], imaging: Imaging) -> None:
-    """As a person types them, or as a program has them; robust is of Briggs weighting alone."""
+    """A person types text, a program has values; robust goes with Briggs weighting alone."""
     assert asked(**given) == Asked(imaging)
 
 
@@ -128,14 +128,14 @@ def test_text_and_values_are_taken_alike(given: dict[str, Any], imaging: Imaging
     ],
 )
 def test_what_cannot_be_asked_is_refused_by_name(given: dict[str, Any], says: str) -> None:
-    """In one line."""
+    """The message is one line."""
     with pytest.raises(UsageError, match=says) as error:
         asked(**given)
     assert "\n" not in str(error.value)
 
 
 def test_cards_tell_the_options_that_are_set() -> None:
-    """In the units of the header."""
+    """Values are in the units of the header."""
     assert [each[:2] for each in cards(Imaging())] == [("FIPWGT", "natural"), ("FIPEPS", 1e-5)]
     tapered = replace(Imaging(), weight="briggs", robust=0.5, taper=math.radians(0.25))
     assert {name: value for name, value, _ in cards(tapered)} == {
@@ -144,7 +144,7 @@ def test_cards_tell_the_options_that_are_set() -> None:
 
 
 def test_the_readme_names_every_option() -> None:
-    """By a name that the command line takes."""
+    """The names are those of the command line."""
     readme = Path(ROOT / "README.md").read_text()
     for key, option in all_options().items():
         names = option.names or (f"--{key.rpartition('.')[2].replace('_', '-')}",)

@@ -21,7 +21,7 @@ PLANE = NDArray[np.complex128]
 
 
 def _transfers(seed: int) -> list[NDArray[np.float64]]:
-    """Of each band, the weights of random baselines on the plane of twice the image, whose sum is 1."""
+    """Return, for each band, the weights of random baselines on the plane of twice the image; their sum is 1."""
     drawn = np.random.default_rng(seed)
     base = drawn.normal(0, 6, (300, 2))
     planes = []
@@ -68,7 +68,7 @@ def _fluxes(reference: float) -> NDArray[np.float64]:
 
 
 def _of(points: Points, place: tuple[int, int]) -> tuple[float, float]:
-    """Flux and index of the points about a place: a source is shared out among pixels that the beam cannot tell."""
+    """Flux and index of the points about a place: a source is shared out among pixels that the beam cannot separate."""
     y, x = np.divmod(points.place, SIDE)
     here = (abs(y - place[0]) <= 2) & (abs(x - place[1]) <= 2)
     return float(points.flux[here].sum()), float(np.average(points.index[here], weights=points.flux[here]))

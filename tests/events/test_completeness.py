@@ -30,7 +30,7 @@ U, HALF = 6.4, 6.2
 
 
 def rows(count: int, seed: int = 1, average: int = 1) -> list[dict[str, Any]]:
-    """What a journal has of sources of which half are found at S/N 6.2, and nine tenths at 7.48."""
+    """Return rows of a journal: half of its sources are found at S/N 6.2, and nine tenths at 7.48."""
     random = np.random.default_rng(seed)
     found = []
     for number in range(count):

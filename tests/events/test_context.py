@@ -1,4 +1,4 @@
-"""What is around an event: how often noise makes one like it, where it may lie, what was there before and after."""
+"""The context of an event: how often noise makes one like it, its possible places, what was there before and after."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def found_at(
 
 
 def test_at_the_threshold_noise_makes_what_was_asked_for() -> None:
-    """And the brighter an event is, the rarer are those of noise; very bright ones: 0."""
+    """The brighter an event is, the rarer are those of noise; for very bright ones the rate is 0."""
     budget = Budget(1, 7 * 86400)
     found = found_at(40, 40)
     at = threshold(budget, [found.series.searched], [found.series.area])
@@ -44,7 +44,7 @@ def test_at_the_threshold_noise_makes_what_was_asked_for() -> None:
 @pytest.mark.parametrize("frame", ["ICRS", "GALACTIC"])
 @pytest.mark.parametrize("place", [(48.0, 48.0), (90.0, 5.0)])
 def test_an_ellipse_holds_the_places_that_noise_makes_of_one(frame: Frame, place: tuple[float, float]) -> None:
-    """As 4000 places show, drawn in pixels and taken to the sky by their header: at the pole of ICRS too, nearly."""
+    """4000 places show it, drawn in pixels and taken to the sky by their header: nearly at the pole of ICRS, too."""
     declination = -45.0 if frame == "GALACTIC" else 88.0
     grid = replace(GRID, frame=frame, scale=math.radians(0.02), latitude=math.radians(declination))
     curvature = ((0.30, 0.12), (0.12, 0.10))
@@ -81,7 +81,7 @@ def test_what_was_there_before_and_after_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_what_is_always_there_is_no_part_of_what_was_before(tmp_path: Path) -> None:
-    """If the search took it off."""
+    """This holds if the search took it off."""
     store_flare(tmp_path, 20, range(20), SIGMA, stokes=("I",))
     found = flare_found(tmp_path, "running")
     measured = write_event(tmp_path, found, stored_entries(tmp_path))

@@ -64,7 +64,7 @@ def describer() -> Iterator[Describer]:
 
 
 def publish_until(done: Callable[[], bool], publisher: Publisher) -> None:
-    """Publishes as a detector does that has nothing else to do."""
+    """Publish as a detector does that has nothing else to do."""
     give_up = time.monotonic() + WITHIN
     while not done():
         publisher.publish(idle=True)
@@ -142,7 +142,7 @@ def test_one_that_takes_too_long_is_ended(
 
 
 def test_what_cannot_be_read_is_told(course: Course, describer: Describer) -> None:
-    """As it is if the detector itself reads."""
+    """The words are the same as if the detector itself reads."""
     publisher = Publisher(course, ASKED, describer=describer)
     publisher.publish(idle=False)
     describer.end()
@@ -167,7 +167,7 @@ sys.stdin.read()
 
 
 def test_the_process_apart_ends_with_the_detector() -> None:
-    """Whatever it is at: that it loads what it needs takes seconds. Here it stands still in the midst of that."""
+    """Whatever it is doing. To load what it needs takes seconds; here it stands still in the midst of that."""
     with subprocess.Popen([sys.executable, "-c", STARTS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as detector:
         assert detector.stdout
         pid = int(detector.stdout.readline())

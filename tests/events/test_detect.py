@@ -56,7 +56,7 @@ Searched = tuple[CompletedProcess[str], list[dict[str, Any]]]
 
 
 def truth(directory: Path) -> SkyCoord:
-    """Where the transient is."""
+    """Return the position of the transient."""
     table = Table.read(directory.with_name("night.truth.ecsv"), format="ascii.ecsv")
     (row,) = table[table["kind"] == "transient"]
     return SkyCoord(float(row["ra"]), float(row["dec"]), unit="deg")
@@ -79,7 +79,7 @@ def test_a_transient_is_one_event_in_its_slices_at_its_place(night: Path, search
 
 
 def test_its_sidelobes_are_labelled_and_shown(night: Path, searched: Searched) -> None:
-    """A source of S/N 40 and an array of 20 antennas: many, and none of them is told."""
+    """A source of S/N 40 and an array of 20 antennas: many, and none of them is reported."""
     said, found = searched
     labelled = [each for each in found if each["labels"]]
     assert len(labelled) > 5
@@ -127,13 +127,13 @@ def test_what_failed_and_what_is_empty_are_slices_without_an_image(tmp_path: Pat
 
 
 def slices_searched(directory: Path) -> int:
-    """As the table of rates has it."""
+    """Return the number of slices searched, as in the table of rates."""
     rates = Table.read(directory / "transients" / "rates.ecsv", format="ascii.ecsv")
     return int(rates["slices"][rates["average"] == 1].sum())
 
 
 def mixed(directory: Path) -> None:
-    """Has an image of another size in a run."""
+    """Have an image of another size in a run."""
     store_run(directory, 6)
     other = directory / "other"
     store_run(other, 6, grid=replace(GRID, width=192))
@@ -141,7 +141,7 @@ def mixed(directory: Path) -> None:
 
 
 def nothing(directory: Path) -> None:
-    """No directory of images."""
+    """Make nothing: there is no directory of images."""
 
 
 def empty_ledger(directory: Path) -> None:
@@ -158,12 +158,12 @@ def expired(directory: Path) -> None:
 
 
 def six(directory: Path) -> None:
-    """Six images."""
+    """Store six images of a run."""
     store_run(directory, 6)
 
 
 def few(directory: Path) -> None:
-    """Two images."""
+    """Store two images of a run."""
     store_run(directory, 2)
 
 
@@ -231,7 +231,7 @@ def test_a_directory_that_was_not_searched_says_so(tmp_path: Path) -> None:
 
 
 def test_lambda_is_what_headers_and_ledger_tell_of_the_samples(night: Path) -> None:
-    """It is near that of the images' own noise, which serves where they tell nothing."""
+    """It is near that of the images' own noise, which serves if they say nothing."""
     series = next(series_of(night, Asked()))
     header = fits.getheader(images(night)[0])
     uu, uv, vv = (header[name] * 1e6 for name in ("FIPUU", "FIPUV", "FIPVV"))

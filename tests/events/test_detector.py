@@ -61,7 +61,7 @@ def sources(index: int, grid: Grid) -> np.ndarray[tuple[int, ...], np.dtype[np.f
 
 
 def search(images: Path, folder: Path, asked: Asked, interrupted: random.Random | None = None) -> Findings:
-    """Searches all; with `interrupted`, it is left at once again and again, as by a SIGKILL."""
+    """Search all; with `interrupted`, it is left at once again and again, as by a SIGKILL."""
     while True:
         with closing(Course(images, folder, detector_step(asked), Habits(16))) as course:
             left = interrupted.randint(1, 40) if interrupted else COUNT + 1
@@ -100,7 +100,7 @@ def test_what_lasts_longer_than_any_boxcar_is_found_in_the_means(night: Path, tm
 
 
 def test_a_backlog_is_searched_beside_what_is_newer(tmp_path: Path) -> None:
-    """By a search of its own, of which the events say so; whatever ends the detector."""
+    """A search of its own does it, and the events say so; whatever ends the detector."""
     images, asked = FollowedImages(tmp_path / "images", WAITED[1] + 20), Asked(Budget(1, 86400), "none")
 
     def put(first: int, end: int) -> None:
@@ -125,12 +125,12 @@ def test_a_backlog_is_searched_beside_what_is_newer(tmp_path: Path) -> None:
 
 
 def near(one: float, other: float) -> bool:
-    """Within a pixel."""
+    """Return whether the two are within a pixel."""
     return abs(one - other) < 1
 
 
 def test_means_are_stored_if_that_is_asked_for(night: Path, tmp_path: Path) -> None:
-    """By their noise: of 32 images, with the header of one of them but for what differs."""
+    """They are means of 32 images, weighted by their noise, with the header of one of them but for what differs."""
     images = tmp_path / "night"
     shutil.copytree(night, images, copy_function=os.link)
     search(images, images / "transients", Asked(Budget(1, 86400), "none", store_averages=(32,)))

@@ -132,5 +132,5 @@ def test_a_detector_that_is_killed_at_any_moment_finds_what_an_undisturbed_one_f
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_two_hundred_kills_of_the_detector_over_two_thousand_images(tmp_path: Path) -> None:
-    """The same, at length."""
+    """The same as above, with more kills and images."""
     check(tmp_path, 2000, kill_often(tmp_path, 2000, 200), 200)

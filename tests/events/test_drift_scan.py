@@ -1,4 +1,4 @@
-"""A field of its own for each integration: what a search of that keeps is bounded, and what would do is said."""
+"""A field of its own for each integration: what a search of that keeps is bounded, and what would help is said."""
 
 from dataclasses import replace
 from pathlib import Path

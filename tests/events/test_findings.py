@@ -1,4 +1,4 @@
-"""What speaks against events, and what is one thing moving, as the files of a search tell it."""
+"""What speaks against events, and what is one thing moving, as the files of a search say it."""
 
 from fip.events.findings import Findings, is_told
 from fip.events.words import Found, Series, Thresholds
@@ -13,7 +13,7 @@ SERIES = Series(
 
 
 def findings(*events: Event, injected: frozenset[int] = frozenset()) -> dict[int, Found]:
-    """What they are told to be, by number."""
+    """Return what they are reported as, by number."""
     made = Findings(series={KEY: SERIES}, injected={(KEY, number) for number in injected})
     made.found = {(KEY, each.number): Found(SERIES, each, 0.0, 1.0) for each in events}
     return {each.event.number: each for each in made.labelled()}

@@ -1,4 +1,4 @@
-"""`fip events DIR...`: events of several nights joined by place, and where a source was looked for and not found."""
+"""`fip events DIR...`: events of several nights joined by place, and nights that looked for a source in vain."""
 
 import json
 import math

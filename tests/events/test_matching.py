@@ -1,4 +1,4 @@
-"""What is known to be at the place of an event: told by real commands, kept, and no part of a search."""
+"""What is known to be at the place of an event: found by real commands, kept, and no part of a search."""
 
 import json
 import math
@@ -148,7 +148,7 @@ class opened(closing[Course]):  # noqa: N801
 def test_what_was_matched_stays_if_a_detector_begins_again_with_the_orbits_of_another_day(
     found: Path, lists: Path
 ) -> None:
-    """Those of today say nothing of last month: an event does not become told when the file is renewed."""
+    """Those of today say nothing of last month: an event does not become one to report when the file is renewed."""
     there, away = Known(lists / "geo.tle"), Known(lists / "away.tle")
     with opened(found) as (course, asked):
         Publisher(course, asked, Matching(there, course.folder, anew=True)).publish(idle=False)

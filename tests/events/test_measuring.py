@@ -54,13 +54,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 
 def gain(frequency: float) -> float:
-    """Of the primary beam at the place of the flare."""
+    """Return the gain of the primary beam at the place of the flare."""
     away = math.asin(math.hypot(PLACE[0] - SIDE / 2, PLACE[1] - SIDE / 2) * SCALE)
     return float(np.exp(-4 * math.log(2) * (math.degrees(away) * 3600 / BEAM * frequency / BANDS[1]) ** 2))
 
 
 def test_it_is_measured_in_every_image_plane_and_sub_band(written: Written) -> None:
-    """Before, during and after: what is there, within the noise that is told; what is not stored is no row."""
+    """Before, during and after: what is there, within the noise given; what is not stored is no row."""
     _, _, folder = written
     light = QTable.read(folder / "light.ecsv")
     assert list(light["slice"]) == [number for number in range(COUNT) if number != 20]
@@ -81,7 +81,7 @@ def test_it_is_measured_in_every_image_plane_and_sub_band(written: Written) -> N
 
 
 def test_its_facts_are_those_of_the_flare(written: Written) -> None:
-    """In JSON: place and times with errors, fluxes, spectral index; the keys of `fip events --json` among them."""
+    """The JSON has place and times with errors, fluxes, spectral index, and the keys of `fip events --json`."""
     directory, measured, folder = written
     told = json.loads((folder / "event.json").read_text())
     assert told.keys() >= {
@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def list_event(directory: Path, found: Found, name: str = "") -> None:
-    """Enters an event into the table of events, as a search does."""
+    """Enter an event into the table of events, as a search does."""
     path, best = directory / "transients" / "events.ecsv", found.event.best
     row = {
         "id": name or found.id, "kind": found.kind, "labels": " ".join(found.labels),
@@ -182,7 +182,7 @@ def list_event(directory: Path, found: Found, name: str = "") -> None:
 
 
 def test_fip_event_tells_all_that_is_known(written: Written) -> None:
-    """As text and as JSON; of one that was not measured what the table has; of a wrong name the near ones."""
+    """Both text and JSON; one that was not measured has what the table has; a wrong name gets the near ones."""
     directory, measured, folder = written
     list_event(directory, measured.found)
     list_event(directory, measured.found, "89aabbcc-I-000025-4")

@@ -1,4 +1,4 @@
-"""The restored image of a sky model: where its sources are, how bright and how large."""
+"""The restored image of a sky model: the places of its sources, how bright they are and how large."""
 
 import math
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_spectra_are_followed(tmp_path: Path) -> None:
 
 
 def test_pixels_of_a_model_image_are_the_sources_that_they_stand_for(tmp_path: Path) -> None:
-    """20 arcsec a pixel: 60 arcsec east and 40 north of the centre is where a list has the same source."""
+    """20 arcsec a pixel: 60 arcsec east and 40 north of the centre, a list has the same source."""
     pixels = np.zeros((1, 64, 64))
     pixels[0, 32 + 2, 32 - 3] = 1.5
     of_image = image(model(tmp_path / "w-model.fits", pixels))

@@ -31,7 +31,7 @@ HEIGHTS = (*LOW * 3, *SLOW * 3)
 
 
 def zenith() -> tuple[float, float]:
-    """rad, at START."""
+    """Return (right ascension, declination) of the zenith in rad, at START."""
     x, y, z = (rotation(np.array([START]))[0] @ np.array(SITE)).tolist()
     return math.atan2(y, x) % (2 * math.pi), math.atan2(z, math.hypot(x, y))
 

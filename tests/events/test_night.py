@@ -60,7 +60,7 @@ def test_what_was_searched_is_added_up(nights: tuple[Path, Path, Path]) -> None:
 
 
 def test_what_somebody_has_called_interference_is_no_event_for_a_limit() -> None:
-    """Nor is what something speaks against; a verdict that was taken back is none."""
+    """What something speaks against is no event either; a verdict that was taken back is none."""
     for labels, verdict, is_one in (
         ([], None, True), ([], "real", True), ([], "none", True), ([], "rfi", False), (["edge"], "real", False),
     ):  # fmt: skip
@@ -124,7 +124,7 @@ def test_a_night_without_events_or_search_says_so(nights: tuple[Path, Path, Path
 
 
 def test_gains_places_injections_and_many_events_are_told(tmp_path: Path) -> None:
-    """As medians and extremes of what the ledger has; sources by width; a line for each event after the first."""
+    """Medians and extremes of what the ledger has; sources by width; a line for each event after the first."""
     store = Store(tmp_path)
     store.open_run(RunPlan(RUN, "night", 3, "/data/night.ms", asked(), ""))
     for index, amplitude in enumerate((0.9, 1.0, 1.25)):

@@ -1,4 +1,4 @@
-"""Which images are pinned for which events, when that is on disk, and what is told of them."""
+"""Which images are pinned for which events, when that is on disk, and what is shown of them."""
 
 import json
 from collections.abc import Iterator
@@ -55,13 +55,13 @@ def test_what_is_told_or_called_real_is_pinned_and_the_latter_first() -> None:
 
 
 def test_the_images_of_means_are_as_many_times_more() -> None:
-    """As they are measured in."""
+    """Each image of a mean counts: the margin is 32 times larger here."""
     mean = replace(found(0, 64, 127), series=replace(SERIES, average=32, label="far"))
     assert pins_of([mean], {}) == (Pin(mean.id, RUN, "far", 64, 128, 64 * 32),)
 
 
 def test_what_somebody_says_of_an_event_pins_it_or_takes_it_free_at_once(tmp_path: Path) -> None:
-    """By the table alone: no detector need be there. What is the same is not written again."""
+    """The table alone does it: no detector need be there. What is the same is not written again."""
     folder = tmp_path / FOLDER
     rows = [row("old", "", (4, 6), (5, 5)), row("edge", "edge", (7, 7), (1, 5)), row("new", "", (8, 9), (9, 9))]
     write_found(tmp_path, rows, folders=False)
@@ -118,7 +118,7 @@ def test_the_images_of_an_event_are_pinned_before_it_is_told(course: Course, mon
 
 
 def test_a_verdict_takes_images_free_and_the_detector_leaves_it_so(course: Course) -> None:
-    """Whoever enters it; and once it is taken back they are pinned again."""
+    """Whoever enters the verdict; and once it is taken back they are pinned again."""
     write_found(course.directory, [], folders=False)  # which has the table of rates, too
     publisher, flare = Publisher(course, Asked()), found(0, 0, 0)
     for said, pinned in (("rfi", []), ("none", [flare.id]), ("satellite", []), ("real", [flare.id])):
@@ -130,7 +130,7 @@ def test_a_verdict_takes_images_free_and_the_detector_leaves_it_so(course: Cours
 
 
 def test_what_is_pinned_stays_so_while_a_directory_is_searched_anew(tmp_path: Path) -> None:
-    """Until the new search writes it."""
+    """They are pinned until the new search writes its list."""
     write_found(tmp_path, [row("flare", "", (4, 4), (5, 5))])
     repin(tmp_path / FOLDER, {})
     forget(tmp_path)

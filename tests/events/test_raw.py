@@ -1,4 +1,4 @@
-"""What was received of the time of an event is set aside as the event is told, before the ring drops it."""
+"""What was received at the time of an event is set aside when the event is reported, before the ring drops it."""
 
 import json
 from contextlib import closing
@@ -46,13 +46,13 @@ def images(folder: Path, of: Path) -> Path:
 
 
 def dumps(event: Path) -> list[int]:
-    """Those that are aside."""
+    """Return the dumps that are set aside."""
     found: list[int] = Spool(event / RAW).records["dump"].tolist()
     return found
 
 
 def test_an_event_has_as_much_before_it_and_after_it_as_it_lasts() -> None:
-    """And some, if it is short; of one that does not end it is bounded."""
+    """It has some if the event is short; if the event does not end, it is bounded."""
     short, long, endless = (window(found(0, 5000, 5000 + last), CADENCE) for last in (0, 39, 100_000))
     first = FIRST + CADENCE * 4999.5
     assert short == pytest.approx((first - MARGIN * CADENCE, first + (MARGIN + 1) * CADENCE))
@@ -81,7 +81,7 @@ def test_what_comes_after_an_event_is_set_aside_too(tmp_path: Path, monkeypatch:
 
 
 def test_a_run_of_anything_else_has_nothing_to_set_aside(tmp_path: Path) -> None:
-    """And nothing is made."""
+    """No folder is made for it."""
     directory = images(tmp_path / "images", tmp_path / "night.ms")
     with closing(Raw(directory, directory / FOLDER)) as keeping:
         keeping.keep([found(0, 30, 30)])
@@ -91,7 +91,7 @@ def test_a_run_of_anything_else_has_nothing_to_set_aside(tmp_path: Path) -> None
 def test_what_cannot_be_set_aside_is_said_once_and_costs_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Here a file is where a folder should be; the next event is kept."""
+    """Here a file is in the place of a folder; the next event is kept."""
     monkeypatch.setattr(raw, "EVERY", 0.0)
     writing = writer(tmp_path)
     put(writing, range(60))
@@ -109,7 +109,7 @@ def test_what_cannot_be_set_aside_is_said_once_and_costs_nothing_else(
 
 
 def test_a_detector_sets_aside_what_it_tells(tmp_path: Path) -> None:
-    """Of an event that pins its images; of a candidate nothing."""
+    """Data are set aside for an event that pins its images; for a candidate, none are."""
     writing = writer(tmp_path)
     put(writing, range(40))
     directory = images(tmp_path / "images", writing.path)

@@ -43,7 +43,7 @@ def mixed_grids(directory: Path) -> None:
 
 
 def moving_grid(directory: Path) -> None:
-    """As of --phase-centre sun: each image about where that is, by 2 arcsec a slice."""
+    """As with --phase-centre sun: each image is centred on the Sun, which moves by 2 arcsec a slice."""
     store_run(directory, 6)
     for at, path in enumerate(images(directory)):
         other = directory.parent / f"other{at}"
@@ -116,7 +116,7 @@ def found_one(directory: Path) -> str:
 
 
 def test_what_was_found_and_is_not_as_it_was_written_is_one_line(tmp_path: Path) -> None:
-    """Of which what would do is said."""
+    """The line says what would work."""
     identity = found_one(tmp_path)
     events, rates = (tmp_path / "transients" / name for name in ("events.ecsv", "rates.ecsv"))
     for change, path, column, said in (
@@ -137,7 +137,7 @@ def test_what_was_found_and_is_not_as_it_was_written_is_one_line(tmp_path: Path)
 
 @pytest.mark.parametrize("finding", ['{"what": "series", "key": "", "series": {}}', "{", "3"])
 def test_a_journal_of_another_version_is_refused_in_one_line(tmp_path: Path, finding: str) -> None:
-    """And to search anew, which it says, does."""
+    """The line says to search anew, and that works."""
     store_run(tmp_path, 12)
     asked = Asked(reference="none")
     assert detect(tmp_path, asked, print) == 0

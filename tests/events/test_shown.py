@@ -23,7 +23,7 @@ from support.told_states import pipeline
 
 
 def test_events_are_those_of_fip_events(tmp_path: Path) -> None:
-    """In all that `fip events --json` says; newest first, but those that something speaks against after the others."""
+    """They have all that `fip events --json` says; newest first, but those that something speaks against come last."""
     store_run(tmp_path, count=12)
     assert searched(tmp_path) is None
     write_found(tmp_path)
@@ -71,7 +71,7 @@ def test_tables_are_read_when_they_change_alone(tmp_path: Path, monkeypatch: pyt
     [("", "no column"), ("# %ECSV\nid kind\na b c\n", "no column"), ('id "kind\n', "unexpected end"), ("\0\xff", "")],
 )
 def test_a_table_that_is_none_is_named(tmp_path: Path, text: str, said: str) -> None:
-    """In a line, with what would do; who watches is told, and nothing else ends."""
+    """In a line, with what would work; who watches sees it, and nothing else ends."""
     write_found(tmp_path, [event("one-0", "", (1, 1), (9, 9), flux=math.nan)])
     found = searched(tmp_path)
     assert found

@@ -26,7 +26,7 @@ DEC = -45.0
 
 @pytest.fixture
 def night(tmp_path: Path) -> Path:
-    """Where directories of images are."""
+    """Return the folder for directories of images."""
     (tmp_path / "night").mkdir()
     return tmp_path / "night"
 
@@ -47,18 +47,18 @@ def at(name: str, beams: float = 0.0, **others: Any) -> dict[str, Any]:
 
 
 def say(directory: Path, name: str, said: Said, user: str = "anna") -> None:
-    """Enters a verdict."""
+    """Enter a verdict on an event."""
     enter(directory / "transients", name, said, user, f"{directory}-{name}-{said}")
 
 
 def before(directory: Path, name: str) -> list[tuple[str, str, str]]:
-    """What an event tells of those before it: id, verdict, and name of the directory."""
+    """What an event shows of those before it: id, verdict, and name of the directory."""
     (found,) = [each for each in listed([directory]) if each["id"] == name]
     return [(each["id"], each["label"], Path(each["directory"]).name) for each in found["before"]]
 
 
 def test_a_place_that_was_labelled_is_known_again(night: Path) -> None:
-    """Within 1.2 beams, in this directory or in one beside it, the last said first; what was taken back is not told."""
+    """Within 1.2 beams, in this directory or one beside it, the last said first; what was taken back is not shown."""
     one = searched(night, "one", at("a-0"), at("a-1", 1.15), at("a-2", 1.25), at("a-3", 0.5))
     two = searched(night, "two", at("b-0", 0.1), at("b-1", -3.0))
     say(one, "a-0", "rfi")
@@ -82,7 +82,7 @@ def test_errors_of_places_and_the_narrower_beam_count(night: Path) -> None:
 
 
 def test_what_moves_is_at_no_place(night: Path) -> None:
-    """A track of a satellite tells nothing of what is there later."""
+    """A track of a satellite says nothing of what is there later."""
     one = searched(night, "one", at("a-0", kind="moving"), at("a-1"), at("a-2"))
     say(one, "a-0", "satellite")
     say(one, "a-1", "rfi")
@@ -110,7 +110,7 @@ def test_a_damaged_neighbour_hides_nothing(night: Path) -> None:
 
 
 def test_a_table_of_an_older_fip_has_no_beam(night: Path) -> None:
-    """Of a verdict there the beam of the other one counts."""
+    """For a verdict there, the beam of the other one counts."""
     old = at("a-0")
     del old["beam"]
     one, two = searched(night, "one", old), searched(night, "two", at("b-0", 1.0))
@@ -143,7 +143,7 @@ def test_all_views_tell_it(night: Path) -> None:
 
 
 def test_a_new_search_leaves_what_was_said(night: Path) -> None:
-    """And which images are pinned; nothing else of what the last one has found."""
+    """It also leaves the pins; it leaves nothing else that the last one has found."""
     one = searched(night, "one", at("a-0"))
     say(one, "a-0", "rfi")
     forget(one)
@@ -155,7 +155,7 @@ def test_a_new_search_leaves_what_was_said(night: Path) -> None:
 
 
 def test_it_is_said_at_a_terminal(night: Path) -> None:
-    """By `fip event`, by the beginning of a name, too; what is no verdict is refused, and a folder that is not ours."""
+    """`fip event` takes the beginning of a name, too; what is no verdict is refused, and a folder that is not ours."""
     one = searched(night, "one", at("a-0"), at("b-1"))
     run = CliRunner()
     done = run.invoke(app, ["event", str(one), "a", "--label", "artefact", "--json"])

@@ -21,14 +21,14 @@ BEAM = 0.01  # deg
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """DIR/transients of a search."""
+    """Return DIR/transients of a search."""
     (tmp_path / "images").mkdir()
     write_found(tmp_path / "images", [each | {"beam": BEAM} for each in EVENTS], folders=False)
     return tmp_path / "images" / "transients"
 
 
 def said(folder: Path) -> list[tuple[str, str, str]]:
-    """All verdicts, oldest first."""
+    """Return all verdicts, oldest first."""
     return [(each.event, each.verdict.label, each.verdict.user) for each in history(folder)]
 
 
@@ -58,7 +58,7 @@ def test_the_last_verdict_counts_and_all_are_kept(folder: Path) -> None:
 
 
 def test_what_is_said_twice_under_one_name_is_entered_once(folder: Path) -> None:
-    """As a request that is repeated until it is answered; the table is made anew if whoever entered it was killed."""
+    """A request may be repeated until it is answered; if whoever entered it was killed, the table is made anew."""
     for _ in range(2):
         enter(folder, FLARE, "real", "anna", "1")
         assert told(folder) == said(folder) == [(FLARE, "real", "anna")]
@@ -83,7 +83,7 @@ def test_what_is_not_there_is_not_labelled(folder: Path, identity: str, label: S
 
 
 def test_a_damaged_store_is_said_in_one_line(folder: Path) -> None:
-    """To whoever reads it, and to whoever would add to it; what is there is left."""
+    """Both readers and whoever would add to it see the line; what is there is left."""
     (folder / STORE).write_bytes(b"no database" * 100)
     lines = set[str]()
     for do in (lambda: verdicts(folder), lambda: enter(folder, FLARE, "real", "anna", "1")):
@@ -103,7 +103,7 @@ def test_a_damaged_store_is_said_in_one_line(folder: Path) -> None:
 
 
 def test_a_verdict_that_nobody_knows_is_damage(folder: Path) -> None:
-    """As in a store that somebody has edited."""
+    """Somebody has edited such a store."""
     enter(folder, FLARE, "real", "anna", "1")
     with closing(sqlite3.connect(folder / STORE)) as edited, edited:
         edited.execute("UPDATE verdicts SET label = 'nonsense'")
@@ -130,7 +130,7 @@ def test_several_may_say_it_at_once(folder: Path) -> None:
 
 
 def test_nobody_else_enters_while_the_table_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or an older table might come after a newer one."""
+    """Otherwise an older table might come after a newer one."""
     said_to_others = []
 
     def while_written(rows: tuple[Entered, ...]) -> str:
@@ -155,7 +155,7 @@ def test_a_name_is_one_line(folder: Path) -> None:
 
 
 def test_who_may_not_write_is_told_what_would_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is made there."""
+    """The message comes before anything is made there."""
     monkeypatch.setattr("fip.events.vetting.os.access", lambda *asked: False)
     with pytest.raises(UsageError, match="you may not write there: say it as who may, or on the page"):
         enter(folder, FLARE, "real", "anna", "1")

@@ -30,7 +30,7 @@ print("compiled later:", {name: found - warmed[name] for name, found in compiled
 
 
 def test_a_search_needs_nothing_that_was_not_compiled_before(tmp_path: Path) -> None:
-    """In a process of its own: here other tests have compiled what they need."""
+    """It runs in a process of its own: here other tests have compiled what they need."""
     store_run(tmp_path, 40)
     ran = subprocess.run(
         [sys.executable, "-c", SEARCHES, str(tmp_path)], capture_output=True, text=True, timeout=WITHIN, check=False

@@ -85,11 +85,11 @@ def test_a_metric_is_counted_once_and_shown_in_every_view(observation: Path, tmp
     line = next(line for line in told["metrics"].splitlines() if line.startswith("fip_files_total") and "sink" in line)
     assert float(line.split()[-1]) == 4
     assert "files 4" in " ".join(told["top"].split())
-    assert "files 4" in json.dumps(told["status"]["panels"])  # of which the page is made
+    assert "files 4" in json.dumps(told["status"]["panels"])  # the page is made from these
 
 
 def test_each_recipe_that_is_listed_is_there() -> None:
-    """And each that is there is listed."""
+    """Each recipe that is there is listed, too."""
     index = (ROOT / "docs" / "extending" / "README.md").read_text()
     there = {path.name for path in (ROOT / "docs" / "extending").glob("*.md")} - {"README.md"}
     listed = {word.split(")")[0] for word in index.split("](")[1:]}

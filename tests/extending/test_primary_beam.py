@@ -35,14 +35,14 @@ WIDTH = math.radians(1.05)  # FWHM at the centre of the band
 
 
 def airy(sine: Floats, frequency: Floats) -> Floats:
-    """Of an evenly lit dish."""
+    """Return the beam of an evenly lit dish."""
     x = math.pi * DIAMETER * sine * frequency / SPEED_OF_LIGHT
     beam: Floats = (2 * j1(x) / x) ** 2
     return beam
 
 
 def observed(path: Path, beam: Pattern) -> list[tuple[int, int]]:
-    """Writes a set of three integrations, in each of which one source is seen through the beam at one of `SHARES`.
+    """Write a set of three integrations; in each of them one source is seen through the beam at one of `SHARES`.
 
     Returns the pixels (x, y) that they are at.
     """
@@ -102,7 +102,7 @@ def imaged(folder: Path, output: str, *words: object) -> Path:
 
 @pytest.mark.parametrize("option", ["airy", "beam.fits"])
 def test_fluxes_are_corrected_for_the_primary_beam(sky: tuple[Path, list[tuple[int, int]]], option: str) -> None:
-    """Of a source at 0.1, 0.5 and 0.9 of the beam, of 300 sigma and more, to 1 %; the dirty image stays apparent."""
+    """A source at 0.1, 0.5 and 0.9 of the beam, 300 sigma and more, is right to 1 %; the dirty image stays apparent."""
     folder, places = sky
     if option != "airy":
         beam_file(folder / option)
@@ -132,7 +132,7 @@ def test_a_gaussian_beam_is_as_wide_as_the_wavelength_is_long() -> None:
 
 
 def test_sources_are_found_and_listed(sky: tuple[Path, list[tuple[int, int]]]) -> None:
-    """With position, flux and errors, behind the image; `fip sources` prints those of all images."""
+    """Position, flux and errors are behind the image; `fip sources` prints those of all images."""
     folder, places = sky
     output = imaged(folder, "found", "--stage", "sources", "--primary-beam", "airy")
     printed = fip("sources", output)
@@ -159,7 +159,7 @@ def test_sources_are_found_and_listed(sky: tuple[Path, list[tuple[int, int]]]) -
     ],
 )
 def test_beams_that_are_none_are_refused_in_a_line(simulated_ms: Path, words: tuple[str, ...], says: str) -> None:
-    """Before anything starts."""
+    """The message comes before anything starts."""
     done = fip("run", simulated_ms, *words)
     assert done.returncode == 2
     assert says in done.stderr
@@ -167,7 +167,7 @@ def test_beams_that_are_none_are_refused_in_a_line(simulated_ms: Path, words: tu
 
 
 def test_a_beam_that_is_a_file_is_data_like_others(tmp_path: Path) -> None:
-    """A node takes it from its roots alone, and with the digest by which images of two beams are told apart."""
+    """A node takes it from its roots alone, and with its digest, which distinguishes images of two beams."""
     roots = (tmp_path / "data",)
 
     def why(beam: str) -> str:

@@ -37,7 +37,7 @@ def numbers(directory: Path, name: str) -> dict[int, tuple[float, str]]:
 
 
 def submitted(mesh: Mesh, *arguments: object) -> Path:
-    """Submits a job and waits for its images; returns their folder."""
+    """Submit a job and wait for its images; return their folder."""
     done = fip("submit", *arguments, "--wait", "--ventilator", mesh.config.ventilator.control)
     assert done.returncode == 0, done.stdout + done.stderr + mesh.log
     return mesh.images / done.stdout.split()[0]
@@ -126,7 +126,7 @@ def check_kernel(theirs: Path, ours: Path, name: str) -> None:
 
 
 def test_installed_stages_and_kernels_have_names(some: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As entry points of a package beside FIP; `auto` does not choose the kernel."""
+    """They are entry points of a package beside FIP; `auto` does not choose the kernel."""
     points = toml_of("kernel", "[project.entry-points") + toml_of("stage", "[project.entry-points")
     install(tmp_path / "site", monkeypatch, {"plain.py": code_of("kernel"), "rings.py": code_of("stage")}, points)
     with Mesh(tmp_path / "mesh") as mesh:

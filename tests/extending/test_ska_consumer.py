@@ -24,7 +24,7 @@ FIRST = 60000.25 * 86400  # s, MJD
 
 @dataclass
 class Payload:
-    """As the receiver makes it."""
+    """The payload as the receiver makes it."""
 
     mjd_time: float
     channel_id: int
@@ -33,14 +33,14 @@ class Payload:
 
 
 class Model:
-    """As the receiver has it: three antennas."""
+    """The model as the receiver has it: three antennas."""
 
     num_channels, num_pols, num_baselines = CHANNELS, HANDS, BASELINES
     freq_start_hz, freq_inc_hz = 1.0e8, 1.0e6
     phase_centre_radec_rad = (1.0, -0.5)
 
     def get_antennas(self) -> Mapping[str, Mapping[str, Any]]:
-        """By name."""
+        """Return the antennas by name."""
         places = ((10.0, 0.0, 0.0), (0.0, 20.0, 0.0), (0.0, 0.0, 30.0))
         return {
             f"s{number}": {"name": f"s{number}", "x": x, "y": y, "z": z, "dish_diameter": 38.0}
@@ -49,7 +49,7 @@ class Model:
 
 
 def values(integration: int, first: int, count: int) -> NDArray[np.complex64]:
-    """[channel, baseline, hand], of which no two are the same."""
+    """Return values [channel, baseline, hand], no two of them the same."""
     numbers = np.arange(count * BASELINES * HANDS).reshape(count, BASELINES, HANDS) + 1000 * integration + 100 * first
     return (numbers * (1 + 0.5j)).astype(np.complex64)
 
@@ -74,7 +74,7 @@ def consumed(folder: Path, *payloads: Payload) -> Any:
 
 
 def test_payloads_are_integrations_of_a_spool(tmp_path: Path) -> None:
-    """Whole ones in order, also if they come mixed; one of which some never came has NaN, and the last is not lost."""
+    """Whole ones in order, even if they come mixed; one whose parts never all came has NaN; the last is not lost."""
     order = [(0, 0), (1, 2), (0, 2), (1, 0), (2, 0), (3, 0), (3, 2), (4, 2), (4, 0), (5, 2)]
     consumer = consumed(tmp_path, *(payload(*each) for each in order), payload(2, 2))
     assert (consumer.path / ENDED_FILE).exists()

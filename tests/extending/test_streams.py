@@ -31,7 +31,7 @@ def setup(tmp_path: Path) -> str:
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The recipe, installed."""
+    """Install the recipe for a test and yield its folder."""
     folder = tmp_path / "installed"
     install(folder, monkeypatch, {"fip_simple.py": code_of("stream")}, SETTINGS)
     monkeypatch.syspath_prepend(str(folder))

@@ -54,7 +54,7 @@ class Stub(BaseHTTPRequestHandler):
     answers: ClassVar[dict[str, Any]] = {}
 
     def do_GET(self) -> None:
-        """Answers, or says that it does not have it."""
+        """Answer, or say that it does not have it."""
         name = self.path.removeprefix("/tart/stub/api/v1/")
         self.send_response(200 if name in self.answers else 404)
         self.end_headers()
@@ -62,12 +62,12 @@ class Stub(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps(next(answer) if isinstance(answer, Iterator) else answer).encode())
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Say nothing: requests are not logged."""
 
 
 @contextmanager
 def telescope(**changed: object) -> Iterator[Receiver]:
-    """Serves, and gives what `[receiver]` then has."""
+    """Serve, and give what `[receiver]` then has."""
     info = {
         "name": "A hill - south",
         "num_antenna": 4,
@@ -88,7 +88,7 @@ def telescope(**changed: object) -> Iterator[Receiver]:
 
 
 class Heard:
-    """What a stream told; `news` is set by a refusal, or by so many parts."""
+    """What a stream passed on; `news` is set by a refusal, or by so many parts."""
 
     def __init__(self, parts: int) -> None:
         self._enough = parts
@@ -97,23 +97,23 @@ class Heard:
         self.news = threading.Event()
 
     def put(self, part: Part) -> None:
-        """Keeps it."""
+        """Keep the part, and set `news` if there are enough."""
         self.parts.append(part)
         if len(self.parts) == self._enough:
             self.news.set()
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """Keeps it."""
+        """Keep the reason and what was found."""
         self.refused.append(f"{why}: {found}")
         self.news.set()
 
     def end(self) -> None:
-        """Never comes."""
+        """Do nothing: the end never comes."""
 
 
 @contextmanager
 def listening(receiver: Receiver, parts: int = 1) -> Iterator[tuple[Any, Heard]]:
-    """A stream that has told so many parts, or refused one."""
+    """Yield a stream that has passed on so many parts, or refused one."""
     stream, heard = fip_tart.open_stream(receiver), Heard(parts)
     thread = threading.Thread(target=stream.listen, args=(heard,))
     thread.start()
@@ -126,7 +126,7 @@ def listening(receiver: Receiver, parts: int = 1) -> Iterator[tuple[Any, Heard]]
 
 
 def test_a_source_is_where_it_is_in_the_sky() -> None:
-    """Of what the telescope tells, gains applied, the phases are those of the source about the target of the hour."""
+    """Phases that the telescope sends, with gains applied, are those of the source about the target of the hour."""
     source = SkyCoord(120 * units.deg, -30 * units.deg, frame="icrs")
     with telescope(**{"imaging/vis": told(source)}) as receiver, listening(receiver) as (stream, heard):
         (part, setup) = heard.parts[0], stream.setup
@@ -179,7 +179,7 @@ def test_an_answer_that_is_none_is_refused_with_its_reason(answers: object, what
 
 
 def test_a_telescope_that_does_not_answer_is_refused_in_a_line() -> None:
-    """Also an address that is none, and positions of other antennas."""
+    """An address that is none is refused, too, and so are positions of other antennas."""
     with telescope(**{"imaging/antenna_positions": POSITIONS[:3]}) as receiver:
         with pytest.raises(FipError, match="4 antennas are told of, and 3 positions"):
             fip_tart.open_stream(receiver)

@@ -58,7 +58,7 @@ def code_in_headers(directory: Path) -> set[str]:
 
 
 def rows(directory: Path, columns: str) -> list[tuple[object, ...]]:
-    """Of the slices, as the ledger has them."""
+    """Return the rows of the slices, as the ledger has them."""
     with sqlite3.connect(directory / "fip.sqlite") as ledger:
         return ledger.execute(f"SELECT {columns} FROM slices ORDER BY slice").fetchall()
 
@@ -159,7 +159,7 @@ def test_a_stage_that_hangs_is_a_hung_worker(some: Path, tmp_path: Path, monkeyp
 
 
 def test_code_that_cannot_be_imported_is_refused_before_anything_starts(some: Path, tmp_path: Path) -> None:
-    """By fip run, of which nothing is left then, and by a worker, of its own configuration."""
+    """`fip run` refuses it, and leaves nothing behind; so does a worker, with its own configuration."""
     (tmp_path / "mine.py").write_text("import nothing_of_that_name\n")
     done = fip("run", some, "--output", "out", "--stage", "mine:stage", cwd=tmp_path)
     assert done.returncode == 2
@@ -186,7 +186,7 @@ def test_code_that_cannot_be_imported_is_refused_before_anything_starts(some: Pa
     ],
 )
 def test_names_that_are_none_are_refused_in_a_line(some: Path, words: tuple[str, ...], says: str) -> None:
-    """What was found, and what would do."""
+    """The message has what was found, and what would work."""
     done = subprocess.run([FIP, "run", some, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert says in done.stderr
@@ -205,12 +205,12 @@ def imaged(*stages: Stage) -> Imaged:
 
 
 def changed(so_far: Imaged, **changes: Any) -> Imaged:
-    """With another dirty image."""
+    """Return the same with another dirty image."""
     return so_far.with_image("dirty", replace(so_far.images["dirty"], **changes))
 
 
 def test_noise_and_extremes_are_those_of_the_pixels_that_a_stage_returns() -> None:
-    """Of an image that is changed, and of one that is added; what is left as it was keeps its own."""
+    """This holds for an image that is changed and one that is added; what is left as it was keeps its own."""
     before = imaged()
     after = imaged(
         lambda so_far: so_far.with_image("copy", so_far.images["dirty"]),
@@ -252,7 +252,7 @@ def in_place(so_far: Imaged) -> Imaged:
     ],
 )  # fmt: skip
 def test_what_cannot_be_stored_is_refused_where_it_is_made(stage: Stage, says: str) -> None:
-    """By the name of the stage, with what was found."""
+    """The message has the name of the stage, and what was found."""
     with pytest.raises(UserCodeError, match=f"^stage mine: .*{says}"):
         imaged(stage)
 
@@ -270,7 +270,7 @@ def test_what_cannot_be_sent_fails_in_the_worker() -> None:
 
 
 def test_a_card_of_fip_is_not_written_twice() -> None:
-    """Whoever reads it would take one of the two."""
+    """Otherwise whoever reads it would take one of the two."""
     made = imaged(lambda so_far: so_far.with_card("dirty", "BMAJ", 1.0, "deg"))
     with pytest.raises(UserCodeError, match="card BMAJ of a stage is one of FIP's own"):
         fits_bytes(made.slice, made.images["dirty"])

@@ -52,14 +52,14 @@ def made(stokes: tuple[str, ...] = ("I",), channels: int = 1, epsilon: float = 1
 
 
 def compressed(slice_: Slice, image: Image, to_the_noise: float = 16.0) -> bytes:
-    """The file."""
+    """Return the bytes of the compressed file."""
     steps = steps_of(slice_, image, to_the_noise)
     assert steps is not None
     return bytes(compressed_bytes(slice_, image, "dirty", steps))
 
 
 def opened(content: bytes) -> list[Any]:
-    """All units, standard and checksums verified: a wrong sum is a warning, so an error here."""
+    """Return all units, standard and checksums verified: a wrong sum is a warning, so an error here."""
     with fits.open(io.BytesIO(content), checksum=True, memmap=False) as units:
         units.verify("exception")
         for unit in units:
@@ -122,7 +122,7 @@ def test_astropy_reads_it_as_it_reads_a_plain_file(
 
 
 def test_the_header_is_that_of_the_plain_file_card_by_card(tmp_path: Path) -> None:
-    """In the same order; its sums are those of the image before it was compressed."""
+    """The order is the same; the sums are those of the image before it was compressed."""
     slice_, image = made()
     (tmp_path / "a.fits").write_bytes(compressed(slice_, image))
     (tmp_path / "b.fits").write_bytes(fits_bytes(slice_, image))
@@ -146,7 +146,7 @@ def test_funpack_unpacks_it(channels: int, tmp_path: Path) -> None:
 
 
 def test_unpacked_it_is_a_plain_file(tmp_path: Path) -> None:
-    """Of which every card is in its place, and the sums are right; a plain file stays as it is, byte for byte."""
+    """Every card is in its place, and the sums are right; a plain file stays as it is, byte for byte."""
     slice_, image = made(("I", "V"), 2)
     path = tmp_path / "a.fits"
     path.write_bytes(compressed(slice_, image))
@@ -169,7 +169,7 @@ SHAPES: Mapping[str, NDArray[np.float32]] = {
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_images_without_noise_are_kept_as_single_precision_has_them(name: str, tmp_path: Path) -> None:
-    """Nothing but NaN, a constant, zeros, one pixel: to 2^-25 of the brightest; TraP never sees an empty one."""
+    """Nothing but NaN, a constant, zeros, one pixel: kept to 2^-25 of the brightest; TraP never sees an empty one."""
     slice_, image = made()
     pixels = SHAPES[name][np.newaxis, np.newaxis]
     image = replace(image, pixels=pixels, statistics=image_statistics(pixels[0, 0]))
@@ -194,7 +194,7 @@ def test_rows_may_be_of_any_length(width: int, tmp_path: Path) -> None:
 
 
 def test_the_sink_knows_it_by_its_header_and_whether_it_is_whole() -> None:
-    """As it knows a plain one; a bit that changed, and an end that is missing, are found."""
+    """It knows a plain one in the same way; a bit that changed, and an end that is missing, are found."""
     slice_, image = made(channels=2)
     content, plain = compressed(slice_, image), bytes(fits_bytes(slice_, image))
     assert identity_of(cards_of(content[:34560])) == identity_of(cards_of(plain)) != None  # noqa: E711
@@ -226,7 +226,7 @@ def test_what_is_cut_or_compressed_otherwise_is_one_line(tmp_path: Path) -> None
 
 
 def test_each_slice_has_a_dither_of_its_own() -> None:
-    """By run, slice and unit, so that errors are not those of other slices; and the same whoever images it."""
+    """It follows from run, slice and unit: errors are not those of other slices, and the same whoever images it."""
     slice_, image = made(channels=2)
     seeds = set()
     for changed in (slice_, replace(slice_, index=5), replace(slice_, run="fedcba9876543210")):

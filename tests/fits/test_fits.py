@@ -125,7 +125,7 @@ def test_pixels_are_stored_bit_for_bit(epsilon: float) -> None:
 @pytest.mark.parametrize("frame", ["FK5", "ICRS", "FK4", "GALACTIC"])
 @pytest.mark.parametrize(("longitude", "latitude"), [(0.002, -0.6), (3.0, 1.35)])
 def test_source_lands_where_the_header_says(frame: Frame, longitude: float, latitude: float) -> None:
-    """A source at known celestial coordinates is within 0.05 pixel of where astropy.wcs puts it, without a warning."""
+    """A source at known celestial coordinates is within 0.05 pixel of astropy.wcs's place, without a warning."""
     grid = Grid(128, 96, 2e-5, longitude, latitude, frame)
     at = longitude + 7.1e-4 / np.cos(latitude), latitude - 5.23e-4
     east = np.cos(at[1]) * np.sin(at[0] - longitude)
@@ -140,7 +140,7 @@ def test_source_lands_where_the_header_says(frame: Frame, longitude: float, lati
 
 
 def _vertex(values: np.ndarray) -> float:
-    """Where a parabola through three values has its top, in steps from the middle one."""
+    """Return the position of the top of a parabola through three values, in steps from the middle one."""
     before, middle, after = np.log(values)
     return float((before - after) / (before + after - 2 * middle) / 2)
 
@@ -307,7 +307,7 @@ def test_stokes_axis(stokes: tuple[str, ...], axis: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("stokes", ["IQV", "II", "IK", ""])
 def test_planes_that_no_axis_holds_are_refused(stokes: str) -> None:
-    """Uneven, repeated and unknown planes are a usage error that says what would do."""
+    """Uneven, repeated and unknown planes are a usage error that says what would work."""
     with pytest.raises(UsageError, match=r"evenly spaced|is not one of"):
         stokes_axis(tuple(stokes))
 
@@ -333,7 +333,7 @@ def test_cards_are_those_of_astropy(value: str | float, comment: str) -> None:
 
 @given(text=st.text(PRINTABLE, max_size=68), comment=COMMENTS)
 def test_a_long_text_is_kept_and_its_comment_cut(text: str, comment: str) -> None:
-    """A card is 80 characters, of which a text has what it needs: it is read as astropy's own card of it is.
+    """A card is 80 characters; a text takes what it needs: it is read as astropy's own card of it is.
 
     That is not always the text: astropy reads '/ back as '.
     """
@@ -352,6 +352,6 @@ def test_any_text_becomes_printable(text: str) -> None:
 
 
 def test_time_has_microseconds_and_no_zone() -> None:
-    """Microseconds also where they are zero, and rounded, not cut."""
+    """Microseconds even if they are zero, and rounded, not cut."""
     assert iso_utc(0.0) == "1858-11-17T00:00:00.000000"
     assert iso_utc(4.32e9 + 0.9999996) == "1995-10-10T00:00:01.000000"

@@ -18,7 +18,7 @@ Floats = NDArray[np.floating]
 
 @dataclass
 class Coded:
-    """A plane, coded."""
+    """The code of a plane."""
 
     content: NDArray[np.uint8]  # with room behind it
     ends: NDArray[np.int64]
@@ -29,7 +29,7 @@ class Coded:
     words: int  # their sum
 
     def read(self, pixels: Floats) -> int:
-        """Reads it into these; the first tile that is damaged, -1 if none is."""
+        """Read it into these; return the first tile that is damaged, -1 if none is."""
         begins = np.concatenate([[0], self.ends[:-1]])
         steps, work = np.full(self.ends.size, self.step), np.empty(self.tile + rice.BLOCK, np.int32)
         found = rice.decode(
@@ -39,7 +39,7 @@ class Coded:
 
 
 def coded(pixels: Floats, tile: int, step: float, first: int = 0) -> Coded:
-    """As a file has it."""
+    """Return the plane coded as a file has it."""
     flat = pixels.view()
     flat.flags.writeable = False
     known = pixels[np.isfinite(pixels)]
@@ -93,9 +93,9 @@ PLANES: dict[str, Floats] = {
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("name", PLANES)
 def test_a_plane_comes_back_within_half_a_step(name: str, precision: str) -> None:
-    """Of noise, spikes, constants, what is NaN, single pixels and numbers as large as there may be.
+    """Noise, spikes, constants, NaN, single pixels and numbers as large as there may be.
 
-    Of single precision as near as that tells it: half of its last digit more.
+    Single precision adds half of its last digit.
     """
     pixels = PLANES[name].astype(precision)
     tile = 1 if pixels.size == 1 else 700
@@ -125,7 +125,7 @@ def test_the_bytes_are_those_of_the_standard(name: str) -> None:
 
 
 def test_a_tile_that_is_wider_than_the_dither_is_long_takes_it_again() -> None:
-    """As the standard goes on with the next number of the sequence."""
+    """The standard goes on with the next number of the sequence."""
     pixels = 16 * np.random.default_rng(3).standard_normal(30_000)
     made = coded(pixels, 30_000, 1.0, first=9_999)
     codec = Rice1(blocksize=32, bytepix=4, tilesize=30_000)
@@ -161,7 +161,7 @@ def test_what_is_damaged_is_told_and_reads_nothing_else(seed: int, kind: int) ->
 
 
 def test_a_tile_that_is_cut_is_named() -> None:
-    """By its number."""
+    """The message has its number."""
     pixels = (16 * np.random.default_rng(0).standard_normal(2_100)).astype(np.float32)
     made = coded(pixels, 700, 1.0)
     made.ends[1] -= 40

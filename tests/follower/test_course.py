@@ -47,7 +47,7 @@ def advance(course: Course) -> list[str]:
 
 @pytest.fixture
 def images(tmp_path: Path) -> FollowedImages:
-    """Images of which slice 3 has failed."""
+    """Images with slice 3 failed."""
     made = FollowedImages(tmp_path / "images", COUNT)
     made.put(*(index for index in range(COUNT) if index != 3))
     made.fail(3)
@@ -55,7 +55,7 @@ def images(tmp_path: Path) -> FollowedImages:
 
 
 def test_an_image_at_which_a_step_fails_leaves_no_trace_but_its_reason(images: FollowedImages, tmp_path: Path) -> None:
-    """Also if the step had changed the state by then: the state is that of the images before."""
+    """Even if the step had changed the state by then, the state is that of the images before."""
 
     def failing(state: dict[str, Any], image: FollowedImage) -> Any:
         if image.index in (6, 7, 15):
@@ -87,13 +87,13 @@ def test_an_image_at_which_a_step_fails_leaves_no_trace_but_its_reason(images: F
     ],
 )
 def test_a_state_that_cannot_be_kept_is_an_error_that_says_so(state: object, says: str) -> None:
-    """One line, with the key and what would do."""
+    """One line, with the key and what would work."""
     assert state_fault(state) == says
 
 
 @given(st.dictionaries(st.text(), JSON | ARRAYS, max_size=4))
 def test_a_state_comes_back_as_it_was(state: dict[str, Any]) -> None:
-    """To the last bit, of the same types, in the same order; but for what begins with _."""
+    """It is equal to the last bit, with the same types, in the same order; names that begin with _ are left out."""
     assert state_fault(state) == ""
     kept = {key: value for key, value in state.items() if not key.startswith("_")}
     buffer = BytesIO()
@@ -148,7 +148,7 @@ def test_if_images_that_are_to_be_seen_again_have_expired_it_begins_with_nothing
 
 
 def test_an_image_tells_of_the_slices_before_it_that_have_none(images: FollowedImages, tmp_path: Path) -> None:
-    """Also if the follower was started again between them; a slice that comes after its turn is late, once."""
+    """Even if the follower was started again between them; a slice that comes after its turn is late, once."""
     late: list[tuple[int, bool]] = []
 
     def telling(state: dict[str, Any], image: FollowedImage) -> Any:
@@ -240,7 +240,7 @@ def test_a_folder_is_one_followers_and_of_one_step(images: FollowedImages, tmp_p
     ],
 )
 def test_a_step_that_is_not_there_is_refused_in_one_line(name: str, says: str) -> None:
-    """By its name, with what is wrong."""
+    """The line has its name, and what is wrong."""
     with pytest.raises(UsageError, match=says):
         load_step(name)
     assert (name_of("my.package.flares:step"), name_of("my.package:flares")) == ("flares", "flares")
@@ -270,12 +270,12 @@ def test_the_mean_and_rms_of_each_field_are_kept(images: FollowedImages, tmp_pat
 
 
 def seen_of(image: FollowedImage) -> str:
-    """Of which series an image was given, and its number."""
+    """Return the series that an image was given in, and its number."""
     return f"{'backlog' if image.backlog else 'newest'} {image.index}"
 
 
 def chained(state: dict[str, Any], image: FollowedImage) -> Any:
-    """A step whose findings tell what its state has seen before."""
+    """A step whose findings show what its state has seen before."""
     state["seen"] = [*state.get("seen", []), seen_of(image)]
     state["newest"] = np.array([image.index])
     return state, [{"seen": state["seen"], "count": len(state["seen"])}]
@@ -329,7 +329,7 @@ def test_newest_and_backlog_are_two_series_each_with_its_state(tmp_path: Path) -
 
 
 def test_who_begins_when_all_is_there_sees_one_series(tmp_path: Path) -> None:
-    """In order of time; so it stays, also for slices that are set aside later."""
+    """They come in order of time; this does not change for slices that are set aside later."""
     images = FollowedImages(tmp_path / "images", COUNT)
     images.set_aside((4, 10))
     images.put(*range(COUNT))

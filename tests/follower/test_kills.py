@@ -65,7 +65,7 @@ class Coming:
         self.known = end
 
     def close(self) -> None:
-        """All that are left."""
+        """Store all that are left, then close."""
         self.more(self.count)
         while self.known < self.count:
             self.more(self.count)
@@ -137,7 +137,7 @@ def test_a_follower_that_is_killed_at_any_moment_finds_what_an_undisturbed_one_f
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_two_hundred_kills_over_a_thousand_images(tmp_path: Path) -> None:
-    """The same, at length."""
+    """The same as above, with more kills and images."""
     lived = kill_often(tmp_path, 1000, 200)
     check(lived, 200)
 

@@ -36,7 +36,7 @@ def findings(folder: Path) -> dict[int, Any]:
 
 
 def decided(folder: Path) -> int:
-    """Of how many slices it is decided what became of them."""
+    """Return the number of slices with a known outcome."""
     with closing(sqlite3.connect(f"file:{folder / 'follower.sqlite'}?mode=ro", uri=True)) as database:
         return int(database.execute("SELECT COUNT(*) FROM decisions").fetchone()[0])
 
@@ -56,7 +56,7 @@ def next_of(status: PipelineStatus) -> list[int]:
 def test_the_recipe_runs_beside_real_daemons_and_finds_the_transient(
     simulated_ms: Path, simulation: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It finds it in the slices in which it is on, whether killed meanwhile or not, and tells how far it is.
+    """It finds it in the slices in which it is on, whether killed meanwhile or not, and says how far it is.
 
     Over the same directory afterwards, by a command, it finds the same.
     """

@@ -75,7 +75,7 @@ def test_visibilities_are_those_of_the_pixels(seed: int, epsilon: float) -> None
 
 
 def test_an_image_that_the_slant_kernel_cannot_make_is_not_degridded_by_it() -> None:
-    """The caller is told, by the same exception."""
+    """The caller learns it from the same exception."""
     with pytest.raises(UnsuitableError, match="horizon"):
         degrid_if_cheaper([baselines(1)], [FREQUENCY], np.ones((64, 64)), grid_of((64, 64), 0.03), 1e-5)
     with pytest.raises(UnsuitableError, match="slower"):

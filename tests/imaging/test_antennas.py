@@ -29,7 +29,7 @@ def with_antenna(path: Path, number: int) -> Rows:
 
 
 def flag(path: Path, rows: Rows, channels: slice = slice(None)) -> None:
-    """Flags these rows in some channels."""
+    """Flag these rows in some channels."""
 
     def alter(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
         flags[rows, channels] = True
@@ -39,7 +39,7 @@ def flag(path: Path, rows: Rows, channels: slice = slice(None)) -> None:
 
 
 def amplify(path: Path, rows: Rows, factor: float) -> None:
-    """Makes the amplitudes of these rows so many times as large."""
+    """Make the amplitudes of these rows so many times as large."""
     small_ms.change(path, "DATA", lambda data: np.where(rows[:, None, None], factor * data, data))
 
 
@@ -54,7 +54,7 @@ def ms(tmp_path: Path) -> Path:
 
 
 def told(path: Path, selection: Asked = SMALL) -> AntennaHealth:
-    """What is told of all slices of a MeasurementSet."""
+    """Return the health shown after all slices of a MeasurementSet."""
     run = open_run(path, selection)
     tallies = [run.read_with_antennas(number)[1] for number in range(len(run.slices))]
     run.close()
@@ -91,7 +91,7 @@ def test_one_is_flagged_and_one_is_too_bright(ms: Path) -> None:
 
 @pytest.mark.parametrize(("factor", "fault"), [(0.1, "low"), (1e-9, "low"), (1 / 1.9, ""), (1.9, ""), (2.1, "high")])
 def test_amplitudes_count_from_a_factor_of_two(ms: Path, factor: float, fault: str) -> None:
-    """Of antennas that are otherwise alike; an antenna that hears next to nothing is low."""
+    """This is relative to antennas that are otherwise alike; an antenna that hears next to nothing is low."""
     amplify(ms, with_antenna(ms, 0), factor)
     found = told(ms)
     assert found.level[0] == pytest.approx(factor, rel=1e-2)
@@ -123,7 +123,7 @@ def test_where_all_is_flagged_every_antenna_is(ms: Path) -> None:
 
 
 def test_antennas_without_samples_are_not_told(ms: Path) -> None:
-    """Those that are not selected, as those that are in the table alone; a baseline of unknown antennas is nobody's."""
+    """These are not selected, or only in the table; a baseline of unknown antennas is nobody's."""
     found = told(ms, asked(size=(64, 64), antenna=("!north",)))
     assert found.names == NAMES[1:]
 
@@ -141,7 +141,7 @@ def test_an_outlier_is_found_among_any_scatter(levels: list[float], factor: floa
 
 
 def test_what_is_told_is_of_late(ms: Path) -> None:
-    """Slices of the last seconds together, of one run; the last stay told where no more are read."""
+    """Slices of the last seconds together, of one run; the last values stay if no more are read."""
     run = open_run(ms, SMALL)
     _, clean, _ = run.read_with_antennas(0)
     run.close()
@@ -162,7 +162,7 @@ def test_what_is_told_is_of_late(ms: Path) -> None:
 
 
 def shares(watch: Antennas) -> tuple[float, ...]:
-    """What is told to be flagged."""
+    """Return the shares that are shown as flagged."""
     found = watch.health()
     assert found
     return found.flagged

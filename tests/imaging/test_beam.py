@@ -104,7 +104,7 @@ ARRAYS = {
 @pytest.mark.parametrize("weighting", ["natural", "uniform", "robust", "tapered"])
 @pytest.mark.parametrize("name", ARRAYS)
 def test_beam_of_an_array_follows_the_definition(name: str, weighting: str) -> None:
-    """As the least-squares ellipse over the region above 0.35 of a finely sampled exact PSF, within 0.5 %.
+    """It is the least-squares ellipse over the region above 0.35 of a finely sampled exact PSF, within 0.5 %.
 
     Two samplings of the region disagree about its rim, a few thousandths of its points at this fineness.
     """
@@ -124,7 +124,7 @@ def test_beam_of_an_array_follows_the_definition(name: str, weighting: str) -> N
 def test_taper_convolves_the_beam_with_its_gaussian(angle: float) -> None:
     """A Gaussian beam, tapered, is the Gaussian whose squared widths are the sums; to the accuracy of the patch.
 
-    The coverage reaches 4 standard deviations, of which the taper leaves more: nothing else cuts it.
+    The coverage reaches 4 standard deviations, and the taper leaves more than that: nothing else cuts it.
     """
     major, minor, width = 4e-5, 2e-5, 3e-5
     tapered = replace(WEIGHTINGS["tapered"], taper=width)
@@ -137,7 +137,7 @@ def test_taper_convolves_the_beam_with_its_gaussian(angle: float) -> None:
 
 @pytest.mark.parametrize("weighting", ["uniform", "robust"])
 def test_beam_does_not_depend_on_the_pixels_of_a_field(weighting: str) -> None:
-    """From 1.5 to 60 pixels across a beam, in a field of one size: uv cells, so weights and beam, are the same."""
+    """With 1.5 to 60 pixels across a beam, in a field of one size, uv cells, weights and beam are the same."""
     blocks = [block_of(array_uvw(7, 27, 1500.0, 0.7)[:, :2])]
     width, field = 2e-5, 40  # a beam, roughly, and how many of them span the field
     found = []
@@ -211,12 +211,12 @@ def test_beam_scales_with_the_array() -> None:
     ids=["no weight", "one baseline", "linear array", "no length", "two baselines of unlike weight"],
 )
 def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
-    """Where the point spread function has no end in some direction there is no beam, and no invented one."""
+    """If the point spread function has no end in some direction there is no beam, and no invented one."""
     assert fit_beam([block_of(uv, weight)]) is None
 
 
 def test_the_moments_of_u_and_v_are_weighted_means() -> None:
-    """In wavelengths squared, over all blocks and channels; of nothing there are none."""
+    """They are in wavelengths squared, over all blocks and channels; without samples there are none."""
     random = np.random.default_rng(3)
     blocks = []
     for band in (FREQUENCY, np.linspace(1e9, 1.2e9, 5)):

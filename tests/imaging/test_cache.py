@@ -44,7 +44,7 @@ def twice(number):
 
 
 class AnotherPython:
-    """What tells one Python from another, of another."""
+    """The tag of another Python: it keeps the two apart."""
 
     cache_tag = "cpython-399"
 
@@ -92,7 +92,7 @@ def test_a_cache_that_another_python_filled_is_none(filled: Path, monkeypatch: p
 
 
 def test_what_is_compiled_serves_the_same_sources_wherever_they_stand(tmp_path: Path) -> None:
-    """So an upgrade compiles what it changes, and no more; what others compile in a daemon is kept as ever."""
+    """An upgrade compiles what it changes, and no more; what others compile in a daemon is kept as ever."""
     here, elsewhere = Path(fip.__file__).parent, tmp_path / "elsewhere"
     shutil.copytree(here, elsewhere / "fip")
     user = tmp_path / "user"
@@ -114,14 +114,14 @@ def test_what_is_compiled_serves_the_same_sources_wherever_they_stand(tmp_path: 
 
 
 def test_this_processor_is_known() -> None:
-    """By its name and what it can do."""
-    assert len(cache._processor()) >= 2  # noqa: SLF001 nothing else tells
+    """It is known by its name and what it can do."""
+    assert len(cache._processor()) >= 2  # noqa: SLF001 nothing else shows it
 
 
 def test_a_worker_says_that_it_compiles(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As a warning, which every view shows, before it begins; not if all is there."""
+    """The warning, which every view shows, comes before it begins; there is none if all is there."""
     compiled = []
 
     def compile_nothing(say: Callable[[str], None], precisions: list[str]) -> float:
@@ -147,7 +147,7 @@ def test_a_worker_says_that_it_compiles(
 def test_a_cache_that_cannot_be_written_is_copied_if_there_is_something_in_it(
     has_been_filled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As in a reader's unit; else each process compiles anew, and says so."""
+    """A reader's unit is like this; otherwise each process compiles anew, and says so."""
     import numba
 
     def read_only(**named: object) -> None:

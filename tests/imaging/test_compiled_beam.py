@@ -55,7 +55,7 @@ CASES = {
 @pytest.mark.parametrize("side", [64, 128])
 @pytest.mark.parametrize("step", [0.02, 0.3])
 def test_a_patch_is_the_point_spread_function(side: int, step: float) -> None:
-    """To a few times the gridding kernel's aliasing, of frequencies below a cycle in two pixels and beyond it."""
+    """It is right to a few times the gridding kernel's aliasing, below a cycle in two pixels and beyond it."""
     uv = np.random.default_rng(1).normal(size=(300, 2))
     block = covered(np.column_stack([uv * LIGHT / 1e9, np.zeros(300)]), np.array([1e9]))
     to_sky = np.array([[0.9, 0.2], [-0.3, 1.1]])
@@ -72,7 +72,7 @@ def test_a_patch_is_the_point_spread_function(side: int, step: float) -> None:
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("name", CASES)
 def test_the_ellipse_is_the_plain_one(name: str, compressed: bool) -> None:
-    """To what the two gridders, asked for 1e-4 of the peak, are off each other: 2e-6 of its axes."""
+    """They agree to 2e-6 of the axes: so far apart are the two gridders, asked for 1e-4 of the peak."""
     blocks: Sequence[Block] = CASES[name]
     if compressed:
         blocks = compress_blocks(blocks, Grid(64, 64, 2e-6, 0.0, 0.0, "FK5"), 1e-5)
@@ -80,7 +80,7 @@ def test_the_ellipse_is_the_plain_one(name: str, compressed: bool) -> None:
 
 
 def same(blocks: Sequence[Block]) -> None:
-    """Both ways agree."""
+    """Check that both ways agree."""
     plain, compiled = fit_beam(blocks, PLAIN), fit_beam(blocks, COMPILED)
     assert plain is not None
     assert compiled is not None
@@ -95,7 +95,7 @@ def same(blocks: Sequence[Block]) -> None:
 
 @pytest.mark.parametrize("weight", ["uniform", "briggs"])
 def test_weighted_beams_agree(weight: str) -> None:
-    """Of imaging weights, too."""
+    """This holds for imaging weights, too."""
     settings = Imaging(stokes=("I",), epsilon=1e-5, kernel="slant", weight=weight)  # type: ignore[arg-type]
     if weight == "briggs":
         settings = replace(settings, robust=0.0)
@@ -103,7 +103,7 @@ def test_weighted_beams_agree(weight: str) -> None:
 
 
 def test_outliers_of_a_core_need_a_wider_patch() -> None:
-    """Or nothing here would have tested one: the foot reaches over the first."""
+    """Otherwise nothing here would have tested one: the foot reaches over the first."""
     seen = []
 
     def main_lobe(*given: object) -> object:
@@ -127,7 +127,7 @@ def test_outliers_of_a_core_need_a_wider_patch() -> None:
     ids=["no weight", "one baseline", "linear array", "no length", "two baselines of unlike weight"],
 )
 def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
-    """Where the point spread function has no end in some direction there is no beam, and no invented one."""
+    """If the point spread function has no end in some direction there is no beam, and no invented one."""
     weights = weight.reshape(1, -1, 1)
     uvw = np.column_stack([uv, np.zeros(len(uv))])
     assert fit_beam([Block(0, uvw, BAND[:1], np.zeros(weights.shape, complex), weights)], COMPILED) is None
@@ -135,7 +135,7 @@ def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]
 
 @pytest.mark.parametrize(("kernel", "ways"), [("slant", COMPILED), ("wgridder", PLAIN)])
 def test_a_worker_fits_in_the_ways_of_its_kernel(kernel: KernelName, ways: object) -> None:
-    """Of the whole band and of each output channel; the moments of u and v, too."""
+    """This holds for the whole band and for each output channel; the moments of u and v, too."""
     grid = Grid(64, 48, 2e-5, 0.0, 0.0, "FK5")
     block = CASES["low, wide band"][0]
     one, other = replace(block, visibility=block.weight.astype(np.complex64)), replace(block, channel_out=1)

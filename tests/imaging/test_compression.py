@@ -160,7 +160,7 @@ def test_noise_is_not_amplified(epsilon: float) -> None:
 @pytest.mark.parametrize("elevation", [1.2, 0.1])
 @pytest.mark.parametrize("core", [False, True], ids=["spread", "with a core"])
 def test_beam_is_the_same(core: bool, elevation: float, shape: tuple[int, int]) -> None:
-    """The ellipse fitted to compressed weights is that of the weights, to 1e-4, also where the image is smaller.
+    """The ellipse fitted to compressed weights is that of the weights, to 1e-4, even if the image is smaller.
 
     With a dense core the main lobe's foot is as wide as many fringes of the long baselines, and the band is wide.
     """
@@ -255,7 +255,7 @@ def test_a_thousand_channels_travel_in_half_a_megabyte() -> None:
 
 
 def test_the_ventilator_sends_what_is_compressed(simulated_ms: Path, tmp_path: Path) -> None:
-    """Its counter of bytes tells that slices travel with fewer samples than they are cut with, as the note has said."""
+    """Its counter of bytes shows that slices travel with fewer samples than they are cut with, as the note has said."""
     selection = asked(size=(400, 400), scale=2 * ARCSEC)
     run = open_run(simulated_ms, selection)
     cut = size(encode_slice(run.read(0)))

@@ -85,7 +85,7 @@ class Stand:
         self._pixel, self._eps = x, eps
 
     def grid_uvw_es_fft(self, uvw: Any, freq: Any, vis: Any, weight: Any, dirty: Any) -> None:
-        """Adds to the image, divided by n, not by the weights."""
+        """Add to the image, divided by n, not by the weights."""
         dirty += ducc0.wgridder.vis2dirty(
             uvw=uvw, freq=freq, vis=vis, wgt=weight, npix_x=len(dirty), npix_y=len(dirty), pixsize_x=self._pixel,
             pixsize_y=self._pixel, epsilon=self._eps, do_wgridding=True, divide_by_n=True,
@@ -191,7 +191,7 @@ def test_arrays_are_imaged_on_a_gpu(name: str) -> None:
 
 @needs_gpu
 def test_ska_sdp_func_images_on_a_gpu() -> None:
-    """The library itself, where it is installed; two slices, so that nothing of the first is left in the second."""
+    """The library itself, if it is installed; two slices, so that nothing of the first is left in the second."""
     pytest.importorskip("ska_sdp_func", reason="no GPU library ska-sdp-func")
     uvw = turned(array_uvw(1, 24, 3000.0, 0.8), 0.6)
     grid = Grid(2048, 2048, 1e-5, 0.0, 0.0, "FK5")

@@ -32,7 +32,7 @@ class Asked(CudaSlantKernel):
         self.made: list[tuple[tuple[Any, ...], NDArray[np.floating] | None]] = []
 
     def psf_patch(self, *asked: Any) -> NDArray[np.floating] | None:
-        """See CudaSlantKernel."""
+        """Make the patch as CudaSlantKernel does, and note it."""
         patch = super().psf_patch(*asked)
         self.made.append((asked, patch))
         return patch
@@ -56,7 +56,7 @@ def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few_are_enough")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_middle_of_the_psf_is_that_of_the_direct_sum(device: CupyDevice, seed: int) -> None:
-    """To the accuracy of the grid, 1e-5; w is left out."""
+    """They agree to the accuracy of the grid, 1e-5; w is left out."""
     kernel = Asked(device)
     assert fit_beam(an_array(seed), kernel.beams) is not None
     (uvw, frequencies, weights, side, step), patch = kernel.made[-1]
@@ -88,7 +88,7 @@ def test_the_beam_is_that_of_the_processor(device: CupyDevice, seed: int) -> Non
 
 
 def test_a_patch_of_few_samples_is_left_to_the_processor(device: CupyDevice) -> None:
-    """And one of many is not."""
+    """A patch of many samples is not left."""
     kernel = Asked(device)
     assert fit_beam(an_array(1), kernel.beams) == fit_beam(an_array(1), COMPILED)
     assert all(patch is None for _, patch in kernel.made)

@@ -48,7 +48,7 @@ def is_nan_below_the_horizon_alone(image: NDArray[np.floating], grid: Grid) -> b
 
 
 def test_no_image_of_the_sky_is_wrong_on_a_gpu(device: CupyDevice) -> None:
-    """To the horizon of the sky and of the array, by either way; each of these geometries can be imaged by one."""
+    """Up to the horizon of the sky and of the array, in either way; each of these geometries can be imaged by one."""
     constants, levels = Constants(device), set[tuple[bool, bool]]()
     for seed in [*range(24), *range(20_000, 20_000 + MORE)]:
         block, grid, epsilon = draw(seed, EPSILONS)
@@ -70,7 +70,7 @@ def test_no_image_of_the_sky_is_wrong_on_a_gpu(device: CupyDevice) -> None:
 
 
 def a_sky(elevation: float, stokes: int, channel: int) -> Block:
-    """Of a station, in one of several sub-bands."""
+    """Return random samples of a station, in one of several sub-bands."""
     rng = np.random.default_rng(3 + channel)
     uvw = uvw_seen(station(np.random.default_rng(1), 14, 12.0, 0.05), np.deg2rad(elevation), 0.7, 0.4)
     frequency = 1e8 + 1e6 * channel + np.array([0.0, 2e5, 5e5])
@@ -82,7 +82,7 @@ def a_sky(elevation: float, stokes: int, channel: int) -> Block:
 @pytest.mark.parametrize("elevation", [88.0, 35.0], ids=["near the zenith", "low"])
 @pytest.mark.parametrize("shape", [(70, 44), (40, 66)], ids=["wide", "tall"])
 def test_stokes_and_sub_bands_of_the_whole_sky(device: CupyDevice, elevation: float, shape: tuple[int, int]) -> None:
-    """As a worker images them: each plane of each sub-band is its direct sum, and NaN below the horizon."""
+    """A worker images them: each plane of each sub-band is its direct sum, and NaN below the horizon."""
     grid = Grid(*shape, 2.1 / max(shape), 0.0, 0.0, "FK5")
     blocks = [a_sky(elevation, 3, channel) for channel in range(2)]
     made = dirty_image(make_slice(blocks, grid), CudaSlantKernel(device, grid, 1e-5, nothing_else))
@@ -128,11 +128,11 @@ class LittleMemory(HostDevice):
         return limited
 
     def send_back(self, piece: NDArray[np.float32], to: NDArray[np.float32]) -> None:
-        """Begins to."""
+        """Begin to send a piece back."""
         self.under_way.append((piece, to))
 
     def finish(self) -> None:
-        """Ends that."""
+        """End what was begun: the pieces arrive."""
         for piece, to in self.under_way:
             to[...] = piece
         self.under_way.clear()

@@ -29,16 +29,16 @@ class Given(Rendering):
     image: NDArray[np.float32]
 
     def prepared(self, terms: Any) -> Any:
-        """See Rendering."""
+        """Return the image on the device (see Rendering)."""
         return self.device.xp.asarray(self.image)
 
     def band(self, prepared: Any, first: int, count: int) -> Any:
-        """See Rendering."""
+        """Return so many rows of it (see Rendering)."""
         return prepared[first : first + count]
 
 
 def pixels(kind: str) -> NDArray[np.float32]:
-    """An image [y, x] of odd sides, of which each axis is sampled 3 apart."""
+    """Return an image [y, x] of odd sides; each axis is sampled 3 apart."""
     values = np.random.default_rng(5).normal(-3, 2, (1001, 873)).astype(np.float32)
     if kind == "a sky":
         values[values > 0] = np.nan
@@ -57,7 +57,7 @@ def pixels(kind: str) -> NDArray[np.float32]:
 
 
 def measured(device: CupyDevice, image: NDArray[np.float32]) -> Statistics | None:
-    """What the device finds of it; the image comes back as it is."""
+    """Return what the device finds; check that the image comes back as it is."""
     blocks, field = GEOMETRIES["flat"].blocks(1e-5, bright=False)
     grid = Grid(image.shape[1], image.shape[0], field.scale, 0.0, 0.0, "FK5")
     rendering = Given(Constants(device), make_plan(blocks, field, 1e-5), blocks, grid)
@@ -78,13 +78,13 @@ def test_a_gpu_measures_what_the_processor_does(device: CupyDevice, kind: str) -
 
 
 def test_an_image_without_a_number_has_no_statistics_on_a_gpu(device: CupyDevice) -> None:
-    """As on the processor."""
+    """The result is None, as on the processor."""
     assert measured(device, np.full((30, 20), np.nan, np.float32)) is None
 
 
 @pytest.mark.parametrize("name", ["flat", "all sky"])
 def test_a_slice_passes_all_stages_of_a_worker(device: CupyDevice, name: str) -> None:
-    """With the statistics of its own pixels, and the beam that the processor's kernel gives it."""
+    """It has the statistics of its own pixels, and the beam that the processor's kernel gives it."""
     blocks, grid = GEOMETRIES[name].blocks(1e-5, bright=False)
     slice_ = make_slice(blocks, grid)
     kernel = CudaSlantKernel(device, grid, 1e-5, lambda *_: "another")
@@ -96,7 +96,7 @@ def test_a_slice_passes_all_stages_of_a_worker(device: CupyDevice, name: str) ->
 
 
 def test_a_slice_is_measured_where_it_is_imaged(device: CupyDevice) -> None:
-    """Of one band, the statistics come with the image; if that is divided, its mean is measured later."""
+    """With one band, the statistics come with the image; if that is divided, its mean is measured later."""
     blocks, grid = GEOMETRIES["flat"].blocks(1e-5, bright=False)
     kernel = CudaSlantKernel(device, grid, 1e-5, lambda *_: "another")
     one = dirty_image(make_slice(blocks, grid), kernel)

@@ -1,6 +1,6 @@
 """The CUDA sources run by many threads at the same time: samples meet in cells, squares are turned, medians are found.
 
-Each thread does a part, and waits where a GPU's would. What one of them left undone, or did too early, is wrong. To see
+Each thread does a part, and waits when a GPU's would. What one of them left undone, or did too early, is wrong. To see
 two that touch the same memory without waiting, even if the image is right:
 
     CXXFLAGS="-fsanitize=thread -g" LD_PRELOAD=$(g++ -print-file-name=libtsan.so) python -m pytest THIS_FILE -s
@@ -31,7 +31,7 @@ def test_many_threads_make_the_image(threaded: CupyDevice, name: str) -> None:
 
 
 def test_samples_that_meet_in_few_cells_are_all_added(threaded: CupyDevice) -> None:
-    """By threads that add to the same numbers."""
+    """Threads add to the same numbers here."""
     block = make_block(array_uvw(3, 8, 12.0, 0.9), np.linspace(1.0, 1.02, 64) * 1.4e9, [(0.002, -0.001, 1.0)])
     grid = Grid(32, 32, 1e-3, 0.0, 0.0, "FK5")
     out = np.full((1, 32, 32), np.nan, np.float32)
@@ -41,7 +41,7 @@ def test_samples_that_meet_in_few_cells_are_all_added(threaded: CupyDevice) -> N
 
 @pytest.mark.parametrize("seed", range(3))
 def test_many_threads_make_any_sky(threaded: CupyDevice, seed: int) -> None:
-    """As one does."""
+    """Their image is the same as that of one thread."""
     block, grid, epsilon = draw(seed, [1e-5])
     out = np.zeros((1, grid.height, grid.width), np.float32)
     used, statistics = CudaSlantKernel(threaded, grid, epsilon, lambda *_: "another").measured([block], out)

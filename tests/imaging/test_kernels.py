@@ -128,7 +128,7 @@ def test_source_peaks_at_its_flux_on_the_centre_pixel() -> None:
 
 
 def test_pixels_beyond_the_horizon_are_nan_and_no_others() -> None:
-    """NaN exactly where l^2 + m^2 >= 1."""
+    """NaN exactly if l^2 + m^2 >= 1."""
     uvw = array_uvw(1, 9, 3.0, 1.2)
     grid = Grid(64, 48, 0.045, 0.0, 0.0, "FK5")
     slice_ = make_slice([make_block(uvw, np.array([1.5e8]), [(0.3, -0.2, 1.0)])], grid)
@@ -184,7 +184,7 @@ def test_statistics_of_a_large_image_are_exact_or_within_their_bound() -> None:
 
 @pytest.mark.parametrize("order", ["noise", "ascending", "constant", "two values", "every 65th is far off"])
 def test_statistics_follow_the_definition_however_pixels_lie(order: str) -> None:
-    """Medians are exact, also where the few among which they are looked for are like no others."""
+    """Medians are exact, even if the few pixels among which they are looked for are like no others."""
     values = np.random.default_rng(7).normal(size=2**16).astype(np.float32)
     if order == "ascending":
         values.sort()
@@ -202,7 +202,7 @@ def test_statistics_follow_the_definition_however_pixels_lie(order: str) -> None
 
 
 def test_statistics_of_a_small_image_follow_the_definition() -> None:
-    """Where no sample is needed the rms is 1.4826 x the median absolute deviation, and of no pixels there are none."""
+    """If no sample is needed the rms is 1.4826 x the median absolute deviation, and of no pixels there are none."""
     plane = np.random.default_rng(6).normal(size=(31, 21))
     statistics = image_statistics(plane)
     assert statistics is not None
@@ -213,7 +213,7 @@ def test_statistics_of_a_small_image_follow_the_definition() -> None:
 @pytest.mark.parametrize("scale", [5e-6, 3e-5, 1e-4, 1e-3])
 @pytest.mark.parametrize("kernel", ["wgridder", "auto"])
 def test_fields_of_milliarcseconds_have_an_image(scale: float, kernel: KernelName) -> None:
-    """Where n - 1 is lost in double precision: baselines over the Earth at a millimetre, pixels of microarcseconds."""
+    """Here n - 1 is lost in double precision: baselines over the Earth at a millimetre, pixels of microarcseconds."""
     arcsec = np.pi / 180 / 3600
     grid = Grid(64, 64, scale * arcsec, 1.0, -0.5, "FK5")
     uvw = array_uvw(3, 8, 4e6 * min(1.0, 5e-6 / scale), 0.9, thickness=1.0)
@@ -226,7 +226,7 @@ def test_fields_of_milliarcseconds_have_an_image(scale: float, kernel: KernelNam
 
 
 def test_a_field_in_which_w_is_lost_is_refused() -> None:
-    """An accuracy that needs n - 1 where double precision has none: no image rather than a wrong one."""
+    """If an accuracy needs n - 1 and double precision has none left: no image rather than a wrong one."""
     grid = Grid(64, 64, 3e-5 * np.pi / 180 / 3600, 1.0, -0.5, "FK5")
     block = make_block(array_uvw(3, 8, 4e6, 0.9, thickness=1.0), np.array([2.3e11]), [(0.0, 0.0, 1.0)], epsilon=1e-10)
     with pytest.raises(UsageError, match="give a larger --epsilon or a larger field"):

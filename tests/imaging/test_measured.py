@@ -31,7 +31,7 @@ def image_of(seed: int, planes: tuple[int, int] = (1, 1), precision: str = "floa
 
 
 def slice_of() -> Slice:
-    """One without samples."""
+    """Return a slice without samples."""
     return make_slice([], GRID)
 
 
@@ -102,7 +102,7 @@ def replace_settings(slice_: Slice, planes: tuple[int, int], precision: str) -> 
 
 
 def test_an_image_of_nan_has_no_statistics() -> None:
-    """As one by one, and its file holds NaN."""
+    """It is the same one by one, and its file holds NaN."""
     image = Image(np.full((1, 1, GRID.height, GRID.width), np.nan, np.float32), None, None)
     found = measured(image)
     assert found.statistics is None
@@ -139,7 +139,7 @@ def test_header_of_any_length_and_tables_fit() -> None:
 
 
 def test_memory_is_on_a_boundary() -> None:
-    """Of any size."""
+    """This holds for any size."""
     assert all(
         on_boundary(size).ctypes.data % BOUNDARY == 0 and len(on_boundary(size)) == size for size in range(1, 130)
     )

@@ -43,7 +43,7 @@ def cut(path: Path, **selection: Any) -> tuple[list[Slice], str]:
 
 
 def place_of(piece: Slice, about: SkyCoord) -> SkyCoord:
-    """Where the one source of a slice is, near a place, by the header's WCS: the peak of the exact image there."""
+    """Return the place of a slice's one source near a place, by the header's WCS: the peak of the exact image there."""
     image = image_slice(piece, make_kernel(piece.settings, piece.grid))
     header = fits.Header.fromstring(header_cards(piece, image, "dirty"))
     wcs = WCS(header).celestial
@@ -81,7 +81,7 @@ def test_one_sky_in_every_frame(tmp_path: Path, frame: str, asked: str | None) -
 
 @pytest.mark.parametrize(("frame", "expected"), [("J2000", "FK5"), ("ICRS", "ICRS"), ("B1950", "FK5")])
 def test_a_phase_centre_without_a_frame(tmp_path: Path, frame: str, expected: str) -> None:
-    """It is J2000, or ICRS where the data are; how far it is from theirs is in the log."""
+    """It is J2000, or ICRS if the data are; how far it is from theirs is in the log."""
     centre = CENTRE.transform_to(ASTROPY[frame])
     path = observe(tmp_path / "sky.ms", SOURCE, [((centre.ra.rad, centre.dec.rad), own_axes(centre))], frame)
     (piece,), notes = cut(path, phase_centre=parse_direction("82.99deg 34.2deg"))
@@ -91,7 +91,7 @@ def test_a_phase_centre_without_a_frame(tmp_path: Path, frame: str, expected: st
 
 
 def test_a_drift_scan_becomes_one_series(tmp_path: Path) -> None:
-    """A field for each integration: one grid and one count with --phase-centre, and the log tells of it without."""
+    """A field for each integration: one grid and one count with --phase-centre, and the log says so without."""
     places = [SkyCoord(82.9 + 0.1 * number, 33.15, unit="deg", frame="fk5") for number in range(4)]
     path = observe(
         tmp_path / "drift.ms", SOURCE, [((each.ra.rad, each.dec.rad), own_axes(each)) for each in places], "J2000"
@@ -191,7 +191,7 @@ def seen_in(sky: Sky, time: float, frame: str, place: tuple[float, float]) -> Ar
     "frame", ["AZEL", "AZELGEO", "HADEC", "APP", "JMEAN", "B1950_VLA", "ECLIPTIC", "SUPERGAL", "ITRF", "TOPO"]
 )
 def test_frames_that_fits_cannot_hold_are_converted(tmp_path: Path, frame: str) -> None:
-    """Three integrations about one place in such a frame are on one grid, in J2000, with the source where it is."""
+    """Three integrations about one place in such a frame are on one grid, in J2000, with the source in its place."""
     sky, times = Sky(), [NIGHT + 10 * number for number in range(3)]
     start = SkyCoord(82.99, 33.15, unit="deg", frame="fk5")
     place = sky.convert(times[1], "J2000", (start.ra.rad, start.dec.rad), frame)
@@ -222,7 +222,7 @@ def test_the_zenith_is_where_astropy_has_it(tmp_path: Path) -> None:
 
 
 def test_the_sun_is_followed_by_the_correlator_and_not_by_the_grid(tmp_path: Path) -> None:
-    """A phase centre on the Sun: the grid stays on the stars, about where the array sees the Sun half way."""
+    """A phase centre on the Sun: the grid stays on the stars, about the Sun as the array sees it half way."""
     times = [NIGHT, NIGHT + 10, NIGHT + 20]
     place = EarthLocation(*(small_ms.POSITIONS.mean(axis=0) * units.m))
     sun = [get_body("sun", Time(time / 86400, format="mjd"), place) for time in times]
@@ -241,7 +241,7 @@ def test_the_sun_is_followed_by_the_correlator_and_not_by_the_grid(tmp_path: Pat
 
 
 def polynomial(path: Path) -> tuple[Path, tuple[float, float]]:
-    """Three integrations 10 s apart of a phase centre that moves by 4.6 arcsec/s, and where it is in the second."""
+    """Three integrations 10 s apart of a phase centre that moves by 4.6 arcsec/s, and its place in the second."""
     rate = (2e-5, -1e-5)  # rad/s
     begin = SkyCoord(82.99, 33.15, unit="deg", frame="fk5")
     lon, lat = begin.ra.rad, begin.dec.rad
@@ -296,7 +296,7 @@ def ephemeris(path: Path, times: list[float], places: list[SkyCoord], number: in
 
 
 def test_an_ephemeris_is_followed(tmp_path: Path) -> None:
-    """EPHEMERIS_ID: the places are in a table of FIELD; where the table is not, or does not reach, it is said."""
+    """EPHEMERIS_ID: the places are in a table of FIELD; if the table is not there, or too short, it is said."""
 
     def at(seconds: float) -> SkyCoord:
         return SkyCoord(82.99 + 1e-3 * seconds, 33.15 + 1e-6 * seconds**2, unit="deg", frame="icrs")

@@ -25,7 +25,7 @@ KINDS = ("mountains", "flat", "low elevation", "wide field", "three antennas", "
 
 
 def digests(names: tuple[str, ...]) -> dict[str, str]:
-    """Of an image of each geometry, made in this order."""
+    """Return the digest of an image of each geometry, made in this order."""
     found = {}
     for name in names:
         blocks, grid = GEOMETRIES[name].blocks(1e-5, bright=False)
@@ -51,7 +51,7 @@ def test_a_slice_has_the_same_bits_first_last_and_in_another_process() -> None:
 
 
 def fewest_terms(height: NDArray[np.float64], power: NDArray[np.float64], reach: float, tolerance: float) -> int:
-    """Of the shortest sum there is for these baselines: singular values, in the mean over y and the power."""
+    """Return the terms of the shortest sum for these baselines: singular values, in the mean over y and the power."""
     nodes, weights = np.polynomial.legendre.leggauss(48)
     y, over_y = (nodes + 1) / 2, np.sqrt(weights / 2)
     over_t = np.sqrt(power / power.sum())
@@ -113,7 +113,7 @@ def test_bins_have_the_power_and_the_heights_of_all_rows() -> None:
 
 
 def test_the_plane_is_that_of_least_squares() -> None:
-    """As numpy finds it, in either orientation; along an axis without extent there is no slope."""
+    """It is the one that numpy finds, in either orientation; along an axis without extent there is no slope."""
     block = make_block(array_uvw(3, 12, 300.0, 0.5), np.array([1.0e9]), [(0.0, 0.0, 1.0)])
     turns = [block.uvw, block.uvw[:, [1, 0, 2]], block.uvw * [1, 0, 1], block.uvw * [0, 0, 1]]
     for uvw in turns:

@@ -46,13 +46,13 @@ def check(seed: int) -> int:
 
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_no_image_of_the_sky_is_wrong(batch: int) -> None:
-    """To the horizon of the sky and of the array, at any elevation; and most geometries can be imaged."""
+    """Up to the horizon of the sky and of the array, at any elevation; and most geometries can be imaged."""
     seeds = [*range(batch, 36, BATCHES), *range(10_000 + batch, 10_000 + MORE, BATCHES)]
     assert np.mean([check(seed) for seed in seeds]) >= 1
 
 
 def settings_for(epsilon: float = 1e-5) -> Imaging:
-    """Of a run that asks for the slant kernel."""
+    """Return the settings of a run that asks for the slant kernel."""
     return Imaging(stokes=("I",), epsilon=epsilon, kernel="slant", weight="natural")
 
 
@@ -66,7 +66,7 @@ def a_sky(side: int = 64, extent: float = 2.1, elevation: float = 60.0, stokes: 
 
 
 def test_the_whole_sky_is_imaged_by_its_terms_and_is_nan_below_the_horizon() -> None:
-    """As a worker images it: pixels are those of the direct sum above the horizon, each, and NaN below."""
+    """A worker images it: each pixel is that of the direct sum above the horizon, and NaN below."""
     block, grid = a_sky()
     made = dirty_image(make_slice([block], grid), make_kernel(settings_for(), grid))
     assert made.kernel == "sky"

@@ -1,4 +1,4 @@
-"""The slant kernel: as accurate as asked wherever it is used, and used only where its geometry allows."""
+"""The slant kernel: as accurate as asked wherever it is used, and used only if its geometry allows."""
 
 import os
 import subprocess
@@ -99,7 +99,7 @@ def test_real_fields_are_made_by_the_slant_kernel_and_accurate(name: str) -> Non
 
 
 def test_steep_array_in_a_wide_field_is_accurate() -> None:
-    """Where neighbouring lanes are samples apart they are shifted: 17 degrees by 17 at 35 degrees elevation."""
+    """Neighbouring lanes are samples apart, so they are shifted: 17 degrees by 17 at 35 degrees elevation."""
     uvw = turned(array_uvw(11, 12, 300.0, 0.6, 1e-3), 0.7)
     block = make_block(uvw, np.array([1.4e8]), [(0.1, 0.1, 1.0), (-0.14, 0.05, 2.0)])
     grid = Grid(1024, 1024, 60 / 206265, 0.0, 0.0, "FK5")
@@ -212,7 +212,7 @@ def test_what_double_precision_cannot_do_is_refused() -> None:
 
 
 def test_all_stokes_have_the_bits_of_one() -> None:
-    """A plane's image does not depend on how many others share its slice, where they are as bright."""
+    """A plane's image does not depend on how many others share its slice, if they are as bright."""
     block = make_block(array_uvw(1, 9, 300.0, 0.8), np.linspace(1.0e9, 1.1e9, 5), [(3e-4, -2e-4, 1.0)])
     twice = Block(0, block.uvw, block.frequency, block.visibility.repeat(2, 0), block.weight.repeat(2, 0))
     grid = Grid(64, 48, 2e-5, 0.0, 0.0, "FK5")

@@ -1,4 +1,4 @@
-"""The slant kernel over geometries drawn at random: where it makes an image, every part of it is as accurate as asked.
+"""The slant kernel over geometries drawn at random: if it makes an image, every part of it is as accurate as asked.
 
 `GEOMETRIES=5000 pytest tests/imaging/test_slant_geometries.py` draws so many, other ones than the few that are drawn
 always.
@@ -63,7 +63,7 @@ def errors(image: NDArray[np.floating], block: Block, grid: Grid) -> tuple[float
 
 
 def check(seed: int) -> bool:
-    """Whether the slant kernel makes the image; fails where it is not as accurate as asked."""
+    """Return whether the slant kernel makes the image; fails if it is not as accurate as asked."""
     block, grid, epsilon = draw(seed)
     out = np.full((1, grid.height, grid.width), np.nan, np.float32 if epsilon >= 1e-6 else np.float64)
     try:

@@ -1,4 +1,4 @@
-"""The steps in which an image is told: of its noise, and not of what a burst makes of that."""
+"""The steps in which an image is given: of its noise, and not of what a burst makes of that."""
 
 import math
 from dataclasses import replace
@@ -31,7 +31,7 @@ def case(
 
 
 def steps(slice_: Slice, image: Image, to_the_noise: float = 16.0) -> NDArray[np.float64]:
-    """Of each plane."""
+    """Return the step of each plane."""
     found = steps_of(slice_, image, to_the_noise)
     assert found is not None
     lowest = np.floor(np.nanmin(image.pixels, axis=(2, 3)) / found.step)
@@ -54,7 +54,7 @@ def test_a_step_is_a_share_of_the_noise_that_is_found() -> None:
 
 
 def test_a_step_is_at_most_a_share_of_twice_the_noise_that_is_expected() -> None:
-    """So that sidelobes of a burst do not coarsen it; in other planes by their weights."""
+    """This keeps sidelobes of a burst from coarsening it; other planes go by their weights."""
     root = math.sqrt(3)
     lobes = ((100.0, 100 * root, 100 * root, 100 * root), (50.0, 50 * root, 50 * root, 50 * root))
     found = steps(*case(lobes, expected=0.1))

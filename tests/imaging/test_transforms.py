@@ -39,7 +39,7 @@ def test_what_is_known_to_be_zero_is_not_read(n: int) -> None:
 
 
 def test_a_transform_that_does_not_begin_with_eights_reads_all() -> None:
-    """Of 100 points, 5 x 5 x 4."""
+    """There are 100 points, 5 x 5 x 4."""
     assert not reads_ends(fft_plan(100, "float32")[0], 100, 1, 1)
 
 
@@ -132,7 +132,7 @@ def poison() -> None:
 
 
 def test_batches_of_many_rows_hold_nothing_of_the_last_image() -> None:
-    """Of a grid that several batches are summed on."""
+    """Several batches are summed on this grid."""
     uvw = array_uvw(3, 200, 12.0, 1.3, 0.001)
     blocks = [make_block(uvw, np.array([1.5e8]), [(3e-3, 1e-3, 1.0)])]
     grid = Grid(64, 64, 1e-3, 0.0, 0.0, "FK5")

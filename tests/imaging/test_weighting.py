@@ -69,7 +69,7 @@ def samples(uneven_ms: Path) -> TableSamples:
 
 @pytest.fixture(scope="module")
 def sky(samples: TableSamples) -> Sky:
-    """The grid's fringes."""
+    """Return the fringes of the grid for these samples."""
     return Sky(samples, SIZE, SCALE)
 
 
@@ -155,7 +155,7 @@ def test_natural_blocks_are_left_alone() -> None:
 
 @pytest.fixture(scope="module")
 def imaged(uneven_ms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That observation, imaged with every option of this page at once."""
+    """Image that observation with every option of this page at once."""
     output = tmp_path_factory.mktemp("weighted") / "out"
     done = fip("run", uneven_ms, "--output", output, *OPTIONS)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -309,7 +309,7 @@ def test_image_and_psf_are_stored_both_or_not_at_all(uneven_ms: Path, tmp_path: 
 
 
 def test_pseudo_i_says_what_it_is(uneven_ms: Path) -> None:
-    """An image made of one hand where the other is flagged is not passed off as Stokes I, nor its run as the same."""
+    """If one hand is flagged, the image made of the other is not passed off as Stokes I, nor its run as the same."""
     header, ids = {}, set()
     for stokes in ("I", "pseudoI"):
         run = open_run(uneven_ms, asked(stokes=(stokes,), size=(32, 32)))

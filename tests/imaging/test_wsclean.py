@@ -1,7 +1,7 @@
 """Images, weights and point spread functions beside those of WSClean (Debian's 3.1), which shares no code with FIP.
 
-WSClean is asked for its exact gridder without its smaller grid. Where both hands have the same weights and flags, all
-combine them alike. It limits uniform weights to three times their local mean unless it is told not to, and it tapers
+WSClean is asked for its exact gridder without its smaller grid. If both hands have the same weights and flags, all
+combine them alike. It limits uniform weights to three times their local mean unless asked not to, and it tapers
 cell by cell, which FIP does sample by sample: tapers are not compared.
 """
 
@@ -72,7 +72,7 @@ def _plane(path: Path) -> NDArray[np.float64]:
 
 
 def _ours(path: Path, **selection: Any) -> Planes:
-    """FIP's of the same."""
+    """Return FIP's image and point spread function of the same."""
     run = open_run(path, asked(epsilon=1e-6, **selection))
     slice_ = run.read(INTEGRATION)
     run.close()

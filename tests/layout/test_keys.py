@@ -63,7 +63,7 @@ def test_a_key_for_each_role_of_each_host(tmp_path: Path) -> None:
 
 
 def test_making_keys_again_changes_none_and_adds_what_is_new(tmp_path: Path) -> None:
-    """Of a layout that has grown only the new host gets keys; all is as it was otherwise."""
+    """If a layout has grown, only the new host gets keys; all is as it was otherwise."""
     make_keys(LAYOUT, tmp_path)
     before = contents(tmp_path)
     assert all("is kept" in line for line in make_keys(LAYOUT, tmp_path))
@@ -233,7 +233,7 @@ def joined(network: Network, socket: str, key: PrivateKey | None, server: str) -
 def test_a_stranger_is_refused_and_shown(
     who: str, socket: str, network: Network, cluster: Cluster, other: PrivateKey
 ) -> None:
-    """Whoever has no key that is for a socket is cut off in the handshake; the status says where, whom and why."""
+    """Whoever has no key for a socket is cut off in the handshake; the status names the socket, the peer and why."""
     server = cluster.key("head", "sink" if socket == "images" else "ventilator").public
     wrong = cluster.key(*WRONG[socket])
     key, there, why = {
@@ -251,14 +251,14 @@ def test_a_stranger_is_refused_and_shown(
 
     def try_to_join() -> None:
         with joined(network, socket, key, there) as opened:
-            assert not opened.poll(300)  # where there is no handshake nothing comes, and nothing is taken
+            assert not opened.poll(300)  # without a handshake nothing comes, and nothing is taken
 
     cluster.wait(shown, meanwhile=try_to_join)
     assert f"{socket}: no connection with {STRANGER}: " in cluster.log
 
 
 def test_a_peer_may_say_what_its_role_may_say(network: Network, cluster: Cluster) -> None:
-    """Of a viewer's and a worker's key jobs are not taken, of an operator's they are; a viewer is told the state."""
+    """Jobs are refused from a viewer's and a worker's key, taken from an operator's; a viewer is sent the state."""
     job = new_job([Path("nothing.ms")], Asked())
 
     def dropped(key: PrivateKey, status: PipelineStatus) -> bool:
@@ -348,7 +348,7 @@ def test_a_new_key_works_beside_the_old_until_that_is_taken_away(network: Networ
 
 
 def test_slices_and_images_need_not_be_encrypted(simulated_ms: Path, tmp_path: Path) -> None:
-    """With data = "plain" control is encrypted alone, and the daemons warn; the images come."""
+    """If data = "plain", control is encrypted alone, and the daemons warn; the images come."""
     with (
         Network(["head", "worker", "stranger"]) as network,
         Cluster(tmp_path / "m", network, HOSTS, data="plain") as cluster,

@@ -24,7 +24,7 @@ def of(tmp_path: Path, changes: dict[str, str] | None = None, more: str = "") ->
 
 
 def test_the_shipped_layouts_are_right() -> None:
-    """Neither warns; GPUs follow the names of workers, but where a table says so."""
+    """Neither warns; GPUs follow the names of workers, unless a table says otherwise."""
     assert placement(load(CLUSTER).config) == [
         "head runs ventilator, sink, monitor",
         "gpu-a runs worker.gpu0 (cuda:0), worker.gpu1 (cuda:1)",
@@ -64,7 +64,7 @@ def test_what_cannot_work_is_said(changes: dict[str, str], more: str, says: str,
 
 
 def test_fip_check_says_all_of_it(tmp_path: Path) -> None:
-    """Hosts, settings with where they come from, and every warning, in one go."""
+    """Hosts, settings with the places they come from, and every warning, in one go."""
     file = tmp_path / "fip.toml"
     file.write_text(CLUSTER.read_text().replace("tcp://head", "tcp://127.0.0.1").replace('"gpu-b/gpu1"', "gpu7"))
     done = fip("check", file)
@@ -88,7 +88,7 @@ def test_fip_check_says_all_of_it(tmp_path: Path) -> None:
     ],
 )
 def test_fip_check_says_what_a_receiver_cannot_use(settings: str, says: str, tmp_path: Path) -> None:
-    """If a host runs one: a layout without says nothing of it."""
+    """It says this if a host runs one: for a layout without a receiver it says nothing of it."""
     file = tmp_path / "fip.toml"
     runs = '"ventilator", "sink", "worker.cpu0"'
     file.write_text(f"[receiver]\n{settings}\n[node.localhost]\nruns = [{runs}]\n")

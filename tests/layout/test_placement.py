@@ -27,7 +27,7 @@ runs = ["worker.gpu0", "worker.gpu1"]
 
 
 def test_a_host_runs_what_the_layout_says(tmp_path: Path) -> None:
-    """Each host its own units; one that the layout does not have is told which there are."""
+    """Each host its own units; for a host that is not in the layout, the message lists those that are."""
     (tmp_path / "fip.toml").write_text(LAYOUT)
     config = load(tmp_path / "fip.toml").config
     assert units(config, "head") == (
@@ -63,7 +63,7 @@ def test_units_may_write_where_the_layout_has_them_write(tmp_path: Path) -> None
 
 
 def test_a_follower_has_a_unit_of_its_name_and_a_folder_of_its_own(tmp_path: Path) -> None:
-    """Another folder is told systemd, and is its user's."""
+    """Another folder is named in systemd's drop-in, and belongs to its user."""
     (tmp_path / "fip.toml").write_text(
         '[follower.mean]\nstep = "fip.archive.mean:step"\n[follower.far]\nstep = "a.b:c"\nfolder = "/data/found"\n'
         '[node.head]\nruns = ["sink", "follower.mean", "follower.far"]\n'
@@ -92,7 +92,7 @@ def test_a_receiver_writes_spools_alone_and_only_another_format_may_compile(tmp_
 
 
 def test_the_detector_writes_where_images_are(tmp_path: Path) -> None:
-    """As the sink's user, also if only it is told another directory."""
+    """It writes as the sink's user, even if only the sink is given another directory."""
     (tmp_path / "fip.toml").write_text('[sink]\ndirectory = "/data/fip"\n[node.head]\nruns = ["sink", "detector"]\n')
     config = load(tmp_path / "fip.toml").config
     assert units(config, "head") == ("fip-sink.service", "fip-detector.service")
@@ -116,7 +116,7 @@ def test_scripts_are_clean() -> None:
 
 
 def test_the_detector_has_the_network_only_if_somebody_elsewhere_is_told(tmp_path: Path) -> None:
-    """Or if the ventilator is on another host."""
+    """It also has it if the ventilator is on another host."""
     node = '[node.head]\nruns = ["sink", "detector"]\n'
     here, far = (f'[alerts.hub]\nurl = "{url}"\n' for url in ("http://127.0.0.1:8000", "https://example.org"))
     elsewhere = '[ventilator]\ncontrol = "tcp://head:5557"\n'

@@ -19,7 +19,7 @@ GROW = {
 
 
 def settings(file: Path) -> dict[tuple[str, str], str]:
-    """By section and key."""
+    """Return the settings of a unit file by section and key."""
     found, section = dict[tuple[str, str], str](), ""
     for line in file.read_text().splitlines():
         if line.startswith("["):
@@ -44,7 +44,7 @@ def test_what_a_unit_says_itself_is_not_taken_back(unit: str) -> None:
 
 
 def test_a_receiver_is_started_again_also_if_its_stream_has_ended() -> None:
-    """At once, and however often: the next stream of MeerKAT's is heard by the next receiver."""
+    """It starts at once, and however often: the next stream of MeerKAT's is heard by the next receiver."""
     said = {key: value for each in map(settings, files("fip-receiver.service")) for key, value in each.items()}
     wanted = {
         ("Service", "Restart"): "always",

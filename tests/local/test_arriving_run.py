@@ -52,7 +52,7 @@ def test_sets_that_arrive_in_parts_are_imaged_together(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_sets_is_followed_or_named_set_by_set(tmp_path: Path) -> None:
-    """Without --follow it is no MeasurementSet, and the one line says what would do."""
+    """Without --follow it is no MeasurementSet, and the one line says what would work."""
     recorder = Recorder(tmp_path / "night", tmp_path / "made")
     recorder.arrive(0, (0,))
     done = fip("run", recorder.folder, *GRID, cwd=tmp_path)
@@ -63,7 +63,7 @@ def test_a_folder_of_sets_is_followed_or_named_set_by_set(tmp_path: Path) -> Non
 
 
 def test_a_job_of_arriving_sets_goes_on_whatever_is_killed(tmp_path: Path) -> None:
-    """The ventilator is killed while sets arrive: the same order, each once. What is odd and waited for is told.
+    """The ventilator is killed while sets arrive: the same order, each once. What is odd and waited for is shown.
 
     If the order cannot be written the run does not grow, and says so; later it goes on by itself. `fip cancel` ends it.
     """

@@ -32,7 +32,7 @@ REFUSED = "name another --output, or --overwrite"
 
 
 def brighter(measurement_set: Path) -> None:
-    """Another calibration."""
+    """Change the calibration of the set."""
     small_ms.change(measurement_set, "DATA", lambda values: 10 * values)
 
 
@@ -58,7 +58,7 @@ def flagged(measurement_set: Path, integration: int = COUNT - 1) -> None:
 
 
 def reweighted(measurement_set: Path) -> None:
-    """Other weights."""
+    """Change the weights of the set."""
     small_ms.change(measurement_set, "WEIGHT", lambda values: 2 * values)
 
 
@@ -85,7 +85,7 @@ def imaged(made: Path, tmp_path: Path) -> Path:
 
 
 def again(ms: Path, directory: Path, *options: str) -> tuple[int, str]:
-    """The same command: its exit code, and what it says."""
+    """Run the same command; return its exit code, and what it says."""
     done = fip("run", ms, "--output", directory, *GRID, *options)
     return done.returncode, done.stdout + done.stderr
 
@@ -108,7 +108,7 @@ def checked(ms: Path, directory: Path) -> list[str]:
 def test_changed_data_are_refused(
     ms: Path, imaged: Path, change: Callable[[Path], None], differ: int, first: int
 ) -> None:
-    """In one line, which says how many slices differ, the first, and what would do; and again."""
+    """One line says how many slices differ, the first of them, and what would work; and again."""
     change(ms)
     for _ in range(2):
         with pytest.raises(UsageError) as refused:
@@ -120,7 +120,7 @@ def test_changed_data_are_refused(
 
 
 def test_the_command_says_so_in_one_line(ms: Path, imaged: Path) -> None:
-    """And leaves the images alone; what it says would do does."""
+    """It leaves the images alone; what it says would work does."""
     brighter(ms)
     before = {image: image.stat().st_ino for image in images(imaged)}
     code, said = again(ms, imaged)
@@ -218,7 +218,7 @@ def test_a_corrected_column_that_came_later_is_not_mixed_with_data(ms: Path, ima
 
 
 def test_what_was_stored_without_fingerprints_goes_on_and_is_told(ms: Path, imaged: Path) -> None:
-    """Of a ledger that an older FIP began, values cannot be compared: one line says so."""
+    """The ledger of an older FIP has no values to compare: one line says so."""
     for name in images(imaged)[1:]:
         name.unlink()
     with sqlite3.connect(imaged / "fip.sqlite") as database:
@@ -252,7 +252,7 @@ def test_what_can_no_longer_be_read_is_counted(ms: Path, imaged: Path) -> None:
 
 
 def test_a_fingerprint_is_a_number_of_each_slice(ms: Path, imaged: Path) -> None:
-    """As it can be summed by hand; a set is compared as a whole where that is asked for."""
+    """It is what a sum by hand gives; a set is compared as a whole if that is asked for."""
     ledger = Ledger(imaged, read_only=True)
     known = ledger.data.fingerprints(ledger.runs()[0].run)
     assert sorted(known) == list(range(COUNT))
@@ -276,7 +276,7 @@ def test_a_fingerprint_is_a_number_of_each_slice(ms: Path, imaged: Path) -> None
 
 
 def test_a_whole_directory_is_compared(ms: Path, tmp_path: Path) -> None:
-    """Each slice of each run, those too that a run which goes on does not look at; data that are gone are told."""
+    """Each slice of each run, also those that a resumed run does not look at; data that are gone are reported."""
     directory, many = tmp_path / "both", 14
     followed, settings = small_ms.write(tmp_path / "followed.ms", small_ms.rows(many)), tmp_path / "fip.toml"
     settings.write_text("[source]\nfollow_complete = 0.3\nfollow_end = 0.6\n")
@@ -308,7 +308,7 @@ def test_a_whole_directory_is_compared(ms: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_that_was_changed_is_refused_and_told(ms: Path, tmp_path: Path) -> None:
-    """Of the data nothing was changed, and yet the images would be no series."""
+    """The data were not changed, and yet the images would be no series."""
     model = tmp_path / "field.csv"
     model.write_text("ra,dec,flux\n57.3,-28.6,1\n")
     directory = tmp_path / "corrected.fip"

@@ -82,7 +82,7 @@ def refused(*words: object) -> str:
 def test_what_cannot_be_detected_is_refused_before_anything_begins(
     options: tuple[str, ...], says: str, demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In one line; nothing is written."""
+    """The message is one line; nothing is written."""
     monkeypatch.chdir(tmp_path)
     assert refused(demo, *options) == says
     assert not list(tmp_path.iterdir())

@@ -62,7 +62,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def said(*words: object) -> tuple[int, list[str]]:
-    """Exit code of `fip event`, and the lines that it tells: of an error the one line."""
+    """Return the exit code of `fip event`, and the lines that it prints: if there is an error, one line."""
     import_module("fip.cli")  # which has all commands
     done = CliRunner().invoke(app, ["event", *map(str, words)])
     if isinstance(done.exception, FipError):
@@ -72,7 +72,7 @@ def said(*words: object) -> tuple[int, list[str]]:
 
 
 def test_the_copy_gives_the_same_images_bit_for_bit(made: Path, tmp_path: Path) -> None:
-    """By the command that is told; it has the rows of the event's set, field and windows alone, and all subtables."""
+    """The command that is shown makes it; it has the event's set, field and windows alone, and all subtables."""
     output = tmp_path / "flare.ms"
     code, lines = said(made / "out", "flare", "--ms", output, "--margin", "4")
     assert code == 0
@@ -111,7 +111,7 @@ def test_the_copy_gives_the_same_images_bit_for_bit(made: Path, tmp_path: Path) 
 
 
 def test_what_cannot_be_copied_is_one_line_and_leaves_nothing(made: Path, tmp_path: Path) -> None:
-    """A name that is taken, a set that is gone, and one of which a slice was changed."""
+    """A name that is taken, a set that is gone, and one with a slice that was changed."""
     folder = tmp_path / "made"
     shutil.copytree(made, folder)
     with closing(Ledger(folder / "out")) as ledger:

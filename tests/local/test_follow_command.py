@@ -74,7 +74,7 @@ def test_a_run_has_followers_see_all_of_its_images(simulated_ms: Path, tmp_path:
     ],
 )
 def test_what_cannot_be_followed_is_said_in_one_line(given: str, says: str) -> None:
-    """Before anything is started."""
+    """The message comes before anything is started."""
     with pytest.raises(UsageError) as told:
         chosen(Config(), [given])
     assert str(told.value).startswith(says)
@@ -82,7 +82,7 @@ def test_what_cannot_be_followed_is_said_in_one_line(given: str, says: str) -> N
 
 
 def test_a_directory_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
-    """As by every command on images; nothing is made in it."""
+    """Every command on images says the same; nothing is made in it."""
     done = fip("follow", tmp_path, "fip.archive.mean:step")
     assert (done.returncode, done.stdout) == (2, "")
     assert (

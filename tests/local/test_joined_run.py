@@ -26,7 +26,7 @@ JOIN = ("--join", "bands")
 
 @pytest.fixture
 def sets(tmp_path: Path) -> list[Path]:
-    """Sub-bands of one observation."""
+    """Write the sub-bands of one observation."""
     return split(whole_set(tmp_path / "all.ms"), tmp_path)
 
 

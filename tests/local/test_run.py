@@ -103,7 +103,7 @@ def quadratic_peak(pixels: NDArray[np.int64], values: Array) -> Array:
 
 
 def brightest(image: Path) -> tuple[SkyCoord, float]:
-    """Where an image is brightest, and how bright in units of its noise."""
+    """Return the place at which an image is brightest, and how bright in units of its noise."""
     data, header = fits.getdata(image)[0, 0], fits.getheader(image)
     y, x = np.unravel_index(np.nanargmax(data), data.shape)
     return WCS(header).celestial.pixel_to_world(x, y), float(data[y, x] / header["RMS"])

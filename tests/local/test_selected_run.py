@@ -149,7 +149,7 @@ def test_a_selection_of_nothing_is_refused(
 
 
 def test_another_selection_needs_another_directory(two_fields: Path, tmp_path: Path) -> None:
-    """The line tells both selections as they were written; the keys of the configuration are the options."""
+    """The line has both selections as they were written; the keys of the configuration are the options."""
     config = tmp_path / "fip.toml"
     config.write_text('[source]\nscan = 2\naverage = 2\nfield = "my target"\n')
     output = tmp_path / "out"

@@ -26,7 +26,7 @@ def undisturbed(many_ms: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def wait_for_images(output: Path, number: int, process: psutil.Process) -> None:
-    """Waits until the ledger has so many images of a run that is under way."""
+    """Wait until the ledger has so many images of a run that is under way."""
     while len(images(output)) < number:
         with pytest.raises(psutil.TimeoutExpired):
             process.wait(timeout=0.02)

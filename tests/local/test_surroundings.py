@@ -30,7 +30,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_environment(changes: dict[str, str], without: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs the command with another environment."""
+    """Run the command with another environment."""
     environment = {name: value for name, value in os.environ.items() if name != without} | changes
     command = [str(FIP), *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WITHIN, check=False)
@@ -38,7 +38,7 @@ def with_environment(changes: dict[str, str], without: str, *arguments: object) 
 
 @pytest.mark.parametrize("home", [{}, {"HOME": ""}])
 def test_nobody_needs_a_home(tiny: Path, home: dict[str, str]) -> None:
-    """As under systemd, or in a container: a MeasurementSet is one all the same."""
+    """systemd and containers give none: a MeasurementSet is imaged all the same."""
     done = with_environment(home, "HOME", "info", tiny)
     assert done.returncode == 0, done.stderr
     assert "MeerKAT" in done.stdout
@@ -54,7 +54,7 @@ def test_a_folder_for_temporary_files_may_have_a_long_name(tiny: Path, tmp_path:
 
 
 def test_where_there_is_no_place_for_sockets_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line names TMPDIR and what would do."""
+    """One line names TMPDIR and what would work."""
     long = tmp_path / ("x" * 120)
     long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
@@ -65,7 +65,7 @@ def test_where_there_is_no_place_for_sockets_it_is_said(tmp_path: Path, monkeypa
 
 
 def test_an_address_that_no_socket_can_have_is_refused(tmp_path: Path) -> None:
-    """With its key, before anything is opened."""
+    """The message has its key, and comes before anything is opened."""
     for key in ("ventilator.control", "sink.images"):
         with pytest.raises(ConfigError, match=rf"{key}: .*is too long: the path of a socket has at most 107"):
             load(None, {key: f"ipc://{tmp_path}/{'x' * 100}"})

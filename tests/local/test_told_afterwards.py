@@ -80,7 +80,7 @@ def test_doubtful_images_are_named_and_the_burst_is_none(made: tuple[Path, str])
 
 
 def test_light_curves_tell_the_frequency(made: tuple[Path, str]) -> None:
-    """Bands that take turns are told apart."""
+    """They keep bands that take turns apart."""
     directory, _ = made
     text = fip("lightcurve", directory, "3h49m10.987s", "-28d38m52.4s").stdout
     curve = QTable.read(text, format="ascii.ecsv")
@@ -129,7 +129,7 @@ run.time = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead, sleep=tim
 
 
 def test_to_compile_is_no_imaging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the clock of a command for which to compile took a quarter of an hour, images took less."""
+    """If a command compiled for a quarter of an hour, the images took less than its clock says."""
     (tmp_path / "sitecustomize.py").write_text(SLOW_TO_COMPILE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
     ms = small_ms.write(tmp_path / "small.ms", small_ms.rows(3))

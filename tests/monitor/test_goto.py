@@ -24,7 +24,7 @@ MATCHES = [{"name": "J1019 \"x\" & <b>", "of": "pulsars", "separation": 1.234, "
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """The monitor of a directory with events, of which one is at a pulsar; in its catalogue the steady source is."""
+    """The monitor of a directory with events, one of them at a pulsar; its catalogue has the steady source."""
     folder = tmp_path_factory.mktemp("goto")
     store_run(folder / "images", count=12)
     write_found(folder / "images", [each | {"matches": json.dumps(MATCHES) * (each["id"] == FLARE)} for each in EVENTS])
@@ -62,7 +62,7 @@ def test_coordinates_are_gone_to_as_they_are_written_anywhere(web: Web) -> None:
 
 
 def test_a_body_is_where_it_was_when_the_image_was_taken(web: Web) -> None:
-    """The Sun is not in this image, and where it was is said."""
+    """The Sun is not in this image, and its place at that time is said."""
     x, y, z = where("sun", START + 5.5 * CADENCE, None)[0].tolist()
     status, found = place(web, "Sun")
     assert status == 400

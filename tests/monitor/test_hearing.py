@@ -21,7 +21,7 @@ def stored(web: Web) -> int:
 
 
 def test_of_many_messages_the_last_is_shown(tmp_path: Path) -> None:
-    """Also where nothing is said after it; and then that of the next burst, by whatever was skipped."""
+    """Even if nothing is said after it; and then that of the next burst, by whatever was skipped."""
     context = zmq.Context()
     said = control_socket(context, zmq.PUB)
     said.bind(f"ipc://{tmp_path}/status")

@@ -30,7 +30,7 @@ EXPRESSIONS = [
 
 
 def promtool(*arguments: object, given: bytes | None = None) -> None:
-    """Runs Prometheus' tool, which finds fault with nothing."""
+    """Run Prometheus' tool, which finds fault with nothing."""
     if not shutil.which("promtool"):
         pytest.skip("promtool is not installed: apt-get install prometheus")
     done = subprocess.run(["promtool", *map(str, arguments)], input=given, capture_output=True, timeout=60, check=False)
@@ -76,7 +76,7 @@ def test_the_text_is_what_prometheus_wants(seen: PipelineState) -> None:
 
 
 def test_values_are_those_of_the_state() -> None:
-    """Of a daemon that went only that it went is told; with a hostile name, nothing else is changed."""
+    """For a daemon that has gone, only that it has gone is shown; with a hostile name, nothing else is changed."""
     seen = samples(everything())
 
     def value(metric: str, **labels: str) -> float | None:
@@ -108,7 +108,7 @@ def test_values_are_those_of_the_state() -> None:
 
 
 def test_antennas_are_counted_while_their_run_is_under_way() -> None:
-    """By how they do, and none by its name."""
+    """They are counted by how they do, and none by its name."""
 
     def counted(seen: PipelineState) -> dict[str, float]:
         return {
@@ -129,7 +129,7 @@ def test_rules_and_configuration() -> None:
 
 
 def test_the_dashboard_asks_for_what_there_is(tmp_path: Path) -> None:
-    """Each of its expressions, and of the alerts', is well formed, and of metrics that are told."""
+    """Each of its expressions, and of the alerts', is well formed, and uses metrics that exist."""
     told = {name for name, _ in samples(everything())} | {name for name, _ in samples(running())}
     asked = re.findall(r"\bfip_\w+", " ".join([*EXPRESSIONS, *_rules()]))
     assert set(asked) <= told

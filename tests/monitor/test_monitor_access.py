@@ -37,7 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def web(root: Path) -> Iterator[Web]:
-    """The monitor on loopback."""
+    """Run the monitor on loopback."""
     with monitor(root) as running:
         yield running
 
@@ -80,7 +80,7 @@ def test_a_cookie_reads_and_changes_nothing(guarded: Web) -> None:
     "origin", ["", "null", "http://evil.example", "http://localhost.evil.example", "http://127.0.0.1:1"]
 )
 def test_a_change_must_come_from_the_page(web: Web, origin: str) -> None:
-    """Also with the token, also on loopback."""
+    """This holds even with the token, and on loopback."""
     token = {"Authorization": f"Bearer {TOKEN}"}
     refused = web.post("/api/jobs/night/cancel", **token, **({"Origin": origin} if origin else {}))
     assert refused.status == 403
@@ -99,7 +99,7 @@ def test_unknown_hosts_are_refused(web: Web, host: str) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LOCALHOST"])
 def test_loopback_has_its_names_at_any_port(web: Web, host: str) -> None:
-    """As behind `ssh -L 9999:localhost:8570`."""
+    """`ssh -L 9999:localhost:8570` is used like this."""
     assert web.get("/api/state", Host=f"{host}:9999").status == 200
 
 
@@ -204,7 +204,7 @@ def test_the_token_file_is_private_and_made_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602])
 def test_a_token_that_others_may_read_or_change_is_refused(mode: int, tmp_path: Path) -> None:
-    """With what would do; also one that was there before the monitor."""
+    """The message says what would work; one that was there before the monitor is refused, too."""
     place = tmp_path / "token"
     place.touch(0o600)
     place.write_text(TOKEN)

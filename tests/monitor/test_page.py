@@ -67,7 +67,7 @@ def stored(page: Page) -> int:
 
 
 def until_more_are_stored(page: Page) -> int:
-    """Waits until the page says that more images are stored; returns how many."""
+    """Wait until the page says that more images are stored; return how many."""
     before = stored(page)
     page.wait_for_function(
         "before => parseInt(document.getElementById('stored').textContent.replace(',', '')) > before", arg=before
@@ -124,7 +124,7 @@ def pixel(folder: Path, index: int, x: int, y: int) -> float:
 
 
 def assert_the_light_curve_is_that_of_the_files(page: Page, folder: Path) -> None:
-    """What is told of a pixel, under the cursor and after a click, is what the FITS files hold."""
+    """Check that what is shown of a pixel, under the cursor and after a click, is what the FITS files hold."""
     page.locator("#follow").uncheck()
     name = re.search(r"night-t\d+-dirty\.fits", page.locator("#image-name").inner_text())
     assert name
@@ -188,7 +188,7 @@ def test_a_job_is_cancelled_with_the_token_alone(mesh: Mesh, long_ms: Path, tmp_
 
 
 def test_antennas_that_are_ill_are_named(long_ms: Path, tmp_path: Path) -> None:
-    """Of a real run one that is flagged away and one that is too bright; of another, in which all are well, none."""
+    """In a real run, one that is flagged away and one that is too bright; in another, in which all are well, none."""
     well = copy(long_ms, tmp_path / "well.ms")
     with edit(well) as table:  # the simulation has flagged an antenna, and some samples, which it has spoilt
         columns = ("FLAG", "FLAG_ROW", "DATA", "MODEL_DATA", "ANTENNA1", "ANTENNA2")
@@ -291,7 +291,7 @@ def test_words_can_be_read(tmp_path: Path) -> None:
 
 
 def test_any_panel_is_drawn(tmp_path: Path) -> None:
-    """Also one that the page does not know; what is in it is text, never markup."""
+    """Even one that the page does not know is drawn; what is in it is text, never markup."""
     with monitor(tmp_path) as web, browser(tmp_path) as (page, errors):
         page.goto(web.origin)
         expect(page.locator("#headline-label")).to_have_text("waiting for the pipeline")
@@ -337,7 +337,7 @@ def test_any_screen(mesh: Mesh, tmp_path: Path, width: int, scheme: Literal["lig
 
 
 def test_a_run_has_its_page(long_ms: Path, tmp_path: Path) -> None:
-    """`fip run --web` says where, also when that port is taken; images appear, and the run ends with its page open."""
+    """`fip run --web` says its address, even if that port is taken; images appear; the run ends with its page open."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -361,7 +361,7 @@ def test_a_run_has_its_page(long_ms: Path, tmp_path: Path) -> None:
 
 
 def until_it_serves(address: str) -> None:
-    """Waits until somebody listens there."""
+    """Wait until somebody listens there."""
     host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
     give_up = time.monotonic() + WITHIN
     while True:

@@ -133,7 +133,7 @@ def test_events_are_seen_and_visited(web: tuple[Web, Path], tmp_path: Path) -> N
 
 
 def test_events_are_those_of_fip_events_and_their_files(web: tuple[Web, Path]) -> None:
-    """As JSON, with what says whether it has changed; each file as what it is."""
+    """They are JSON, with a mark that shows whether it has changed; each file is served as what it is."""
     monitor_, images = web
     write_found(images)
     answer = monitor_.get(API)
@@ -192,7 +192,7 @@ def test_the_page_says_who_was_told_and_what_is_wrong_with_that(web: tuple[Web, 
 
 
 def test_a_difference_may_change(web: tuple[Web, Path]) -> None:
-    """As images before it expire: a browser asks again; of what is not to be shown it is said what is."""
+    """Images before it expire, so a browser asks again; for any other kind the error lists the kinds."""
     monitor_, _ = web
     (first, *_) = json.loads(monitor_.get(f"/api/runs/{RUN}/images").body)["images"][1:]
     view = f"/api/runs/{RUN}/images/{first['slice']}/view?of={first['of']}&kind="
@@ -226,7 +226,7 @@ def test_no_path_leads_elsewhere(web: tuple[Web, Path]) -> None:
 
 
 def test_a_table_that_is_none_is_said(web: tuple[Web, Path]) -> None:
-    """With its name, by the page and by the state that all views show; the monitor serves on."""
+    """The page and the state that all views show have its name; the monitor serves on."""
     monitor_, images = web
     write_found(images)
     assert b'fip_events_total{kind="transient"} 1.0' in monitor_.get("/metrics").body

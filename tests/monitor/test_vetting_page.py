@@ -46,7 +46,7 @@ def has_searched(mesh: Mesh, status: PipelineStatus) -> bool:
 
 
 def token(mesh: Mesh) -> str:
-    """With which the page may ask for a change."""
+    """Return the token with which the page may ask for a change."""
     return (mesh.folder / "token").read_text().strip()
 
 
@@ -68,7 +68,7 @@ def token(mesh: Mesh) -> str:
     ],
 )
 def test_what_cannot_be_entered_is_refused(node: tuple[Mesh, Web], where: str, status: int, says: str) -> None:
-    """In one line; and whoever does not show the token is not heard at all."""
+    """The message is one line; and whoever does not show the token is not heard at all."""
     mesh, web = node
     assert web.post(f"{API}/{where}", Origin=web.origin).status == 401
     answer = web.post(f"{API}/{where}", Origin=web.origin, Authorization=f"Bearer {token(mesh)}")
@@ -139,7 +139,7 @@ def test_the_page_asks_and_the_detector_enters(node: tuple[Mesh, Web], tmp_path:
 
 
 def test_the_detector_says_why_it_does_not(node: tuple[Mesh, Web]) -> None:
-    """An operator is told that there is no such event, or no such directory; said twice, a verdict is entered once."""
+    """The operator reads that there is no such event, or no such directory; said twice, a verdict is entered once."""
     mesh, web = node
     if "detector" not in mesh.daemons:
         mesh.start("detector")

@@ -43,7 +43,7 @@ def served(directory: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 def answer(address: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body."""
+    """Ask for an address and return status, headers and body."""
     request = urllib.request.Request(address, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=WITHIN) as got:
@@ -128,7 +128,7 @@ def test_a_large_image_is_sent_as_it_is_seen(tmp_path: Path) -> None:
         page.on("response", lambda response: seen.append(response) if "/view?" in response.url else None)
         page.goto(address)
         expect(page.locator("#image")).to_have_attribute("aria-label", re.compile("peak 100 mJy/beam"))
-        x, y = STEADY  # a corner of a block of 4 x 4, the top of which the cursor is put on
+        x, y = STEADY  # a corner of a block of 4 x 4: the cursor is put on its top
         left, top = place_on_screen(page, x + 2, y + 2, LARGE)
         page.mouse.move(left, top)
         cursor = page.locator("#cursor")
@@ -155,7 +155,7 @@ def test_a_large_image_is_sent_as_it_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_view_is_kept_for_as_long_as_its_image(tmp_path: Path) -> None:
-    """By run, slice, plane and what of it: a browser asks once. Another image in its place is another view."""
+    """It is kept by run, slice, plane and kind: a browser asks once. Another image in its place is another view."""
     folder = tmp_path / "night"
     store_run(folder, count=2, stokes=("I", "V"))
     with served(folder) as (address, _):

@@ -21,7 +21,7 @@ CORRELATIONS: tuple[Correlation, ...] = ("XX", "XY", "YX", "YY")
 
 
 def setup_of(antennas: int = 6, channels: int = 64, cadence: float = 0.5) -> Setup:
-    """A small array."""
+    """Return the set-up of a small array."""
     stations = tuple(
         Station(f"m{k:03d}", (5109271.0 + 30 * k, 2006808.0 - 17 * k * k, -3239130.0), 13.5) for k in range(antennas)
     )
@@ -42,24 +42,24 @@ def setup_of(antennas: int = 6, channels: int = 64, cadence: float = 0.5) -> Set
 
 @dataclass
 class Listener:
-    """Keeps what a stream tells."""
+    """Keeps what a stream passes on."""
 
     parts: list[Part] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     ended: bool = False
 
     def put(self, part: Part) -> None:
-        """Keeps a copy: the stream's memory is used again."""
+        """Keep a copy: the stream's memory is used again."""
         assert part.flag is not None and part.weight is not None and part.scale is not None
         flag, weight, scale = part.flag.copy(), part.weight.copy(), part.scale.copy()
         self.parts.append(replace(part, visibility=part.visibility.copy(), flag=flag, weight=weight, scale=scale))
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """Counts it."""
+        """Count what is refused, by reason."""
         self.refused[why] += count
 
     def end(self) -> None:
-        """Notes it."""
+        """Note that the end has come."""
         self.ended = True
 
 
@@ -81,18 +81,18 @@ class Hearing:
         assert not self._thread.is_alive()
 
     def until(self, enough: Callable[[], bool], what: str) -> None:
-        """Waits until something is so, 20 s at most."""
+        """Wait until something is so, 20 s at most."""
         end = time.monotonic() + 20
         while not enough():
             assert time.monotonic() < end, f"{what} did not come within 20 s: {self.listener.refused}"
             time.sleep(0.01)
 
     def until_parts(self, count: int) -> None:
-        """Waits until so many parts were told."""
+        """Wait until so many parts were passed on."""
         self.until(lambda: len(self.listener.parts) >= count, f"{count} parts")
 
     def until_ended(self) -> None:
-        """Waits until the stream has said its end."""
+        """Wait until the stream has said its end."""
         self.until(lambda: self.listener.ended, "the end")
 
 
@@ -116,5 +116,5 @@ class Sent:
 
 
 def send(sender: Sender, sent: Sent, dump: int) -> None:
-    """Sends an integration."""
+    """Send one integration of a stream."""
     sender.send(dump, FIRST + dump * sent.setup.cadence, *sent(dump))

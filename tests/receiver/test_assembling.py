@@ -27,7 +27,7 @@ class Disk:
         self.arrays: dict[int, dict[str, np.ndarray]] = {}
 
     def write(self, most: int = 1000) -> None:
-        """Writes so many of what waits."""
+        """Write so many of what waits."""
         for _ in range(min(most, len(self.assembly.closed))):
             self._write(self.assembly.closed.popleft())
 
@@ -44,7 +44,7 @@ class Disk:
 
 
 def memory(dump: int, time: float, field: int) -> Open:
-    """That of an integration, as a writer gives it, with what others left in it."""
+    """Return the memory of an integration, as a writer gives it, with what others left in it."""
     arrays = {name: np.full(each.shape, 77, each.dtype) for name, each in sections(SETUP).items()}
     return Open(dump, time, field, arrays, mmap.mmap(-1, 1))
 

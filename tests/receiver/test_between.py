@@ -1,4 +1,4 @@
-"""What is between the threads, what is told, and what an operator should know."""
+"""What is between the threads, what is reported, and what an operator should know."""
 
 from dataclasses import replace
 from functools import partial
@@ -86,7 +86,7 @@ def test_what_was_dropped_last_is_not_lost_after_a_restart(tmp_path: Path) -> No
 
 
 def looks(intake: Intake, clock: Clock, seconds: float) -> bool:
-    """Time passes; whether the stream has ended meanwhile."""
+    """Let time pass; return whether the stream has ended meanwhile."""
     ended = False
     for _ in range(round(seconds / 0.1)):
         clock.now += 0.1
@@ -141,7 +141,7 @@ def test_reasons_for_which_packets_are_refused_are_bounded(tmp_path: Path) -> No
 
 
 def test_a_set_up_whose_integrations_do_not_fit_into_memory_is_refused() -> None:
-    """Before any is taken."""
+    """The error comes before any integration is taken."""
     check_memory(4, 100, 800)
     with pytest.raises(ConfigError, match=r"receiver.queue: 5 integrations of 100 bytes are more than half of this"):
         check_memory(5, 100, 800)

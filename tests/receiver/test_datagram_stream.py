@@ -42,7 +42,7 @@ def sender(stream: DatagramStream, port: int | None = None, size: int = 1400) ->
 
 
 def wait(kept: Kept, until: Callable[[], bool]) -> None:
-    """Until something is so of what was heard, or passed on."""
+    """Wait until something is so of what was heard, or passed on."""
     limit = monotonic() + WITHIN
     with kept.changed:
         while not until():

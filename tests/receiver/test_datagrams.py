@@ -87,7 +87,7 @@ def test_any_bytes_at_all_are_refused_each_once(some: list[bytes]) -> None:
 
 
 def check(setup: Setup, sent: list[bytearray]) -> None:
-    """That what is read fits, and that no packet is refused twice."""
+    """Check that what is read fits, and that no packet is refused twice."""
     found = read(setup, *sent)
     refused = [row for each in found if isinstance(each, Refused) for row in each.rows]
     assert len(set(refused)) == len(refused) <= len(sent)

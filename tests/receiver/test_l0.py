@@ -21,7 +21,7 @@ SETUP = setup_of()
 
 
 def observation() -> Observation:
-    """Of 4 heaps an integration."""
+    """Return an observation of 4 heaps an integration."""
     return Observation(SETUP, SYNC, 16, first=FIRST)
 
 
@@ -33,7 +33,7 @@ def hearing() -> Iterator[Hearing]:
 
 
 def through(hearing: Hearing, dumps: int, drop: float, swap: float) -> tuple[Done, Sent]:
-    """Sends integrations in small packets, of which some are lost or change places; what was done to them."""
+    """Send integrations in small packets; some are lost or change places. Return what was done to them."""
     sent, done = Sent(SETUP), Done()
     with ExitStack() as stack:
         relays = [

@@ -1,4 +1,4 @@
-"""A sky that MeerKAT's correlator saw, sent as L0: in the spool a source is where it is, and as bright as it is."""
+"""A sky that MeerKAT's correlator saw, sent as L0: in the spool a source has its true place and brightness."""
 
 import os
 from pathlib import Path
@@ -61,7 +61,7 @@ def kept(parts: list[Part], setup: Setup, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def spool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of two integrations."""
+    """Make a spool of two integrations."""
     observation = observation_of(Telstate(telstate(), "telstate"))
     setup, shape = observation.setup, observation.shape(1)
     with Hearing(observation, 1) as hearing:

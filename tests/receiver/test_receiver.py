@@ -17,13 +17,13 @@ from support.spools import SETUP, START, writer
 
 @pytest.fixture
 def receiving(tmp_path: Path) -> Iterator[Receiving]:
-    """One that hears."""
+    """Run a receiver that hears."""
     with Receiving(tmp_path) as made:
         yield made
 
 
 def test_one_that_is_stopped_says_that_it_leaves(tmp_path: Path) -> None:
-    """And what it is called: one that died is an alarm."""
+    """It says its name, too: one that died is an alarm."""
     with Receiving(tmp_path) as receiving:
         receiving.send([0])
         receiving.wait_for(1)
@@ -92,7 +92,7 @@ def test_what_comes_while_it_is_away_waits_in_sockets_that_systemd_keeps(tmp_pat
 
 
 def test_a_socket_of_an_address_that_is_heard_no_more_is_let_go(tmp_path: Path) -> None:
-    """And the new one is kept in its place."""
+    """The new one is kept in its place."""
     with KeepingSystemd(tmp_path) as systemd, Receiving(tmp_path, systemd=systemd) as receiving:
         (before,) = systemd.stored
         receiving.kill()
@@ -158,7 +158,7 @@ def test_two_receivers_do_not_write_one_spool(receiving: Receiving) -> None:
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(settings: str, says: str, tmp_path: Path) -> None:
-    """With exit 78, which systemd does not try again."""
+    """The exit code is 78, which systemd does not try again."""
     from fip.spool.setup import SETUP as AS_JSON
 
     (tmp_path / "setup.json").write_bytes(AS_JSON.dump_json(SETUP))
@@ -175,7 +175,7 @@ def test_what_cannot_be_is_said_in_one_line(settings: str, says: str, tmp_path: 
 
 
 def test_a_spool_goes_on_that_another_receiver_wrote(tmp_path: Path) -> None:
-    """As its ring says; the account is of all of it."""
+    """It goes on as its ring says; the account is of all of it."""
     before = writer(tmp_path / "spools")
     for dump in (4, 6):
         before.commit(before.begin(dump, START + 2.0 * dump, 0), 1.0)

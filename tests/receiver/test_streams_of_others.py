@@ -20,7 +20,7 @@ from support.stream_parts import SETUP, parts
 
 @dataclass
 class Told:
-    """A stream that tells these integrations, then does what comes last."""
+    """A stream that passes on these integrations, then does what comes last."""
 
     dumps: tuple[int, ...]
     last: Callable[[Heard], None] = lambda heard: None
@@ -41,7 +41,7 @@ class Told:
 def run(
     folder: Path, opens: Callable[[Settings], Told], then: Callable[[Receiver, Loop], None] = lambda *_: None
 ) -> Spool:
-    """Runs a receiver until it ends; its spool."""
+    """Run a receiver until it ends; return its spool."""
     (folder / "fip.toml").write_text(
         f'[receiver]\nspool = "{folder}/spools"\n[ventilator]\ncontrol = "ipc://{folder}/control"\n'
     )
@@ -57,7 +57,7 @@ def run(
 
 
 def test_a_stream_that_ends_by_itself_ends_the_receiver_and_its_spool(tmp_path: Path) -> None:
-    """As one of a capture block: whoever starts it again waits for the next."""
+    """It is like one of a capture block: whoever starts it again waits for the next."""
     found = run(tmp_path, lambda settings: Told((1, 2, 4), lambda heard: heard.end()))
     assert found.ended
     assert found.records["dump"].tolist() == [1, 2, 4]
@@ -94,7 +94,7 @@ def test_what_a_stream_is_may_be_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_receiver_is_stopped_while_it_waits_for_a_stream(tmp_path: Path) -> None:
-    """Nothing is heard then."""
+    """It hears nothing at that time."""
     known = threading.Event()
 
     def opens(settings: Settings) -> Told:

@@ -33,7 +33,7 @@ TARGET = "J1939-6342 | *B1934-638, radec bfcal single_accumulation, 19:39:25.03,
 
 
 def telstate(**instead: Any) -> katsdptelstate.TelescopeState:
-    """Of a small subarray; `instead` has keys of the stream, None for one that is not there."""
+    """Return the telstate of a small subarray; `instead` has keys of the stream, None for one that is not there."""
     store = katsdptelstate.TelescopeState()
     pairs = [(i, j) for i in range(3) for j in range(i, 3)]
     hands = ("hh", "vv", "hv", "vh")

@@ -1,4 +1,4 @@
-"""Briefs: what of a state is told on change, when it is, and how much work a worker has meanwhile."""
+"""Briefs: what of a state is sent on change, when it is, and how much work a worker has meanwhile."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,11 +31,11 @@ class Clock:
         monkeypatch.setattr("time.monotonic", lambda: self.now)
 
     def at(self, when: float, call: Callable[[], None]) -> None:
-        """As the loop's."""
+        """Keep the call and its time, as the loop does."""
         self._calls.append((when, call))
 
     def go_on(self, seconds: float) -> None:
-        """So much later, with all that is due until then."""
+        """Go on by so much, and do all that is due until then."""
         end = self.now + seconds
         while due := [each for each in self._calls if each[0] <= end]:
             self._calls.remove(first := min(due, key=lambda each: each[0]))
@@ -64,7 +64,7 @@ def test_a_brief_is_taken_into_the_last_state(tmp_path: Path) -> None:
 
 
 def test_changes_are_told_together_unless_somebody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Soon, once for all; at once where that is waited for; and not again."""
+    """Soon, once for all; at once if somebody waits for it; and not again."""
     clock, told = Clock(monkeypatch), list[float]()
     briefs = Briefs(cast(Loop, clock), lambda: told.append(clock.now))
     for _ in range(9):
@@ -82,7 +82,7 @@ def test_changes_are_told_together_unless_somebody_waits(monkeypatch: pytest.Mon
 
 
 def test_states_in_between_do_not_make_briefs_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Changes without end are told at the same pace, whatever is told beside."""
+    """Changes without end are sent at the same pace, whatever else is sent."""
     clock, told = Clock(monkeypatch), list[float]()
     briefs = Briefs(cast(Loop, clock), lambda: told.append(clock.now))
     for number in range(1000):

@@ -28,7 +28,7 @@ class Hearer(Daemon):
         self._over = False
 
     def start(self) -> None:
-        """Binds the socket."""
+        """Bind the socket and hear it."""
         self._socket = self._loop.context.socket(zmq.PULL)
         self._socket.bind(self._address)
         self._loop.on(self._socket, self._hear)
@@ -49,24 +49,24 @@ class Hearer(Daemon):
         return self._over
 
     def drain(self) -> None:
-        """Does nothing."""
+        """Do nothing: there is no work to end."""
 
     def close(self) -> None:
-        """Closes the socket."""
+        """Close the socket at once."""
         self._socket.close(0)
 
     def reload(self, config: Config) -> None:
-        """Takes nothing."""
+        """Take nothing from the configuration."""
 
     @property
     def line(self) -> str:
-        """Nothing."""
+        """Return "": it has nothing to say."""
         return ""
 
 
 @pytest.fixture
 def loop() -> Loop:
-    """A loop."""
+    """Return a loop without sockets."""
     return Loop()
 
 
@@ -90,7 +90,7 @@ def run(loop: Loop, folder: Path, *words: bytes) -> list[bytes]:
 def test_an_error_costs_its_message_and_is_logged_once_a_kind(
     loop: Loop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each is counted; the traceback of the first says where it came from."""
+    """Each is counted; the traceback of the first shows its origin."""
     vitals = Vitals(loop, "sink", "here", "sink", ("bad_messages",))
     with caplog.at_level(logging.ERROR, "fip"):
         assert run(loop, tmp_path, b"strange", b"one", b"strange", b"end") == [b"strange", b"one", b"strange", b"end"]
@@ -109,7 +109,7 @@ def test_what_cannot_be_ends_the_daemon(loop: Loop, tmp_path: Path) -> None:
 
 
 def test_one_of_very_many_sockets_is_heard_without_a_look_at_the_others(loop: Loop) -> None:
-    """All that came is, though its descriptor tells of it once; and nothing more once it is not watched."""
+    """All that came is, though its descriptor shows it once; and nothing more once it is not watched."""
     pairs = []
     heard = list[tuple[int, bytes]]()
     for number in range(50):
@@ -137,6 +137,6 @@ def test_one_of_very_many_sockets_is_heard_without_a_look_at_the_others(loop: Lo
 
 
 def _hear_one(opened: zmq.Socket[bytes], number: int, heard: list[tuple[int, bytes]]) -> None:
-    """Takes one message, if one is there."""
+    """Take one message, if one is there."""
     if opened.poll(0):
         heard.append((number, opened.recv()))

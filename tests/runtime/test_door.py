@@ -24,7 +24,7 @@ from fip.wire.messages import Ask, Refused
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 10)), max_size=50))
 def test_no_more_is_used_than_comes(uses: list[tuple[float, float]]) -> None:
-    """Of an allowance never more is left than there was; what is due back is there when it is said to be."""
+    """An allowance never has more left than there was; what is due back is there when it is said to be."""
     allowance, now = Allowance(10.0, 2.0), 0.0
     for later, amount in uses:
         now += later
@@ -34,7 +34,7 @@ def test_no_more_is_used_than_comes(uses: list[tuple[float, float]]) -> None:
 
 @pytest.fixture
 def pairs() -> Iterator[Callable[[], tuple[int, socket.socket]]]:
-    """Makes connections: the descriptor of one end, and the other end."""
+    """Yield a function that makes connections: the descriptor of one end, and the other end."""
     with ExitStack() as stack:
 
         def make() -> tuple[int, socket.socket]:
@@ -86,7 +86,7 @@ def test_of_junk_less_and_less_is_read(pairs: Callable[[], tuple[int, socket.soc
 
 @pytest.mark.parametrize("burst", [256, 1024])
 def test_who_is_cut_off_time_and_again_shuts_the_door(burst: int) -> None:
-    """After eight times, however many may come at once: each time some hundred messages are read anew."""
+    """It is shut after eight times, however many may come at once: each time some hundred messages are read anew."""
     later, cut = list[float](), list[int]()
     limits = Limits(most=2048, burst=burst, rate=30.0)
     door = Door(limits, "tcp://:1", lambda when, call: later.append(when), cut.append)
@@ -108,7 +108,7 @@ def read(door: Door, descriptor: int, amount: float, times: int, now: float) -> 
 
 @pytest.mark.parametrize("kind", ["ipc", "tcp"])
 def test_a_door_is_shut_and_opens(kind: str, tmp_path: Path) -> None:
-    """Where too many come at once none comes in for a while, and then they do."""
+    """If too many come at once none comes in for a while, and then they do."""
     later: list[Callable[[], None]] = []
     address = f"ipc://{tmp_path}/door"
     with socket.socket(socket.AF_UNIX if kind == "ipc" else socket.AF_INET) as listener, ExitStack() as stack:
@@ -150,7 +150,7 @@ def test_a_peer_that_is_refused_is_silent_for_a_while(tmp_path: Path) -> None:
         return Refused("one too many")
 
     class Both(Daemon):
-        """Two peers, of which one says what is sent back to it: that it is refused."""
+        """Two peers; one says what is sent back to it: that it is refused."""
 
         reloads = restarts = ()
 

@@ -1,4 +1,4 @@
-"""What daemons tell systemd, and what SIGHUP changes: real daemons, and a socket in the place of systemd's."""
+"""What daemons report to systemd, and what SIGHUP changes: real daemons, and a socket in the place of systemd's."""
 
 import signal
 import socket
@@ -21,7 +21,7 @@ from support.mesh import Mesh
 
 
 class Listener:
-    """Hears what daemons tell systemd, all the time, as systemd does."""
+    """Hears what daemons report to systemd, all the time, as systemd does."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -31,7 +31,7 @@ class Listener:
         self._thread.start()
 
     def wait(self, word: str, seen: Callable[[str], bool] = bool) -> set[str]:
-        """Waits until a word is said with a value for which `seen` holds; returns the words before it."""
+        """Wait until a word is said with a value for which `seen` holds; return the words before it."""
         before: set[str] = set()
         while True:
             name, value = self._heard.get(timeout=WITHIN)
@@ -40,7 +40,7 @@ class Listener:
             before.add(name)
 
     def close(self) -> None:
-        """Hears nothing any more."""
+        """Hear nothing any more, and close."""
         self._socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._socket.close()
@@ -54,7 +54,7 @@ class Listener:
 
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
-    """Where daemons that are started now believe systemd to be."""
+    """A socket that daemons started from now on believe to be systemd's."""
     path = tmp_path / "notify"
     listener = Listener(path)
     monkeypatch.setenv("NOTIFY_SOCKET", str(path))
@@ -71,7 +71,7 @@ def test_a_daemon_tells_what_it_does(systemd: Listener, tmp_path: Path) -> None:
     """It is ready once it has started, then says in one line what it waits for, does and did, and that it lives."""
     simulate(tmp_path / "few.ms", Simulation(antennas=8, channels=4, integrations=4))
     mesh = Mesh(tmp_path / "m", workers=1)
-    with mesh:  # all three tell the one listener
+    with mesh:  # all three report to the one listener
         systemd.wait("READY")
         systemd.wait("STATUS", told("waits for slices; 0 imaged"))
         systemd.wait("WATCHDOG")
@@ -144,7 +144,7 @@ def test_another_pace_goes_on_from_where_it_is() -> None:
 
 
 def test_deadlines_that_are_missed_are_counted() -> None:
-    """Two intervals after a slice is due, or a second where that is longer; without a pace nothing is late."""
+    """Two intervals after a slice is due, or a second if that is longer; without a pace nothing is late."""
     slow, first, fast = (Pace(rate, [100.0, 108.0]) for rate in (1.0, 1.0, 100.0))
     alone = Pace(1.0, [100.0])
     for pace, index, in_time, late in (
@@ -180,7 +180,7 @@ fip.worker.stages.image_file = hangs
 def test_a_worker_that_hangs_does_not_say_that_it_lives(
     systemd: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its loop turns and tells what it is on; systemd hears no more of life once that takes too long."""
+    """Its loop turns and reports what it is on; systemd hears no more of life once that takes too long."""
     simulate(tmp_path / "few.ms", Simulation(antennas=8, channels=4, integrations=4))
     (tmp_path / "fault").mkdir()
     (tmp_path / "fault" / "sitecustomize.py").write_text(HANGS)
@@ -191,7 +191,7 @@ def test_a_worker_that_hangs_does_not_say_that_it_lives(
         mesh.start("cpu0")
         mesh.submit([tmp_path / "few.ms"], asked(size=(64, 64), scale=40 * ARCSEC))
         systemd.wait("STATUS", told("images slice 2 of run"))
-        mesh.kill("sink", signal.SIGSTOP)  # it and the ventilator tell the same listener
+        mesh.kill("sink", signal.SIGSTOP)  # it and the ventilator report to the same listener
         mesh.kill("ventilator", signal.SIGSTOP)
         systemd.wait("STATUS", told(", for 4 s"))
         assert "WATCHDOG" not in systemd.wait("STATUS", told(", for 6 s"))

@@ -20,7 +20,7 @@ from fip.runtime.vitals import REMEMBERED, WINDOW, Recent, Stopwatch, Vitals, Wi
 
 @pytest.fixture
 def vitals(tmp_path: Path) -> Iterator[Vitals]:
-    """Those of a sink."""
+    """Yield the vitals of a sink."""
     loop, before = Loop(), logging.getLogger("fip").handlers[:]
     yield Vitals(loop, "sink", "head", "sink", ("images",), disk=tmp_path / "not" / "made" / "yet")
     logging.getLogger("fip").handlers[:] = before
@@ -29,7 +29,7 @@ def vitals(tmp_path: Path) -> Iterator[Vitals]:
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=2 * WINDOW))
 def test_quantiles_are_of_the_last_durations(durations: list[float]) -> None:
-    """As the inverse of their empirical distribution has it; number and sum are of all."""
+    """They are the inverse of the empirical distribution; number and sum are of all."""
     window = Window()
     for each in durations:
         window.add(each)
@@ -80,7 +80,7 @@ def test_errors_are_told(vitals: Vitals) -> None:
 
 
 def test_every_counter_is_there_from_the_start(vitals: Vitals) -> None:
-    """So that the first event is a change of what was there before."""
+    """This makes the first event a change of what was there before."""
     assert vitals.status("running", {}).counters == dict.fromkeys(("images", "refused", "warnings", "errors"), 0)
     vitals.connection("images", "connected", "tcp://10.0.0.2")
     vitals.connection("images", "handshake failed", "tcp://10.0.0.9", "no key")
@@ -93,7 +93,7 @@ def test_every_counter_is_there_from_the_start(vitals: Vitals) -> None:
 
 
 def test_resources(vitals: Vitals, tmp_path: Path) -> None:
-    """Those of this process, and of the disk that a directory will be on; what is not there is None."""
+    """They are those of this process, and of the disk that a directory will be on; what is not there is None."""
     used, room = vitals.status("running", {}).resources, os.statvfs(tmp_path)
     assert used.cpu_seconds == pytest.approx(time.process_time(), rel=0.5)
     assert used.disk_total == room.f_blocks * room.f_frsize

@@ -40,7 +40,7 @@ def _seen(x: float, y: float, flux: float) -> Pixels:
 
 
 def source(x: float, y: float, flux: float) -> Pixels:
-    """As its PSF shows it."""
+    """Return a source as its PSF shows it."""
     return _seen(x, y, flux)[:SIDE, :SIDE]
 
 
@@ -76,12 +76,12 @@ def events_of(
 
 
 def told(events: list[Event], u: float = U) -> list[Event]:
-    """Those that are no sidelobes of others."""
+    """Return the events that are no sidelobes of others."""
     return [event for event in events if not is_sidelobe(event, u)]
 
 
 def with_pulse(images: list[Pixels], x: float, y: float, first: int, width: int, snr: float) -> list[Pixels]:
-    """With a source that is on for so many slices, of this S/N over all of them."""
+    """Return the images with a source that is on for so many slices, of this S/N over all of them."""
     more = source(x, y, snr / math.sqrt(width))
     return [image + more if first <= index < first + width else image for index, image in enumerate(images)]
 
@@ -137,7 +137,7 @@ def test_two_bright_sources_of_one_slice_are_two_and_what_gains_may_leave_of_the
 
 
 def test_a_source_is_tried_against_sidelobes_of_a_brighter_one_that_no_slice_shows_to_be_bright() -> None:
-    """Of 7 sigma a slice in 16 slices there are sidelobes of 3.6; a source 10 beams away is one of its own."""
+    """At 7 sigma a slice, 16 slices have sidelobes of 3.6; a source 10 beams away is one of its own."""
     images = with_pulse(with_pulse(noise(60), 40.3, 75.6, 10, 16, 28), 95.4, 30.3, 12, 12, 10)
     events, state = events_of(images, None, u=4.7)
     assert not state.bright
@@ -239,7 +239,7 @@ def residual(piece: Slice, east: float, north: float, flux: float) -> Slice:
 
 
 def turned(piece: Slice, random: np.random.Generator) -> Slice:
-    """Of the same noise, by random phases of all samples."""
+    """Return the same noise, with random phases of all samples."""
     phase = [np.exp(2j * np.pi * random.random(block.visibility.shape)) for block in piece.blocks]
     blocks = zip(piece.blocks, phase, strict=True)
     turned = (replace(block, visibility=(block.visibility * each).astype(np.complex64)) for block, each in blocks)

@@ -29,7 +29,7 @@ def test_images_tell_the_curvature_of_their_noise(beam: float) -> None:
 
 
 def test_samples_and_images_tell_the_same() -> None:
-    """Of an elongated coverage at an angle, by images that FIP makes of noise in its samples."""
+    """The coverage is elongated at an angle; FIP makes images of noise in its samples."""
     random, grid = np.random.default_rng(6), Grid(256, 256, 1e-5, 0.0, 0.0, "FK5")
     along, across = 9000 * random.standard_normal(600), 4500 * random.standard_normal(600)
     u, v = (along - across) / math.sqrt(2), (along + across) / math.sqrt(2)

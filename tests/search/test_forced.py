@@ -32,7 +32,7 @@ def disc() -> NDArray[np.float64]:
 
 
 def arms() -> NDArray[np.float64]:
-    """Of 27 antennas along three arms, like the VLA."""
+    """Return the baselines of 27 antennas along three arms, like the VLA."""
     along = 17000 * (np.arange(1, 10) / 9) ** 1.716
     angle = 2 * np.pi / 3 * np.arange(3)[:, np.newaxis] + 0.1
     places = np.stack([along * np.cos(angle), along * np.sin(angle), 0 * along + 0 * angle], axis=-1).reshape(-1, 3)
@@ -40,13 +40,13 @@ def arms() -> NDArray[np.float64]:
 
 
 def core() -> NDArray[np.float64]:
-    """Of 40 antennas of a dense core and few far out: its fitted beam says little of how narrow its peak is."""
+    """Return the baselines of 40 antennas, a dense core and few far out: its fitted beam hides how narrow a peak is."""
     places = meerkat_like(40) @ LOCAL_AXES.T
     return _baselines(places - places.mean(axis=0))
 
 
 def cloud() -> NDArray[np.float64]:
-    """Of 30 antennas in a Gaussian cloud, seen at 50 degrees."""
+    """Return the baselines of 30 antennas in a Gaussian cloud, seen at 50 degrees."""
     return array_uvw(5, 30, 1000.0, math.radians(50.0))
 
 
@@ -93,7 +93,7 @@ def test_the_flux_is_right_to_half_a_percent_at_any_place_between_pixels(array: 
 
 
 def test_the_fitted_beam_alone_does_not_tell_how_narrow_a_peak_is() -> None:
-    """Of a dense core and few long baselines; where nothing more is known, it serves."""
+    """The array has a dense core and few long baselines; if nothing more is known, the fitted beam serves."""
     images, core, beam = shown("core", 6)
     assert worst(images, beam) > 2 * worst(images, core)
     images, _, beam = shown("disc", 4)
@@ -124,7 +124,7 @@ def test_on_a_pixel_it_is_the_pixel() -> None:
 
 
 def test_pixels_that_are_no_number_do_not_count() -> None:
-    """The error tells that there were fewer; where most are missing there is no flux, as outside of the image."""
+    """The error shows that there were fewer; if most are missing there is no flux, as outside of the image."""
     pixels = np.asarray(gaussian(40, 20.4, 20.3, 4.0), np.float64)
     whole = forced_flux(pixels, 20.4, 20.3, core_of(ROUND), 1.0)
     pixels[:, 20:] = np.nan
@@ -141,14 +141,14 @@ def test_pixels_that_are_no_number_do_not_count() -> None:
 
 
 def test_the_error_is_the_noise_around() -> None:
-    """To 5 sigma of a MAD of 6400 independent pixels, 1.17/80 each; of nothing there is none."""
+    """It agrees to 5 sigma of a MAD of 6400 independent pixels, 1.17/80 each; without pixels there is none."""
     pixels = np.random.default_rng(2).normal(3.0, 2.0, (128, 128))
     assert noise_around(pixels, 60.2, 70.1, core_of(ROUND)) == pytest.approx(2.0, rel=5 * 1.17 / 80)
     assert np.isnan(noise_around(np.full((9, 9), np.nan), 4, 4, core_of(ROUND)))
 
 
 def test_few_pixels_of_a_wide_beam_tell_its_noise() -> None:
-    """As well as all of them: to a tenth of how well 350 beams can."""
+    """They do as well as all of them: to a tenth of how well 350 beams can."""
     pixels, core = next(noise_fields(256, 16.0, 5)), core_of(((1 / 256, 0.0), (0.0, 1 / 256)))
     every = 1.4826 * np.median(np.abs(pixels - np.median(pixels)))
     assert noise_around(pixels, 128, 128, core) == pytest.approx(every, rel=0.02)
@@ -160,7 +160,7 @@ def test_the_best_of_many_is_too_bright() -> None:
 
 
 def test_a_spectral_index_and_its_error_are_those_of_the_bands() -> None:
-    """Of 400 noisy spectra, one band of which is below the noise: their scatter is the error told, about the truth."""
+    """400 noisy spectra, each with one band below the noise: their scatter is the error given, about the truth."""
     random, frequency = np.random.default_rng(1), np.array([1.0e9, 1.2e9, 1.4e9, 1.6e9])
     true, error = 3.0 * (frequency / 1.3e9) ** -2.5, np.array([0.3, 0.3, 0.3, 0.6])
     found = [spectral_index(frequency, true + error * random.standard_normal(4), error) for _ in range(400)]

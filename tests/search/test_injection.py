@@ -17,7 +17,7 @@ SEARCHED = searched_field(SIDE, BEAM)
 
 
 def drawn(key: str, count: int, finite: NDArray[np.bool_] | None = None) -> list[Injection]:
-    """Those of the first blocks of a series."""
+    """Return the injections of the first blocks of a series."""
     found = [injection_of(key, block, SEARCHED, finite) for block in range(count)]
     return [each for each in found if each is not None]
 

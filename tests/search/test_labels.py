@@ -98,7 +98,7 @@ def test_what_a_bright_event_makes_of_its_slice_is_no_crowd() -> None:
 
 
 def test_a_source_that_was_moved_is_a_refraction_and_a_transient_beside_it_is_not() -> None:
-    """By a tenth of a beam: brighter on one side and fainter on the other, less than a beam apart."""
+    """It was moved by a tenth of a beam: brighter on one side and fainter on the other, less than a beam apart."""
     here, there, other = (gaussian(SIDE, x, y, BEAM) for x, y in ((40.0, 40.0), (40.4, 40.3), (44.0, 90.0)))
     search = Search(SEARCHED, 6.5)
     images = noise_fields(SIDE, BEAM, 5)
@@ -241,7 +241,7 @@ def test_a_point_source_is_not_near_and_what_is_twice_as_wide_is(snr: float) -> 
 
 
 def test_the_psf_counts_if_it_is_known_and_not_the_beam() -> None:
-    """That of a core with long arms: narrow, on a foot."""
+    """Here it is the PSF of a core with long arms: narrow, on a foot."""
     psf = (0.5 * gaussian(65, 32, 32, BEAM / 3) + 0.5 * gaussian(65, 32, 32, 3 * BEAM)).astype(float)
     seen = Appearance(cutout=50 * psf, place=(32.0, 32.0), noise=1.0, beam=SEARCHED.beam)
     assert labels_of(seen) == ("near-field",)

@@ -33,7 +33,7 @@ def wandering() -> Iterator[Pixels]:
 
 @cache
 def images() -> tuple[Pixels, ...]:
-    """With the sources in them."""
+    """Return the images, with the sources in them."""
     made = [
         noise + LEFT * left
         for noise, left in zip(noise_fields(SIDE, BEAM, 6), islice(wandering(), COUNT), strict=False)
@@ -47,7 +47,7 @@ def images() -> tuple[Pixels, ...]:
 
 
 def scatter(of: list[Pixels], x: int, y: int) -> float:
-    """That of the sums of images, 10 beams about a place."""
+    """Return the scatter of the sums of images, 10 beams about a place."""
     reach = round(10 * BEAM)
     near = np.sum(of, axis=0)[y - reach : y + reach, x - reach : x + reach]
     return GAUSSIAN_RMS_PER_MAD * float(np.median(np.abs(near)))
@@ -104,7 +104,7 @@ def test_it_is_white_again_when_nothing_lasts_any_more() -> None:
 
 
 def test_a_place_noisier_than_those_around_it_makes_no_more_of_it() -> None:
-    """Of noise whose level differs from place to place less is above u than of even noise above what is said of u."""
+    """Noise whose level differs from place to place exceeds u less often than even noise exceeds even(u)."""
     random: NDArray[np.float64] = np.random.default_rng(1).standard_normal(4000)
     for u in (4.0, 5.0, 6.0):
         uneven = float(np.mean([tail(u / math.exp(0.08 * each)) for each in random]))

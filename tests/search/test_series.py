@@ -1,4 +1,4 @@
-"""The search of a series of images: what it finds, where and when; and that it is a function of the images alone."""
+"""The search of a series of images: what it finds, at which place and time; and that it depends on the images alone."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SEARCHED = searched_field(SIDE, BEAM)
 
 
 def images(count: int, seed: int = 1) -> list[Pixels]:
-    """Noise of 1 Jy/beam."""
+    """Return images of noise, 1 Jy/beam."""
     return [image.copy() for image in islice(noise_fields(SIDE, BEAM, seed), count)]
 
 
@@ -181,7 +181,7 @@ def test_an_event_is_no_part_of_the_reference() -> None:
         search.take(index, image)
     assert search.state.running is not None
     assert abs(search.state.running.pixels[64, 64]) < 0.4
-    assert search.state.running.held  # where it is noisier, which is known
+    assert search.state.running.held  # it is noisier there, and that is known
     (event,) = search.finish()
     assert (event.best.sign, event.first) == (1, 100)
 

@@ -38,7 +38,7 @@ def test_a_wider_boxcar_sees_fainter_sources_less_often() -> None:
 
 
 def test_fluxes_are_told_by_the_share_of_what_was_searched() -> None:
-    """By area and time, not by the number of stretches; what has no noise known counts for area and time alone."""
+    """The share is by area and time, not by stretches; what has no noise known counts for area and time alone."""
     quiet, noisy = Stretch(1.0, 80, 10.0, 1e-3, 6.0), Stretch(2.0, 20, 10.0, 4e-3, 6.0)
     (one, *_) = depths([noisy, quiet], [])
     assert one.exposure == pytest.approx((80 + 40) * 10 / 3600)

@@ -49,7 +49,7 @@ def test_the_correction_of_a_walk_in_steps_is_siegmunds() -> None:
 
 
 def test_looks_of_all_boxcars_are_as_in_simulated_series() -> None:
-    """White noise of one pixel: times at which the best boxcar rises above u, told apart by half the widest."""
+    """White noise of one pixel: times at which the best boxcar rises above u, separated by half the widest."""
     u, widest, length = 4.0, 16, 1_500_000
     z = np.random.default_rng(2).standard_normal(length)
     sums = np.concatenate([[0.0], np.cumsum(z)])

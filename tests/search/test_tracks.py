@@ -80,7 +80,7 @@ def test_two_movers_that_cross_are_two() -> None:
     assert {first.events[0], second.events[0]} == {0, 100}
     assert (
         min(len(first.events), len(second.events)) >= 13
-    )  # one of the other's may lie within a beam of it, where they meet
+    )  # one of the other's may lie within a beam of it, when they meet
 
 
 def test_what_moves_through_images_is_found_as_one_track() -> None:

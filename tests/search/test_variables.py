@@ -1,4 +1,4 @@
-"""Sources of a model: what errors of gains and the ionosphere leave of them is noise, and what varies is told."""
+"""Sources of a model: what errors of gains and the ionosphere leave of them is noise, and what varies is reported."""
 
 import math
 
@@ -111,7 +111,7 @@ def test_at_a_source_of_the_model_it_is_the_source_that_varies() -> None:
 
 
 def test_variability_is_that_of_trap() -> None:
-    """By the sums of Swinbank et al. (2015), equations for V and eta."""
+    """The sums are those of Swinbank et al. (2015), equations for V and eta."""
     random = np.random.default_rng(11)
     error = random.uniform(0.5, 1.5, 400)
     flux = 20 + random.normal(0, 4, 400) + random.normal(0, 1, 400) * error

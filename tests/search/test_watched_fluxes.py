@@ -29,7 +29,7 @@ def test_fluxes_are_the_forced_ones_of_each_place_and_plane() -> None:
 
 
 def changes_of(flux: np.ndarray, error: float, threshold: float, scatter: float = 0.0) -> list[tuple[int, Change]]:
-    """Of fluxes [image, place]: the image with which each change is told."""
+    """Return, for fluxes [image, place], the image with which each change is reported."""
     history, found = History(), []
     for image, each in enumerate(flux):
         column = each[:, np.newaxis]
@@ -39,7 +39,7 @@ def changes_of(flux: np.ndarray, error: float, threshold: float, scatter: float 
 
 
 def test_noise_changes_no_oftener_than_the_formula_says() -> None:
-    """Of 400 places in 600 images; and not much less often either."""
+    """400 places in 600 images; and changes are not much less often either."""
     noise = np.random.default_rng(1).normal(3.0, 0.1, (600, 400))
     found = len(changes_of(noise, 0.1, 4.0))
     most = (600 - 16) * false_changes(4.0, 400)

@@ -73,11 +73,11 @@ class Cluster:
 
     @property
     def processes(self) -> list[Process]:
-        """All daemons."""
+        """Return all daemons of the cluster."""
         return [self.ventilator, self.sink, *self.workers]
 
     def start(self) -> None:
-        """Starts all, in an order of chance."""
+        """Start all, in an order of chance."""
         for process in self.processes:
             self.world.after(self.world.chance.uniform(0, 0.5), process.start)
 
@@ -87,7 +87,7 @@ class Cluster:
             process.work = lambda: self.world.chance.uniform(0.4, 1.2) * len(self.workers)
 
     def close(self) -> None:
-        """Frees what it holds."""
+        """Free all that it holds."""
         for process in self.processes:
             self._clean(process)
         self.databases.close()
@@ -148,7 +148,7 @@ class Cluster:
         return process
 
     def _image(self, process: Process, values: Slice, device: str, worker: str, waited: float) -> ImageFile:
-        """By a hash, in place of a kernel."""
+        """Make an image by a hash, in place of a kernel."""
         made = self.runs[values.run]
         if values.index in made.deadly:
             life = process.life
@@ -185,7 +185,7 @@ class Cluster:
                 self.check_expired()
 
     def check_stored(self, run: str, said: Ranges) -> None:
-        """Raises ViolationError unless a second reader of the ledger sees these slices, and the disk has them."""
+        """Raise ViolationError unless a second reader of the ledger sees these slices, and the disk has them."""
         new = added(said, self._checked.get(run, ()))
         if not new:
             return
@@ -202,7 +202,7 @@ class Cluster:
         self._checked[run] = said
 
     def check_backlog(self, run: str, said: Ranges) -> None:
-        """Raises ViolationError if a slice has changed its series, or who follows the backlog would have missed it."""
+        """Raise ViolationError if a slice has changed its series, or who follows the backlog would have missed it."""
         before, known = self.backlogs.get(run, ((), frozenset()))
         new = set(added(said, before))
         if set(added(before, said)) or (before and new and min(new) < before[-1][1]) or new & known:
@@ -210,7 +210,7 @@ class Cluster:
         self.backlogs[run] = said, frozenset(self.rows(run))
 
     def check_expired(self) -> None:
-        """Raises ViolationError if an image was removed that is to be kept, or before one that is older."""
+        """Raise ViolationError if an image was removed that is to be kept, or before one that is older."""
         keep = self.config.config.sink.keep
         for run, folder in self.folders.items():
             rows, appeared = self.rows(run), self.directory(folder).appeared
@@ -231,24 +231,24 @@ class Cluster:
         return {index: (state, file) for index, state, file in found}
 
     def directory(self, folder: str) -> Directory:
-        """A directory of images."""
+        """Return a directory of images."""
         return self.disk.directories.get(ROOT / folder, Directory())
 
     def check_cut(self, made: MadeSet, index: int) -> None:
-        """Raises ViolationError if a slice is cut that is in the ring of cut slices, unless a disk failed there."""
+        """Raise ViolationError if a slice is cut that is in the ring of cut slices, unless a disk failed there."""
         files = self.disk.directories.get(self._ring, Directory()).files
         content = files.get(f"{made.run}.{index:010d}.slice")
         if content and not self.disk.failed and decode_entry(content, SliceId(made.run, index)):
             raise ViolationError(f"slice {index} of run {made.run} is cut again, and is in the ring")
 
     def check_transactions(self) -> None:
-        """Raises ViolationError if a turn left a transaction open: what is said after it may be lost."""
+        """Raise ViolationError if a turn left a transaction open: what is said after it may be lost."""
         for place, raw in self.databases.raw.items():
             if raw.in_transaction:
                 raise ViolationError(f"a transaction of {place} was left open")
 
     def check_end(self) -> None:
-        """Raises ViolationError unless every job ended as it should, and every slice is one file."""
+        """Raise ViolationError unless every job ended as it should, and every slice is one file."""
         for name, submit in self.operator.submitted.items():
             job = self.operator.seen.get(name)
             if job is None or job.state in ("queued", "running"):
@@ -323,7 +323,7 @@ class Operator:
         self._world.after(ASK_EVERY, self._ask)
 
     def submit(self, job: str, paths: tuple[str, ...]) -> None:
-        """Submits, and again until the job is seen."""
+        """Submit, and again until the job is seen."""
         streams = any(self._cluster.sets[path].every for path in paths)
         self.submitted[job] = Submit(job, paths, ASKED, job, follow=Follow(1.0, 1e6) if streams else None)
         for path in paths:
@@ -331,7 +331,7 @@ class Operator:
         self._say(self.submitted[job])
 
     def cancel(self, job: str) -> None:
-        """Cancels a job."""
+        """Cancel a job, and note that."""
         self.cancelled.add(job)
         self._say(Cancel(job))
 

@@ -44,7 +44,7 @@ def draw(chance: random.Random) -> list[Fault]:
 
 
 def plan(cluster: Cluster, faults: list[Fault]) -> float:
-    """Sees to it that they happen; returns when the last is over, in s."""
+    """See to it that they happen; return when the last is over, in s."""
     for fault in faults:
         cluster.world.at(fault.at, partial(_happen, cluster, fault))
     return max((fault.at + fault.lasts for fault in faults), default=0.0)
@@ -118,7 +118,7 @@ def _database(cluster: Cluster, fault: Fault) -> None:
 
 
 def _corrupt(cluster: Cluster, fault: Fault) -> None:
-    """For good: the ledger of one job."""
+    """Damage the ledger of one job for good."""
     folders = sorted(set(cluster.folders.values()))
     if folders:
         cluster.databases.trouble[f"{folders[fault.target % len(folders)]}/fip.sqlite"] = ("CORRUPT", 1.0)

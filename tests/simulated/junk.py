@@ -53,7 +53,7 @@ class Stranger:
         cluster.world.after(3.0, context.abort)
 
     def speak(self, number: int) -> None:
-        """So many messages."""
+        """Send so many random messages."""
         for _ in range(number):
             self._sockets[self._chance.random() < 0.2].send_multipart(self._message())
 

@@ -29,13 +29,13 @@ class Mutant:
     what: str
     seed: int
     found: str  # what the simulation says of it, in part
-    place: Any  # where it was mended
+    place: Any  # the place that was mended
     name: str
     wrong: Callable[..., Any]
 
     @contextmanager
     def put_back(self) -> Iterator[None]:
-        """In here FIP has the fault."""
+        """Put the fault back into FIP, within this context."""
         with patch.object(self.place, self.name, self.wrong):
             yield
 

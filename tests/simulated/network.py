@@ -1,7 +1,7 @@
 """ZeroMQ's sockets as FIP uses them, in made time: queues with a bound, connections that are cut, peers that are deaf.
 
 What is simulated is what the daemons can see of libzmq: a DEALER queues up to its mark and survives a reconnection,
-a PUSH with IMMEDIATE sends only where somebody is connected, a ROUTER drops what it cannot route or what does not fit,
+a PUSH with IMMEDIATE sends only to connected peers, a ROUTER drops what it cannot route or what does not fit,
 a message larger than MAXMSGSIZE cuts the connection. `test_sockets.py` runs the same checks on real ones.
 """
 
@@ -95,7 +95,7 @@ class SimContext:
         return made
 
     def destroy(self, linger: int | None = None) -> None:
-        """Closes all."""
+        """Close all sockets of this context."""
         for each in list(self.sockets):
             each.close(linger)
 
@@ -106,7 +106,7 @@ class SimContext:
 
 
 class SimSocket:
-    """One socket."""
+    """One socket in made time."""
 
     def __init__(self, context: SimContext, kind: int) -> None:
         self.context, self.kind = context, kind
@@ -224,7 +224,7 @@ class SimSocket:
         return found
 
     def pump(self, connection: Connection) -> None:
-        """Moves the next message of a connection on its way, if the other end has room for it."""
+        """Move the next message of a connection on its way, if the other end has room for it."""
         way, other = self.out.get(self._way_number(connection)), connection.other(self)
         if way is None or way.moving or not way.queued or not connection.up:
             return
@@ -274,7 +274,7 @@ class SimSocket:
                 self.pump(each)
 
     def dial(self) -> None:
-        """Tries to connect, until it does."""
+        """Try to connect, until it does."""
 
         def try_it() -> None:
             if self.closed:
@@ -297,7 +297,7 @@ class SimSocket:
         self.world.after(self.world.chance.uniform(0.0005, 0.01), try_it)
 
     def _part(self, connection: Connection, keep: bool) -> None:
-        """Ends a connection; with `keep` what this end has queued still comes to the other."""
+        """End a connection; with `keep` what this end has queued still comes to the other."""
         if not connection.up:
             return
         other = connection.other(self)
@@ -324,7 +324,7 @@ class SimSocket:
             dialled.dial()
 
     def tell(self, event: int, endpoint: str, number: int = 0) -> None:
-        """What its monitor says."""
+        """Queue an event of its monitor."""
         if self._monitor is not None and not self._monitor.closed:
             self._monitor.events.append((_EVENT.pack(int(event), _NO_DESCRIPTOR + number), endpoint.encode()))
             self.context.wake()
@@ -352,5 +352,5 @@ class SimPoller:
 
     @property
     def any(self) -> bool:
-        """Whether one is ready."""
+        """Return whether a socket is ready."""
         return any(what.ready(events) for what, events in self._watched.items() if not what.closed)

@@ -48,20 +48,20 @@ class SimLoop(Loop):
         self.charge = _charged
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Calls in the next turn."""
+        """Call in the next turn."""
         self._calls.append(call)
         self.process.wake()
 
     def on_any(self, what: zmq.Socket[bytes], handler: Callable[[], None]) -> None:
-        """As `on`."""
+        """Register a handler, as `on` does."""
         self.on(what, handler)
 
     def off_any(self, what: zmq.Socket[bytes]) -> None:
-        """As `off`."""
+        """Remove a handler, as `off` does."""
         self.off(what)
 
     def at(self, when: float, call: Callable[[], None]) -> None:
-        """Calls once, at a monotonic time of its host."""
+        """Call once, at a monotonic time of its host."""
         super().at(when, call)
         self.process.wake_at(when - self.process.host.booted)
 
@@ -77,7 +77,7 @@ class SimLoop(Loop):
         return bool(self._calls) or self._sockets.any
 
     def close(self) -> None:
-        """Closes all sockets."""
+        """Close all sockets of this process."""
         self.made.destroy()
 
     @property
@@ -97,7 +97,7 @@ class SimBackground:
         self._process = loop.process
 
     def call(self, then: Callable[[Future[Any]], None], function: Callable[..., Any], *args: Any) -> None:
-        """Calls `then` with what `function` gives, later."""
+        """Call `then` with what `function` gives, later."""
         process = self._process
         future: Future[Any] = Future()
         try:
@@ -131,7 +131,7 @@ class Process:
         self._due: float | None = None
 
     def start(self) -> None:
-        """Starts it, if it does not run."""
+        """Start it, if it does not run."""
         if self.daemon is not None or self.failed:
             return
         self.life += 1
@@ -168,7 +168,7 @@ class Process:
             self._died(own=True)
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Calls in the loop after so many seconds, unless the daemon has ended by then."""
+        """Call in the loop after so many seconds, unless the daemon has ended by then."""
         life = self.life
 
         def now() -> None:
@@ -186,7 +186,7 @@ class Process:
                 raise KilledError
 
     def terminate(self) -> None:
-        """SIGTERM, the first."""
+        """Act on a first SIGTERM: drain."""
         if self.daemon is not None:
             self.world.say(f"{self.name} drains")
             self.loop.soon(self.daemon.drain)
@@ -203,7 +203,7 @@ class Process:
         self.world.after(seconds, go_on)
 
     def wake(self) -> None:
-        """Something may be ready."""
+        """Look again soon: something may be ready."""
         self.wake_at(self.world.now + TURN)
 
     def wake_at(self, when: float) -> None:

@@ -29,11 +29,11 @@ class SimReader(Reader):
         self._free, self._left = 0.0, 0
 
     def start(self, at_once: bool = True) -> None:
-        """There is no child."""
+        """Do nothing: there is no child."""
 
     @property
     def running(self) -> bool:
-        """It always is."""
+        """Return True: it always runs."""
         return True
 
     @property
@@ -50,7 +50,7 @@ class SimReader(Reader):
         *args: Any,
         wanted: bool = True,
     ) -> None:
-        """Looks into a set that was made up, or forgets it."""
+        """Look into a set that was made up, or forget it."""
         known = args[4] if len(args) > 4 else 0
         now = self._process.world.now
         self._later(then, path, (lambda made: made.facts(now, known)) if function is look else lambda made: None)
@@ -59,12 +59,12 @@ class SimReader(Reader):
         self, job: str, then: Callable[[Future[Cut]], None],
         path: Path, asked: Asked, writing: Writing | None, run: RunId, index: int, held: Held | None = None,
     ) -> None:  # fmt: skip
-        """Cuts a slice of a set that was made up."""
+        """Cut a slice of a set that was made up."""
         self._check(self._sets[str(path)], index)
         self._later(then, path, lambda made: made.cut(index, self._process.world.now))
 
     def close(self) -> None:
-        """There is no child."""
+        """Do nothing: there is no child."""
 
     def _later(self, then: Callable[[Future[Any]], None], path: Path, make: Callable[[MadeSet], Any]) -> None:
         future: Future[Any] = Future()

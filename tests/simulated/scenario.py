@@ -41,7 +41,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of it."""
+    """What became of a scenario."""
 
     trace: str  # a digest of all that happened
     story: tuple[str, ...]
@@ -101,7 +101,7 @@ def _made_set(chance: random.Random, number: int) -> MadeSet:
 
 
 def play(what: Scenario) -> Result:
-    """Plays a scenario to its end."""
+    """Play a scenario to its end."""
     world = World(what.seed)
     violation = ""
     with (

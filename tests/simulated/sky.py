@@ -30,7 +30,7 @@ class MadeSet:
     slices: int
     damaged: bool = False  # it cannot be opened
     unreadable: frozenset[int] = frozenset()  # slices that cannot be cut
-    unimageable: frozenset[int] = frozenset()  # slices of which a kernel raises
+    unimageable: frozenset[int] = frozenset()  # slices that make a kernel raise
     deadly: frozenset[int] = frozenset()  # slices that kill the worker that images them
     restless: bool = False  # images differ in bytes from one time to the next, as those of a GPU
     reason: str = "made to fail"

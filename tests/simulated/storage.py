@@ -44,7 +44,7 @@ class Disk:
         self.directories: dict[Path, Directory] = {}
         self.trouble = 0  # an errno that writing raises
         self.failed = False  # whether there ever was one
-        self.away = False  # whether it is not mounted where it was
+        self.away = False  # whether it is not mounted in its place
 
     def crash(self) -> None:
         """The host lost its power: of what was not synced, chance decides name by name."""
@@ -153,7 +153,7 @@ class SimFolder(Folder):
 
 
 class Databases:
-    """SQLite in memory, one database a path, behind connections that fail as they are told to."""
+    """SQLite in memory, one database a path, behind connections that fail as they are ordered to."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -162,7 +162,7 @@ class Databases:
         self.open: dict[str, Process] = {}
 
     def connect(self, owner: Process, path: Any, uri: bool = False, **rest: Any) -> Any:
-        """As `sqlite3.connect`, for one process."""
+        """Connect one process, as `sqlite3.connect` does."""
         place = str(path).removeprefix("file://").partition("?")[0]
         if place not in self.raw:
             self.raw[place] = sqlite3.connect(":memory:", isolation_level=None)
@@ -171,7 +171,7 @@ class Databases:
         return SimConnection(self, place, owner)
 
     def fail(self, place: str, statement: str, within: bool) -> None:
-        """Raises what a statement is to meet."""
+        """Raise what a statement is to meet."""
         for text, (code, share) in self.trouble.items():
             if text not in place or self.world.chance.random() >= share:
                 continue
@@ -198,7 +198,7 @@ class Databases:
                 self.raw[place].rollback()
 
     def close(self) -> None:
-        """Frees all."""
+        """Close all databases in memory."""
         for each in self.raw.values():
             each.close()
 
@@ -223,14 +223,14 @@ class SimCursor:
 
 
 class SimConnection:
-    """One connection."""
+    """One connection to a database."""
 
     def __init__(self, databases: Databases, place: str, owner: Process) -> None:
         self._databases, self.place, self._owner = databases, place, owner
         self._raw = databases.raw[place]
 
     def check(self, statement: str) -> None:
-        """Raises what this statement is to meet."""
+        """Raise what this statement is to meet."""
         self._owner.operation()
         self._databases.fail(self.place, statement, self._raw.in_transaction)
 
@@ -265,7 +265,7 @@ class SimConnection:
         self._raw.rollback()
 
     def close(self) -> None:
-        """Undoes what was not committed, as SQLite does."""
+        """Undo what was not committed, as SQLite does."""
         if self._raw.in_transaction:
             self._raw.rollback()
         self._databases.open.pop(self.place, None)

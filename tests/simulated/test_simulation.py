@@ -32,7 +32,7 @@ def test_a_fault_that_is_put_back_is_found(line: str) -> None:
 
 
 def test_a_run_that_falls_behind_sets_aside_what_waits_if_that_is_asked_for() -> None:
-    """And nothing by default: then images come in order, later and later."""
+    """By default nothing is set aside: images come in order, later and later."""
     slow = replace(scenario(94), faults=())
     assert slow.falls_behind
     newest, oldest = (play(replace(slow, behind=behind)) for behind in ("newest", "oldest"))
@@ -61,7 +61,7 @@ def test_a_stream_loses_nothing_while_others_are_away_for_longer_than_its_data_s
 
 
 def test_a_seed_replays_to_the_same_trace() -> None:
-    """So that what a seed found can be looked at, and mended."""
+    """What a seed found can be looked at, and mended."""
     for seed in (3, 18, 131):
         once, again = play(scenario(seed)), play(scenario(seed))
         assert (once.trace, once.story) == (again.trace, again.story)

@@ -25,7 +25,7 @@ class Bench:
         self._wait = wait
 
     def until(self, so: Callable[[], bool]) -> None:
-        """Returns once it is so."""
+        """Return once it is so."""
         assert self._wait(so)
 
 
@@ -109,7 +109,7 @@ def test_a_push_sends_only_to_who_is_there(bench: Bench) -> None:
 
 
 def test_a_queue_has_a_bound(bench: Bench) -> None:
-    """A worker whose sink does not read is told to wait, and goes on when it does."""
+    """A worker whose sink does not read has to wait, and goes on when it reads."""
     sink = data_socket(bench.here, zmq.PULL)
     sink.bind(bench.address)
     worker = data_socket(bench.there, zmq.PUSH)

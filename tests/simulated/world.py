@@ -56,15 +56,15 @@ class World:
         self._uuids = count(1)
 
     def at(self, when: float, call: Callable[[], None]) -> None:
-        """Calls once at a time of the world, in s."""
+        """Call once at a time of the world, in s."""
         heapq.heappush(self._events, (max(when, self.now), next(self._numbers), call))
 
     def after(self, seconds: float, call: Callable[[], None]) -> None:
-        """Calls once after so many seconds."""
+        """Call once after so many seconds."""
         self.at(self.now + seconds, call)
 
     def say(self, what: str) -> None:
-        """Enters what happened into the trace."""
+        """Enter what happened into the trace."""
         line = f"{self.now:.6f} {what}"
         self._trace.update(line.encode())
         self.story.append(line)
@@ -75,7 +75,7 @@ class World:
         return str(self._trace.hexdigest())
 
     def run(self, until: float, over: Callable[[], bool]) -> None:
-        """Lets events happen up to a time, or until it is `over`."""
+        """Let events happen up to a time, or until it is `over`."""
         while self._events and self._events[0][0] <= until and not over():
             self.now, _, call = heapq.heappop(self._events)
             call()
@@ -91,7 +91,7 @@ class World:
 
     @contextmanager
     def clocks(self) -> Iterator[None]:
-        """In here Python's clocks, the host's name and random ids are those of the world."""
+        """Replace Python's clocks, the host's name and random ids by those of the world, within this context."""
         with (
             patch("time.monotonic", self._monotonic),
             patch("time.time", self._wall),

@@ -170,7 +170,7 @@ def test_what_is_beside_a_set_is_kept_unless_told(tmp_path: Path) -> None:
 
 
 def test_the_command_takes_what_a_simulation_can_be_asked(tmp_path: Path) -> None:
-    """Pairs and numbers are read from text; what cannot be read is refused in one line, with what would do."""
+    """Pairs and numbers are read from text; what cannot be read is refused in one line, with what would work."""
     small = ("--antennas", 4, "--channels", 2, "--integrations", 1)
     asked = ("--sources", 3, "--gain-errors", "0.02,3", "--dead-antenna", 2, "--primary-beam", "airy", "--smear")
     done = fip("simulate", tmp_path / "one.ms", *small, *asked, "--interference", 0.1)

@@ -41,7 +41,7 @@ def column(path: Path | str, name: str) -> NDArray[Any]:
 
 
 def digests(path: Path) -> dict[str, str]:
-    """Of each file below a folder."""
+    """Return the digest of each file below a folder."""
     return {str(each): hashlib.sha256(each.read_bytes()).hexdigest() for each in path.rglob("*") if each.is_file()}
 
 
@@ -216,7 +216,7 @@ def test_a_wrong_option_is_one_line(original: Path, tmp_path: Path) -> None:
 
 
 def test_a_copy_that_is_not_whole_is_not_there(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the copy is checked at last, and would not be known for one."""
+    """The copy is checked in the end; here it would not be known for one."""
     monkeypatch.setattr("fip.simulation.injected_ms.INJECTED", "REAL")
     with pytest.raises(UsageError, match="OBSERVATION"):
         inject(original, tmp_path / "b.ms", Injecting(1, (8.0, 8.0)))

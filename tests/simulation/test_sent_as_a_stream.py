@@ -42,7 +42,7 @@ class Gathered:
         self.ended = threading.Event()
 
     def put(self, part: Part) -> None:
-        """Takes a part to its place."""
+        """Take a part to its place."""
         blank = {name: np.zeros(*each) for name, each in self._blank.items()}
         arrays, self.times[part.dump] = self.arrays.setdefault(part.dump, blank), part.time
         products = slice(part.product, part.product + part.visibility.shape[1])
@@ -55,17 +55,17 @@ class Gathered:
             arrays["uvw"][part.baseline : part.baseline + len(part.uvw)] = part.uvw
 
     def refuse(self, why: str, count: int = 1, found: str = "") -> None:
-        """What was not believed."""
+        """Note what was not believed."""
         self.refused.append(f"{why}: {found}")
 
     def end(self) -> None:
-        """No more comes."""
+        """Note that no more comes."""
         self.ended.set()
 
 
 @contextmanager
 def hearing(stream: Stream, channels: int) -> Iterator[Gathered]:
-    """What a stream tells, until it has said its end."""
+    """What a stream passes on, until it has said its end."""
     heard = Gathered(channels)
     listening = threading.Thread(target=stream.listen, args=(heard,))
     listening.start()
@@ -94,7 +94,7 @@ SAMPLES = ("0.visibility", "0.flag", "0.weight", "0.scale")
 
 @pytest.mark.parametrize("rate", [None, 20_000_000])
 def test_what_is_received_is_what_would_be_written(tmp_path: Path, rate: int | None) -> None:
-    """Over two ports, in real time or as fast as the rate allows; and the end is told."""
+    """Over two ports, in real time or as fast as the rate allows; and the end is announced."""
     setup = tmp_path / "setup.json"
     write_setup(setup, SENT)
     ports = tuple(Port("udp://127.0.0.1:0", 4_000_000) for _ in range(2))
@@ -106,7 +106,7 @@ def test_what_is_received_is_what_would_be_written(tmp_path: Path, rate: int | N
 
 @pytest.mark.parametrize("endpoints", [1, 2])
 def test_l0_has_the_same_samples(tmp_path: Path, endpoints: int) -> None:
-    """And its set-up, by what telstate says, is that of FIP's own stream but for UVW, which L0 has not."""
+    """Its set-up by telstate is that of FIP's own stream, except for UVW, which L0 has not."""
     sent, setup = replace(SENT, channels=8), tmp_path / "telstate.json"
     write_setup(setup, sent, "meerkat-l0")
     observation = observation_of(open_telstate(str(setup)))
@@ -125,7 +125,7 @@ def test_l0_has_the_same_samples(tmp_path: Path, endpoints: int) -> None:
 
 
 def test_that_nobody_listens_is_told() -> None:
-    """As far as the network says so, as this host's does."""
+    """This works as far as the network says so, as this host's does."""
     free = Port("udp://127.0.0.1:0", 4096)
     host, port = free.address
     free.close()
@@ -166,7 +166,7 @@ def test_what_cannot_be_sent_is_said_in_a_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And nothing is written."""
+    """No file is written either."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["fip", "simulate", *options])
     with pytest.raises(SystemExit) as left:

@@ -134,7 +134,7 @@ def test_flags_hide_junk(small: Path) -> None:
 
 
 def test_truth_holds_every_parameter(small: Path) -> None:
-    """The truth file tells how to make the set again."""
+    """The truth file says how to make the set again."""
     meta = Table.read(small.with_suffix(".truth.ecsv")).meta
     assert meta["antennas"] == 10
     assert meta["noise"] == 0.2
@@ -250,6 +250,6 @@ def test_interrupted_simulation_leaves_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_parameters_that_cannot_be_are_refused(parameters: dict[str, object], message: str) -> None:
-    """Each impossible parameter is named with its value and what would do."""
+    """Each impossible parameter is named with its value and what would work."""
     with pytest.raises(UsageError, match=message):
         Simulation(**parameters)  # type: ignore[arg-type]

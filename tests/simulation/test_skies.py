@@ -1,4 +1,4 @@
-"""Skies of many sources: their number counts, what is told of them beside the set, beams, and smearing."""
+"""Skies of many sources: their number counts, what is written of them beside the set, beams, and smearing."""
 
 import math
 import re
@@ -58,7 +58,7 @@ def predicted(path: Path, model: Path) -> NDArray[np.complex128]:
 
 
 def test_flux_densities_follow_the_published_counts() -> None:
-    """Of many draws, as many are above each flux density as the integral of the counts says, within chance."""
+    """In many draws, as many are above each flux density as the integral of the counts says, within chance."""
     area, number = 0.002, 4000
     flux = counts.drawn_fluxes(number, area, np.random.default_rng(1))
     assert (np.diff(flux) <= 0).all()
@@ -98,7 +98,7 @@ def test_the_sky_model_beside_is_what_is_in_the_set(tmp_path: Path, beam: str | 
 
 
 def test_the_primary_beam_takes_from_each_source_what_the_dishes_do(tmp_path: Path) -> None:
-    """The truth tells which; the known sources and the transient keep so much of it over the band."""
+    """The truth says which; the known sources and the transient keep so much of it over the band."""
     path = tmp_path / "beam.ms"
     simulate(path, Simulation(**FAULTLESS, primary_beam="airy", autocorrelations=True, transient_on=(0, 2)))
     truth = Table.read(tmp_path / "beam.truth.ecsv")
@@ -113,7 +113,7 @@ def test_the_primary_beam_takes_from_each_source_what_the_dishes_do(tmp_path: Pa
 
 
 def test_smearing_is_the_mean_over_the_integration_and_the_channel(tmp_path: Path) -> None:
-    """One source's amplitude falls by sinc(turns in the channel) x sinc(turns in the integration), and tells it."""
+    """One source's amplitude falls by sinc(turns in the channel) x sinc(turns in the integration), as in MODEL_DATA."""
     asked = {**FAULTLESS, "channels": 4, "cadence": 60.0, "bandwidth": 40e6}
     simulation = Simulation(**asked, sources=1, transient=0.0, smear=True)
     simulate(tmp_path / "smeared.ms", simulation)
@@ -143,7 +143,7 @@ def test_smearing_is_the_mean_over_the_integration_and_the_channel(tmp_path: Pat
     ],
 )
 def test_skies_and_faults_that_cannot_be_are_refused(tmp_path: Path, asked: dict[str, Any], message: str) -> None:
-    """Each is named with what would do, and nothing is written."""
+    """Each is named with what would work, and nothing is written."""
     with pytest.raises(UsageError, match=message):
         simulate(tmp_path / "one.ms", Simulation(**asked))
     assert not list(tmp_path.iterdir())

@@ -24,7 +24,7 @@ OBSERVED = Simulation(antennas=7, channels=10, integrations=2, autocorrelations=
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The set of OBSERVED."""
+    """Write the set of OBSERVED."""
     path = tmp_path_factory.mktemp("streamed") / "observed.ms"
     simulate(path, OBSERVED)
     return path
@@ -68,7 +68,7 @@ def test_the_set_up_says_what_the_subtables_say(written: Path) -> None:
 
 
 def test_the_set_up_is_the_same_whenever_the_observation_is() -> None:
-    """So that a receiver can be started with it before the stream is."""
+    """A receiver can be started with it before the stream is."""
     other = Simulation(**{**vars(OBSERVED), "start": "2026-03-01T21:00:00", "integrations": 9})
     assert setup_of(Observed(other)).digest == setup_of(Observed(OBSERVED)).digest
 

@@ -53,7 +53,7 @@ def faults(folder: Path, monkeypatch: pytest.MonkeyPatch, code: int, when: str) 
 
 
 def test_a_ledger_that_is_damaged_when_it_is_opened_fails_its_job(many_ms: Path, tmp_path: Path) -> None:
-    """It is no ledger at all, or lacks a table: the reason is told, the next job is done, the sink lives."""
+    """It is no ledger at all, or lacks a table: the reason is given, the next job is done, the sink lives."""
     with Mesh(tmp_path / "m") as mesh:
         mesh.wait(lambda status: bool(status.sink and status.workers))
         damaged = mesh.images / "damaged" / LEDGER
@@ -121,7 +121,7 @@ def test_what_may_pass_is_waited_for(many_ms: Path, tmp_path: Path, monkeypatch:
     ],
 )
 def test_an_error_says_whether_waiting_helps(code: int, kind: type[StoreError], tmp_path: Path) -> None:
-    """By its code; and nothing is entered of failures of which one cannot be."""
+    """By its code; and nothing is entered of failures if one of them cannot be."""
 
     class Faulty(sqlite3.Connection):
         writes = 0

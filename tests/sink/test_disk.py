@@ -20,7 +20,7 @@ SOME = 15  # images after which something happens
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    """Where the sink stores, with room for all images."""
+    """A disk for the sink, with room for all images."""
     with Disk(tmp_path / "m" / "images", "50m") as disk:
         yield disk
 
@@ -78,7 +78,7 @@ def test_a_full_disk_is_waited_for_also_by_a_sink_that_is_started_again(
 def test_a_disk_that_is_gone_is_waited_for(
     disk: Disk, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Nothing is stored meanwhile, in the place where it was mounted neither; when it is back, the sink goes on."""
+    """Nothing is stored meanwhile, not in the former mount point either; when it is back, the sink goes on."""
     with Mesh(tmp_path / "m", settings="pace = 120") as mesh:
         job = mesh.submit([many_ms], SELECTION)
         mesh.wait(lambda status: _stored(status) >= SOME)

@@ -42,13 +42,13 @@ class Watched(Folder):
         self.full = set[int]()
 
     def _new(self, name: str, buffering: int) -> BinaryIO:
-        """As ever, if there is room."""
+        """Open a new file as ever, if there is room."""
         if any(f"-t{integration:06d}-" in name for integration in self.full):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return super()._new(name, buffering)
 
     def sync(self) -> None:
-        """As ever."""
+        """Count it, then sync as ever."""
         self.did["sync"] += 1
         super().sync()
 
@@ -59,7 +59,7 @@ class Connection(sqlite3.Connection):
     commits = 0
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
-        """As ever."""
+        """Count commits, then execute as ever."""
         Connection.commits += statement == "COMMIT"
         return super().execute(statement, *values)
 
@@ -153,13 +153,13 @@ class SilentLink:
         self.state: Callable[[], SinkState] = given[5]
 
     def hear_all(self) -> None:
-        """As `Link`."""
+        """Do nothing; in place of that of `Link`."""
 
     def changed(self, waited_for: bool = False) -> None:
-        """As `Link`: nobody listens."""
+        """Do nothing: nobody listens, unlike for a `Link`."""
 
     def close(self) -> None:
-        """As `Link`."""
+        """Do nothing; in place of that of `Link`."""
 
 
 class Trial:
@@ -188,12 +188,12 @@ class Trial:
         return self.sink._state().status.counters  # noqa: SLF001
 
     def until(self, so: Callable[[], bool]) -> None:
-        """Lets the sink work until something is so."""
+        """Let the sink work until something is so."""
         while not so():
             self.loop._turn()  # noqa: SLF001
 
     def close(self) -> None:
-        """Ends it."""
+        """End the worker, the sink and the loop."""
         self.worker.close()
         self.sink.close()
         self.loop.close()
@@ -201,7 +201,7 @@ class Trial:
 
 @pytest.fixture
 def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
-    """With two runs, in a directory each."""
+    """Yield a trial with two runs, in a directory each."""
     monkeypatch.setattr("fip.sink.sink.Link", SilentLink)
     other = replace(PLAN, run="other", name="b", directory="apart")
     with closing(Trial(tmp_path, (PLAN, other))) as made:
@@ -209,7 +209,7 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trial]:
 
 
 def frames(*images: ImageFile) -> list[Any]:
-    """A message of images."""
+    """Return one message of several images."""
     return together([encode_image(each) for each in images])
 
 

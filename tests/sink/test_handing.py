@@ -36,7 +36,7 @@ def sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SinkHere]:
 
 @pytest.fixture
 def worker(sink: SinkHere) -> Iterator[WorkerHere]:
-    """A worker of its."""
+    """Run a worker of this sink."""
     with WorkerHere(sink) as worker:
         yield worker
 
@@ -76,7 +76,7 @@ def asked(sink: SinkHere, index: int, **changed: Any) -> tuple[socket.socket, Wa
 
 
 def answer(sink: SinkHere, opened: socket.socket) -> tuple[Given, list[int]]:
-    """What the sink answers."""
+    """Return what the sink answers, with its descriptors."""
     sink.until(lambda: waits(opened))
     message, given = descriptors.take(opened, LONGEST_MESSAGE, 16)
     return unpack(message, Given), given
@@ -177,7 +177,7 @@ def test_a_file_is_for_the_slice_that_it_was_asked_for(sink: SinkHere, worker: W
 
 
 def test_files_are_given_for_what_is_leased_and_wanted(sink: SinkHere, worker: WorkerHere) -> None:
-    """With the ticket of the slice; not of another run or sink, and not for what is stored already."""
+    """The ticket of the slice is needed; not of another run or sink, and not for what is stored already."""
     sink.order(tickets=SECRET)
     good = ticket(SECRET, RUN, 0, WORKER, "")
     cases: list[tuple[int, dict[str, Any], int]] = [
@@ -287,7 +287,7 @@ def _no_unnamed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_may_need_a_name_until_it_is_whole(
     sink: SinkHere, worker: WorkerHere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As other files of the sink, which the next one removes; nothing is left of one that nobody hands on."""
+    """It has the name of a temporary file, which the next sink removes; nothing is left if nobody hands it on."""
     _no_unnamed(monkeypatch)
     handed = worker.written(image(0))
     assert handed.written

@@ -24,7 +24,7 @@ class Held:
     hands: SetClock = field(default_factory=SetClock)
 
     def open(self, *followers: str) -> Store:
-        """Opens it."""
+        """Open the store with these followers."""
         free = self.free
 
         class Disk(Folder):
@@ -63,7 +63,7 @@ def test_what_a_follower_has_not_seen_does_not_expire(tmp_path: Path) -> None:
 
 
 def test_of_a_backlog_is_held_what_a_follower_has_not_seen_of_it(tmp_path: Path) -> None:
-    """By how far it is in that series; as long as it has not said so, it has seen none."""
+    """It counts how far a follower is in that series; as long as it has not said so, it has seen none."""
     store = Held(tmp_path).open("mean")
     for index in (0, 1):
         store.put(image(index))
@@ -100,7 +100,7 @@ def test_nothing_is_held_without_a_bound_or_beyond_it(tmp_path: Path) -> None:
 
 
 def test_nothing_is_held_while_the_disk_is_nearly_full(tmp_path: Path) -> None:
-    """Storing goes first."""
+    """Storing images goes before holding them."""
     held = Held(tmp_path)
     store = filled(held.open("mean"))
     held.free[0] = 0.06
@@ -126,7 +126,7 @@ def test_the_ledger_knows_how_far_a_follower_is_and_its_folder(tmp_path: Path) -
 
 
 def test_the_free_share_of_a_disk_is_a_share(tmp_path: Path) -> None:
-    """As the kernel tells it of the file system of a directory."""
+    """The kernel gives the share of the file system of a directory."""
     folder = Folder(tmp_path)
     assert 0.0 < folder.free() < 1.0
     folder.close()

@@ -112,7 +112,7 @@ def test_a_ledger_elsewhere_is_read_through_its_directory(tmp_path: Path) -> Non
     [("/data/x", "nfs4"), ("/data", "nfs4"), ("/database", ""), ("/data/local disk/x", ""), ("/mnt/x", "fuse.sshfs")],
 )
 def test_network_file_systems_are_known(path: str, kind: str) -> None:
-    """By the innermost mount that a directory is in."""
+    """The innermost mount that a directory is in decides."""
     assert network_type(Path(path), MOUNTS) == kind
 
 
@@ -132,7 +132,7 @@ def test_a_ledger_on_a_network_has_no_write_ahead_log(tmp_path: Path, monkeypatc
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who may not write")
 def test_a_ledger_that_is_closed_is_read_without_the_right_to_write(shared: Path) -> None:
-    """By another user, who may not write the file nor its folder."""
+    """Another user reads it, who may not write the file nor its folder."""
     directory = shared / "out"
     filled(Store(directory)).close()
     os.seteuid(65534)
@@ -147,7 +147,7 @@ def test_a_ledger_that_is_closed_is_read_without_the_right_to_write(shared: Path
 
 
 def test_what_is_to_be_kept_is_read_and_written_alike(tmp_path: Path) -> None:
-    """As a person writes it."""
+    """The form is the one that a person writes."""
     file = tmp_path / "fip.toml"
     for text, keep in (
         ("all", Retention()),

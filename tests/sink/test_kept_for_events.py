@@ -30,7 +30,7 @@ TWENTY = Retention(size=20 * len(SMALLEST))
 
 
 def pin(directory: Path, *pins: Pin) -> None:
-    """Writes a list as a detector does."""
+    """Write a list as a detector does."""
     folder = directory / FOUND
     folder.mkdir(exist_ok=True)
     (folder / "part").write_bytes(pins_text(pins))
@@ -38,19 +38,19 @@ def pin(directory: Path, *pins: Pin) -> None:
 
 
 def event(first: int, end: int, margin: int = 0) -> Pin:
-    """The images of one."""
+    """Return a pin on the images of an event."""
     return Pin(f"run-I-{first:06d}-0", "run", "", first, end, margin)
 
 
 def put(store: Store, indices: Sequence[int]) -> None:
-    """Stores images, each of 8 s."""
+    """Store images, each of 8 s."""
     for index in indices:
         made = image(index)
         store.put(replace(made, times=replace(made.times, begin=8.0 * index, end=8.0 * (index + 1))))
 
 
 def opened(directory: Path, keep: Retention = TWENTY, hands: SetClock | None = None, free: float = 0.5) -> Store:
-    """The store with the run open, on a disk of which so much is free."""
+    """Return the store with the run open, on a disk with this share free."""
 
     class Disk(Folder):
         def free(self) -> float:
@@ -79,7 +79,7 @@ def test_images_of_an_event_do_not_expire_and_others_make_room(tmp_path: Path) -
 
 
 def test_a_sink_that_begins_while_the_detector_is_away_keeps_what_was_pinned(tmp_path: Path) -> None:
-    """From its first look on: the list is on disk, and nobody needs to be heard."""
+    """It keeps them from its first look on: the list is on disk, and nobody needs to be heard."""
     store = opened(tmp_path, Retention())
     put(store, range(12))
     store.close()
@@ -130,7 +130,7 @@ def test_of_a_ring_of_some_time_a_tenth_of_that_time_stays_beyond_it(tmp_path: P
 
 
 def test_images_of_another_field_are_not_pinned(tmp_path: Path) -> None:
-    """Those of a field alone are of the time of its events."""
+    """Only images of its own field are pinned, at the time of its events."""
     store = opened(tmp_path)
     for index in range(4):
         store.put(replace(image(index), label="near" if index % 2 else "far"))

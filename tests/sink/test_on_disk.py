@@ -40,7 +40,7 @@ def test_the_folder_of_a_job_and_those_above_it_are_on_disk(tmp_path: Path, sync
 
 
 def test_the_list_of_images_is_on_disk_before_it_takes_the_place_of_another(tmp_path: Path, synced: list[str]) -> None:
-    """And its new name is, too."""
+    """Its new name is on disk, too."""
     store = opened(tmp_path)
     synced.clear()
     store.close()
@@ -48,7 +48,7 @@ def test_the_list_of_images_is_on_disk_before_it_takes_the_place_of_another(tmp_
 
 
 def test_a_file_goes_when_the_ledger_has_it_as_expired_and_not_before(tmp_path: Path) -> None:
-    """What the ledger has as stored is on disk, also while it cannot be told; what a power cut gives back goes, too."""
+    """What the ledger has as stored is on disk, even while the ledger is busy; what a power cut brings back goes."""
     store = opened(tmp_path, TWO)
     for index in range(3):
         store.put(image(index))

@@ -1,4 +1,4 @@
-"""The sink and slices that have just come to be known: their images wait for the orders that tell of them."""
+"""The sink and slices that have just come to be known: their images wait for the orders that announce them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,21 +25,21 @@ class LateLink:
         self._hear, self.state = cast(tuple[Callable[[Control], None], Callable[[], SinkState]], given[4:6])
 
     def hear_all(self) -> None:
-        """As `Link`."""
+        """Hear all that waits, as `Link` does."""
         while self.waiting:
             self._hear(self.waiting.pop(0))
 
     def changed(self, waited_for: bool = False) -> None:
-        """As `Link`: nobody listens."""
+        """Do nothing: nobody listens, unlike for a `Link`."""
 
     def close(self) -> None:
-        """As `Link`."""
+        """Do nothing; in place of that of `Link`."""
 
 
 def test_an_image_is_not_dropped_as_its_sink_has_not_read_its_orders_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They came before it, by another socket: while the sink was at work. What no orders tell of is still none."""
+    """They came before it, by another socket: while the sink was at work. What no orders announce is still none."""
     links = list[LateLink]()
 
     def linked(*given: Any) -> LateLink:

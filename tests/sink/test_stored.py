@@ -95,7 +95,7 @@ def test_what_is_stored_after_a_busy_ledger_is_seen_by_others_at_once(tmp_path: 
 def test_a_reader_in_mid_query_of_a_ledger_without_a_log_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a network: the commit is what is busy, and it is undone as a whole; the noise is judged, too."""
+    """A network works like this: the commit is what is busy, and it is undone as a whole; the noise is judged, too."""
     monkeypatch.setattr("fip.archive.ledger_file.network_type", lambda path: "nfs4")
     store = opened(tmp_path, TWO)
     for index in range(4):
@@ -235,7 +235,7 @@ def test_nothing_outside_of_the_directory_is_removed_whatever_a_ledger_names(tmp
 
 
 def test_the_ledger_of_another_directory_is_not_emptied_through_a_link(tmp_path: Path) -> None:
-    """Nor are files removed; one in the folder of ledgers is (tests/sink/test_keeping.py)."""
+    """Files are not removed either; one in the folder of ledgers is (tests/sink/test_keeping.py)."""
     with closing(opened(tmp_path / "another")) as another:
         another.put(image(0))
     (tmp_path / "out").mkdir()

@@ -31,7 +31,7 @@ class Member:
     goes: float = float("inf")  # s, when it is removed
 
     def mark(self, now: float) -> Mark:
-        """As its files look at a time."""
+        """Return the mark of its files at a time."""
         return (("table.f0", int(100 * min(now - self.comes, self.takes)), 0),)
 
     @property
@@ -44,7 +44,7 @@ class Member:
 
 @dataclass
 class Life:
-    """What came of some members, and when it was told."""
+    """What came of some members, and when it was reported."""
 
     admission: Admission
     groups: list[tuple[float, Group]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Life:
     found: dict[str, float] = field(default_factory=dict)  # when each was looked into with success
 
     def hear(self, now: float, made: Iterable[Group | Told]) -> None:
-        """What the rules say."""
+        """Note what the rules say."""
         for each in made:
             if isinstance(each, Group):
                 self.groups.append((now, each))
@@ -61,7 +61,7 @@ class Life:
 
     @property
     def slots(self) -> list[tuple[int, list[int], int]]:
-        """Of each group its time, its bands and how many are missing."""
+        """Return the time of each group, its bands and how many are missing."""
         return [
             (round((group.begin + group.end) / 2 / CADENCE), [part.windows[0] for part in group.parts], group.missing)
             for _, group in self.groups
@@ -99,7 +99,7 @@ def lived(members: Sequence[Member], rules: Rules = RULES, until: float = 100.0,
 
 @st.composite
 def members(draw: st.DrawFn) -> list[Member]:
-    """Of some times and bands; some twice, some half, foreign, late or taken away."""
+    """Draw members of some times and bands; some come twice, some are half, foreign, late or taken away."""
     some = draw(
         st.lists(
             st.tuples(
@@ -117,7 +117,7 @@ def members(draw: st.DrawFn) -> list[Member]:
 
 @given(members(), st.sampled_from([None, 2, 3]), st.booleans())
 def test_each_member_ends_in_exactly_one_way(some: list[Member], parts: int | None, ends: bool) -> None:
-    """Whatever comes, and whenever: one fate each, told once, and what is imaged is in one group."""
+    """Whatever comes, and whenever: one fate each, reported once, and what is imaged is in one group."""
     life = lived(some, replace(RULES, parts=parts), marked=70.0 if ends else 1e9)
     seen = {each.path for each in some if any(each.comes <= step * STEP < each.goes for step in range(200))}
     fates = life.admission.fates
@@ -245,7 +245,7 @@ def test_sets_that_overlap_by_less_than_half_are_not_imaged_out_of_order() -> No
 
 
 def test_those_that_were_there_before_are_all_looked_into_before_one_is_imaged() -> None:
-    """Nobody knows of which time they are: their names come in another order than their times."""
+    """Nobody knows their times: their names come in another order than their times."""
     some = [Member(f"{9 - slot}-{band}.ms", slot, band, 0.0) for slot in range(3) for band in range(2)]
     admission = Admission(replace(RULES, parts=2))
     for each in some:

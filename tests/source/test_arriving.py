@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def bring(made: Path, here: Folder, *names: str) -> None:
-    """Has some of the sets arrive."""
+    """Have some of the sets arrive."""
     for name in names:
         copy(made / f"{name}.ms", here.path / f"{name}.ms")
 
@@ -100,7 +100,7 @@ def test_a_set_is_looked_into_when_it_is_whole_however_slowly_it_is_copied(made:
 def test_a_set_that_stays_half_copied_is_truncated_and_its_group_imaged_without(
     made: Path, tmp_path: Path, damage: str
 ) -> None:
-    """Whatever of it is missing. If the rest comes after all before later ones are imaged, it is late, and no error."""
+    """Any part may be missing. If the rest comes after all before later ones are imaged, it is late, and no error."""
     with folder(tmp_path, RULES) as here:
         bring(made, here, "0-0", "0-1")
         here.wait(SETTLED + RULES.grace)
@@ -320,7 +320,7 @@ def test_the_marker_ends_it_when_all_is_decided(made: Path, tmp_path: Path) -> N
 
 
 def test_a_folder_that_is_not_there_or_a_file_that_is_no_order_is_said(tmp_path: Path) -> None:
-    """In one line; a folder that goes may come back."""
+    """The message is one line; a folder that goes may come back."""
     with pytest.raises(InputError, match="no such file or folder"):
         Arriving(tmp_path / "none", RULES)
     with folder(tmp_path, RULES) as here:
@@ -335,7 +335,7 @@ def test_a_folder_that_is_not_there_or_a_file_that_is_no_order_is_said(tmp_path:
 
 
 def test_without_a_file_what_is_proposed_is_admitted_at_the_next_look(made: Path, tmp_path: Path) -> None:
-    """As somebody may only want to know what is there."""
+    """Somebody may only want to know what is there."""
     copy(made / "0-0.ms", tmp_path / "0-0.ms")
     seconds = iter(range(100))
     rules = Rules(settle=1.0, grace=1.0, parts=1)

@@ -28,7 +28,7 @@ SOURCE = (20 * 60 * ARCSEC, -10 * 60 * ARCSEC)  # l and m about the beam's centr
 
 
 def beam_centre(beam: int) -> SkyCoord:
-    """By astropy: north along the meridian, then west along the great circle that crosses it at right angles."""
+    """Return the centre by astropy: north along the meridian, then west along the great circle across it."""
     north = MOSAIC.directional_offset_by(0 * units.deg, OFFSETS[beam][1] * units.rad)
     return north.directional_offset_by(-90 * units.deg, OFFSETS[beam][0] * units.rad)
 
@@ -100,7 +100,7 @@ def test_a_beam_is_imaged_about_its_own_centre(tmp_path: Path, beam: int) -> Non
 
 
 def test_offsets_that_change_are_those_of_the_time(tmp_path: Path) -> None:
-    """As in observations that take each beam to one source: the row of FEED that holds when a field begins."""
+    """Observations take each beam to one source: the row of FEED counts that holds when a field begins."""
     path = askap_set(tmp_path / "beam.ms", 1)
     with small_ms.edit(path / "FEED") as feed:
         feed.putcol("INTERVAL", np.full(feed.nrows(), 4.0))
@@ -155,7 +155,7 @@ def test_beams_in_one_set_are_refused(tmp_path: Path) -> None:
 
 
 def test_beams_that_turn_on_the_sky_are_refused(tmp_path: Path) -> None:
-    """As fixms does: their places are not known."""
+    """fixms refuses them, too: their places are not known."""
     path = askap_set(tmp_path / "beam.ms", 1)
     with small_ms.edit(path / "ANTENNA") as dishes:
         dishes.putcol("MOUNT", ["ALT-AZ"] * dishes.nrows())

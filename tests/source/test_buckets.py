@@ -12,11 +12,11 @@ from fip.source.tables.measurement_set import MeasurementSet
 from support import small_ms
 
 SHORT = ("TIME", "ANTENNA2", "EXPOSURE", "FLAG_ROW", "UVW", "WEIGHT")
-ROWS = 130  # of which the last bucket is not full: casacore has 32 in each
+ROWS = 130  # the last bucket is not full: casacore has 32 in each
 
 
 def written(path: Path) -> Path:
-    """Thirteen integrations of ten baselines, every value of which is another."""
+    """Write thirteen integrations of ten baselines, with every value another."""
     small_ms.write(path, small_ms.rows(13))
     rng = np.random.default_rng(2)
     small_ms.change(path, "WEIGHT", lambda weight: rng.normal(size=weight.shape).astype(np.float32))
@@ -27,7 +27,7 @@ def written(path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not to be changed."""
+    """Return a set that must not be changed."""
     return written(tmp_path_factory.mktemp("buckets") / "short.ms")
 
 
@@ -105,7 +105,7 @@ def test_cells_without_a_value_or_of_several_shapes_are_left_to_casacore(tmp_pat
 
 
 def test_what_casacore_does_not_read_so_is_not_believed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the layout were misunderstood: here a column is looked for where another one is."""
+    """If the layout were misunderstood: here a column is looked for in the place of another."""
     monkeypatch.setattr("fip.source.tables.buckets._place", lambda *_: (0, 0))
     main = MeasurementSet(path)
     assert main.buckets.column("UVW", range(9)) is not None  # which is there

@@ -28,13 +28,13 @@ Columns = small_ms.Columns
 
 
 def shares(path: Path, **selection: Any) -> list[float]:
-    """That of each slice."""
+    """Return the share of each slice."""
     return [piece.complete for piece in cut(path, **selection)]
 
 
 @pytest.mark.parametrize("autocorrelations", [False, True])
 def test_rows_and_windows_that_are_not_there_lower_the_share(tmp_path: Path, autocorrelations: bool) -> None:
-    """By their samples; autocorrelations are none."""
+    """The share is lowered by their samples; autocorrelations count for none."""
     path = small_ms.write(tmp_path / "holes.ms", holed(autocorrelations=autocorrelations), bands=TWO)
     assert shares(path) == OF_HOLED
     assert shares(path, average=Average(4, "integrations")) == [0.8167, 0.85]
@@ -43,7 +43,7 @@ def test_rows_and_windows_that_are_not_there_lower_the_share(tmp_path: Path, aut
 
 
 def test_what_lacks_from_the_beginning_is_not_expected(tmp_path: Path) -> None:
-    """It is what came before that tells it: so a recording that grows has the same numbers in the end."""
+    """What came before decides: a recording that grows has the same numbers in the end."""
     columns = small_ms.rows(4, windows=2)
     gone = (of_antenna(columns, 4) & (dump(columns) < 2)) | ((columns["DATA_DESC_ID"] == 1) & (dump(columns) < 1))
     path = small_ms.write(tmp_path / "late.ms", but(columns, gone), bands=TWO)
@@ -51,7 +51,7 @@ def test_what_lacks_from_the_beginning_is_not_expected(tmp_path: Path) -> None:
 
 
 def test_a_scan_may_have_fewer_antennas_and_other_windows_than_the_one_before(tmp_path: Path) -> None:
-    """As in VLBI, and if receivers are changed. A window that lacks in all of a scan does lack."""
+    """VLBI is like this, or a change of receivers. A window that lacks in all of a scan does lack."""
     columns = small_ms.rows(8, windows=4)
     when, window = dump(columns), columns["DATA_DESC_ID"]
     columns["SCAN_NUMBER"] = (1 + when // 2).astype(np.int32)
@@ -65,7 +65,7 @@ def test_a_scan_may_have_fewer_antennas_and_other_windows_than_the_one_before(tm
 
 
 def test_rows_that_are_there_twice_are_not_expected_twice(tmp_path: Path) -> None:
-    """As if an integration was written again."""
+    """It looks as if an integration was written again."""
     columns = small_ms.rows(3)
     twice = {name: np.concatenate([values, values[dump(columns) == 1]]) for name, values in columns.items()}
     order = np.argsort(twice["TIME"], kind="stable")
@@ -94,7 +94,7 @@ def spoiled(columns: Columns, frequency: NDArray[np.float64], count: int) -> NDA
     values[(when == 3) & (baseline < 5), :2] = 0  # as somebody fills in
     values[(when == 4) & (baseline == 0), 3, -1] = 1e20
     values[(when == 5)] = np.nan
-    values[(when == 6) & (baseline == 0), :, 1:3] = np.nan  # cross hands, of which no I is made
+    values[(when == 6) & (baseline == 0), :, 1:3] = np.nan  # cross hands, which I is not made of
     return values
 
 
@@ -115,7 +115,7 @@ def test_samples_that_hold_nothing_are_not_there_and_flagged_ones_are(tmp_path: 
 
 
 def test_a_selection_counts_in_what_is_there_and_in_what_is_expected(tmp_path: Path) -> None:
-    """Of antennas, and of a range of uv."""
+    """It may be a selection of antennas, or of a range of uv."""
     path = small_ms.write(tmp_path / "spoiled.ms", small_ms.rows(7), data={"DATA": spoiled})
     assert shares(path, antenna="1,2,3,4")[2:4] == [1, pytest.approx(1 - 1 / 12, abs=1e-4)]
     within = cut(path, uv_range=UvRange(0, 250, "m"))
@@ -130,7 +130,7 @@ class Said(MeasurementSet):
     said = 0
 
     def complete_rows(self) -> int | None:
-        """As it was said last."""
+        """Return the number that was said last."""
         return self.said
 
 
@@ -204,14 +204,14 @@ def nearly(columns: Columns) -> Callable[..., Any]:
 
 
 def test_a_share_is_one_only_if_nothing_lacks(tmp_path: Path) -> None:
-    """And 0 only if nothing is there, however many digits that takes."""
+    """It is 0 only if nothing is there, however many digits that takes."""
     columns, many = small_ms.rows(1), np.linspace(1.0e9, 1.003e9, 4000)
     path = small_ms.write(tmp_path / "wide.ms", columns, bands=(many,), data={"DATA": nearly(columns)})
     assert shares(path) == [0.9999]
 
 
 def test_shares_add_up_to_least_mean_and_how_many_lack_something() -> None:
-    """One after the other."""
+    """Shares are added one after the other."""
     told = NO_SLICES
     for share in OF_HOLED:
         told = told.with_one(share)

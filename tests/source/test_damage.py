@@ -93,7 +93,7 @@ def test_the_command_refuses_what_is_damaged(whole: Path, tmp_path: Path, name: 
 
 @pytest.mark.parametrize("command", ["run", "info"])
 def test_damage_that_kills_casacore_does_not_kill_the_command(tmp_path: Path, command: str) -> None:
-    """Where casacore aborts the process that opens a table, it is said in one line all the same."""
+    """If casacore aborts the process that opens a table, it is said in one line all the same."""
     ms = small_ms.write(tmp_path / "deadly.ms", small_ms.rows())
     damaged_sets.deadly(ms)
     alone = subprocess.run(

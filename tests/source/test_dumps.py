@@ -32,7 +32,7 @@ def joined(*parts: Columns) -> Columns:
 
 
 def some(columns: Columns, kept: NDArray[np.bool_]) -> Columns:
-    """Some of the rows."""
+    """Return some of the rows."""
     return {name: values[kept] for name, values in columns.items()}
 
 
@@ -42,7 +42,7 @@ def samples(slices: list[Slice]) -> list[int]:
 
 
 def header(piece: Slice) -> Any:
-    """That of the image that a worker makes of a slice."""
+    """Return the header of the image that a worker makes of a slice."""
     made = image_file(piece, make_kernel(piece.settings, piece.grid), "host/cpu0", 0.0)
     return fits.Header.fromstring(bytes(made.files[0].content))
 
@@ -51,7 +51,7 @@ def header(piece: Slice) -> Any:
 
 
 def sparse(interval: float, present: float = 0.6) -> Columns:
-    """Scans of 30 dumps of 10 s of which each baseline has every other one or so, INTERVAL as said, at times less.
+    """Scans of 30 dumps of 10 s; each baseline has every other one or so; INTERVAL as said, at times less.
 
     As the EHT's Sgr A*, and what UVFITS files of the VLBA become.
     """
@@ -126,7 +126,7 @@ def averaged(lengths: dict[int, float], total: float) -> list[Columns]:
 
 @pytest.mark.parametrize("total", [16.0, 48.0])
 def test_averages_by_baseline_in_one_window(tmp_path: Path, total: float) -> None:
-    """Of 2 to 16 s, also where a baseline of the longest has one row alone: INTERVAL is right, and said to be."""
+    """Averages of 2 to 16 s, even if a baseline of the longest has one row alone: INTERVAL is right, and said to be."""
     path = small_ms.write(tmp_path / "bda.ms", joined(*averaged({0: 2.0, 1: 4.0, 2: 8.0, 3: 16.0}, total)))
     slices = cut(path)
     assert samples(slices) == [4 * 8 + 3 * 4 + 2 * 2 + 1] * int(total / 16)
@@ -137,7 +137,7 @@ def test_averages_by_baseline_in_one_window(tmp_path: Path, total: float) -> Non
 
 
 def test_a_row_of_an_average_by_baseline_that_lacks_counts_by_its_length(tmp_path: Path) -> None:
-    """Of ten baselines an eighth, a half: one row of 2 s in the second integration, one of 8 s in the third."""
+    """One of ten baselines lacks an eighth (2 s of 16, in the second integration), then a half (8 s, in the third)."""
     columns = joined(*averaged({0: 2.0, 1: 4.0, 2: 8.0, 3: 16.0}, 48.0))
     for length, late in ((2.0, 16.0), (8.0, 32.0)):
         there = (columns["INTERVAL"] == length) & (columns["TIME"] > small_ms.START + late)
@@ -171,7 +171,7 @@ def test_windows_of_two_bands_on_other_baselines_are_no_average(tmp_path: Path) 
 
 @pytest.mark.parametrize(("first", "second"), [((12, 8.0), (8, 2.0)), ((8, 2.0), (12, 8.0)), ((5, 1.0), (6, 4.0))])
 def test_dumps_of_two_lengths_in_a_scan(tmp_path: Path, first: tuple[int, float], second: tuple[int, float]) -> None:
-    """The correlator was told to dump faster, or slower, in the midst of a scan: all baselines at once."""
+    """The correlator changed to dump faster, or slower, in the midst of a scan: all baselines at once."""
     one, other = (small_ms.rows(count, cadence=length) for count, length in (first, second))
     one["TIME"] = one["TIME"] + first[1] / 2
     other["TIME"] = other["TIME"] + first[0] * first[1] + second[1] / 2
@@ -189,7 +189,7 @@ def test_dumps_of_two_lengths_in_a_scan(tmp_path: Path, first: tuple[int, float]
 @pytest.mark.parametrize("column", ["SCAN_NUMBER", "OBSERVATION_ID"])
 @pytest.mark.parametrize("integrations", [1, 5])
 def test_sub_bands_of_one_dump_join_whatever_their_number(tmp_path: Path, column: str, integrations: int) -> None:
-    """As in a set that was put together from one for each sub-band."""
+    """The set was put together from one for each sub-band."""
     columns = small_ms.rows(integrations, windows=2)
     columns[column] = columns["DATA_DESC_ID"] + 1
     path = small_ms.write(tmp_path / "bands.ms", columns, bands=(small_ms.BAND, HIGH))
@@ -227,7 +227,7 @@ def test_windows_that_take_turns_are_not_one_dump(tmp_path: Path) -> None:
 
 
 def test_two_dumps_with_one_time_are_told(tmp_path: Path, ms: Path) -> None:
-    """They cannot be told apart; whoever images them knows."""
+    """They cannot be distinguished; whoever images them knows."""
     columns = small_ms.rows(3)
     path = small_ms.write(tmp_path / "twice.ms", joined(columns, some(columns, columns["TIME"] == small_ms.START)))
     assert f"warning: {PAIRS} rows have the TIME, the antennas and the window of another row" in notes(path)
@@ -317,7 +317,7 @@ def test_a_beam_is_compared_with_that_of_its_own_windows(tmp_path: Path) -> None
 
 
 def test_gaps_are_not_observed(tmp_path: Path) -> None:
-    """Of ten dumps with an hour between them, ten times the cadence: what "x real time" is told by."""
+    """Ten dumps with an hour between them are ten times the cadence: "x real time" is computed from it."""
     columns = small_ms.rows(10)
     columns["TIME"] = columns["TIME"] + np.where(columns["TIME"] > small_ms.START + 45, 3600.0, 0.0)
     path = small_ms.write(tmp_path / "gap.ms", columns)

@@ -34,7 +34,7 @@ def _antennas(*mounts: str, angle: float = 0.0) -> Antennas:
 
 @pytest.mark.parametrize("place", [(155.0, -45.0), (60.0, 20.0), (100.0, -31.0), (60.0, -80.0)])
 def test_the_angle_of_a_feed_is_that_of_the_zenith(place: tuple[float, float]) -> None:
-    """As astropy has it, by another way, aberration with it: within 0.1 degrees; an equatorial mount does not turn."""
+    """astropy agrees, in another way, aberration with it: within 0.1 degrees; an equatorial mount does not turn."""
     towards = SkyCoord(*place, unit="deg")
     here = EarthLocation.from_geocentric(*MEERKAT, unit="m")
     frame = AltAz(obstime=Time(TIME / SECONDS_PER_DAY, format="mjd", scale="utc"), location=here)
@@ -54,7 +54,7 @@ def test_the_mean_of_two_angles_is_between_them_whatever_turn_they_are_in() -> N
 
 @pytest.mark.parametrize("mount", ["", "X-Y", "ALT-AZ+ROTATOR"])
 def test_a_mount_that_is_not_known_is_named(mount: str) -> None:
-    """With the antenna."""
+    """The antenna is named, too."""
     assert f"antenna m1 has the mount '{mount}'" in unknown(_antennas("ALT-AZ", mount))
 
 

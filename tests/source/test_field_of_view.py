@@ -40,14 +40,14 @@ def test_smearing_takes_that_share_of_a_source(loss: float) -> None:
 
 
 def test_a_small_loss_in_time_is_that_of_bridle_and_schwab() -> None:
-    """1.22e-9 (theta/theta_b)^2 t^2."""
+    """The loss is 1.22e-9 (theta/theta_b)^2 t^2."""
     theta = time_radius(0.01, 2000.0, 1.4e9, 8.0)
     assert 1.22e-9 * (theta / beam_width(2000.0, 1.4e9)) ** 2 * 64 == pytest.approx(0.01, rel=0.01)
 
 
 @pytest.mark.parametrize("frame", ["ICRS", "FK5", "GALACTIC", "FK4"])
 def test_axes_follow_the_frame(frame: Frame) -> None:
-    """w points to the place, u east and v north of it in the frame; all frames agree on where places are."""
+    """w points to the place, u east and v north of it in the frame; all frames agree on the places of sources."""
     place = SkyCoord(1.2, -0.4, unit="rad", frame="icrs")
     names = {"ICRS": "icrs", "FK5": "fk5", "GALACTIC": "galactic", "FK4": "fk4"}
     there = place.transform_to(names[frame]).spherical
@@ -67,7 +67,7 @@ def baselines() -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 
 @pytest.mark.parametrize(("scale", "says"), [(1.0, "1.0000 x (r2 - r1)"), (-1.0, "1.0000 x (r1 - r2)")])
 def test_either_sign_of_uvw_agrees(scale: float, says: str) -> None:
-    """MeasurementSets come with both; the line tells which."""
+    """MeasurementSets come with both; the line says which."""
     check = check_uvw(scale * baselines(), baselines())
     assert check.fit is not None
     assert check.fit.good
@@ -76,7 +76,7 @@ def test_either_sign_of_uvw_agrees(scale: float, says: str) -> None:
 
 @pytest.mark.parametrize("scale", [0.998, -1.002, 0.3048])
 def test_another_scale_disagrees(scale: float) -> None:
-    """By more than one in a thousand, as with positions in feet."""
+    """They disagree by more than one in a thousand, as with positions in feet."""
     said = str(check_uvw(scale * baselines(), baselines()))
     assert said.startswith("warning: UVW disagree with the antennas")
     assert f"{abs(scale):.4f} x (r{'2 - r1' if scale > 0 else '1 - r2'})" in said
@@ -84,7 +84,7 @@ def test_another_scale_disagrees(scale: float) -> None:
 
 
 def test_another_direction_disagrees() -> None:
-    """The line tells by how much UVW are turned."""
+    """The line says by how much UVW are turned."""
     cos, sin = math.cos(0.2), math.sin(0.2)
     turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
     said = str(check_uvw(-baselines() @ turn, baselines()))

@@ -109,7 +109,7 @@ def test_a_job_follows_whatever_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_reading_child_that_is_killed_again_and_again_ends_no_run(tmp_path: Path) -> None:
-    """Of a set that is whole two deaths at one call mean damage; one that is being written is looked at again."""
+    """For a set that is whole, two deaths at one call mean damage; one that is being written is looked at again."""
     ms, many, kills = tmp_path / "live.ms", 4, 5
     with Mesh(tmp_path / "mesh", workers=1) as mesh, Writer(ms, many) as writer:
         mesh.wait(lambda status: True)
@@ -145,7 +145,7 @@ class Torn:
         self._file.write_bytes(before)
 
     def mend(self) -> None:
-        """The flush is over."""
+        """Write the file whole: the flush is over."""
         self._file.write_bytes(self._after)
 
 
@@ -190,7 +190,7 @@ def test_a_run_goes_on_over_a_look_in_the_midst_of_a_flush(tmp_path: Path) -> No
 
 
 def test_a_look_at_nothing_new_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a look at one more integration reads the rows of that one alone, whatever came before."""
+    """A look at one more integration reads the rows of that one alone, whatever came before."""
     ms, many = tmp_path / "live.ms", 9
     read: list[range] = []
     rows = MeasurementSet.rows

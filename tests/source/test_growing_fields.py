@@ -43,7 +43,7 @@ def two_fields(path: Path) -> Path:
 
 
 def told(run: Run) -> list[tuple[Any, ...]]:
-    """What would be stored of each slice, and where its grid is."""
+    """Return what would be stored of each slice, and its grid."""
     return [(each.integrations, each.number, each.field, each.label, run.grids[each.field]) for each in run.slices]
 
 
@@ -103,7 +103,7 @@ def test_of_a_field_that_comes_late_the_log_says_once_what_is_to_be_said(tmp_pat
 
 
 def test_it_says_it_once_also_if_no_slice_of_the_field_is_whole_yet(tmp_path: Path) -> None:
-    """As several integrations are averaged: whoever looks meanwhile hears of the field when there is a slice of it."""
+    """Several integrations are averaged: whoever looks meanwhile hears of the field when there is a slice of it."""
     filling = Filling(two_fields(tmp_path / "whole.ms"), tmp_path / "live.ms", 3)
     wanted, writing = asked(average=3, **GRID), Writing()
     known, told = 0, list[int]()
@@ -118,7 +118,7 @@ def test_it_says_it_once_also_if_no_slice_of_the_field_is_whole_yet(tmp_path: Pa
 
 
 def test_a_phase_centre_that_is_rewritten_ends_the_run_in_one_line(tmp_path: Path) -> None:
-    """Nothing tells which rows were written under which; what was imaged before stays as it is."""
+    """Nothing shows which rows were written under which; what was imaged before stays as it is."""
     whole = observe(tmp_path / "whole.ms", SOURCE, [((ONE.ra.rad, ONE.dec.rad), own_axes(ONE))] * 5, "J2000")
     filling = Filling(whole, tmp_path / "live.ms", 3)
     with closing(Growing(filling.path, asked(**GRID))) as growing:

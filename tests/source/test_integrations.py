@@ -65,12 +65,12 @@ def test_data_descriptions_of_one_cadence_belong_together() -> None:
     copies=st.integers(1, 3),
 )
 def test_times_that_are_dumps_of_their_own_are_found_at_once(dumps: list[int], late: list[float], copies: int) -> None:
-    """As one after the other: with gaps of whole dumps, and TIMEs a little off."""
+    """They come one after the other: with gaps of whole dumps, and TIMEs a little off."""
     times = np.repeat(5e9 + 8.0 * (np.cumsum(dumps) + np.array(late[: len(dumps)])), copies)
     step_by_step = split(times, 8.0, np.ones(times.size, bool))
     assert split(times, 8.0).tolist() == step_by_step.tolist() == list(range(0, times.size, copies))
 
 
 def test_times_without_a_cadence_are_one_integration() -> None:
-    """Whatever lies between them."""
+    """They are one, whatever lies between them."""
     assert split(np.array([5e9, 5e9 + 1, 5e9 + 100]), float("inf")).tolist() == [0]

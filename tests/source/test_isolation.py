@@ -1,4 +1,4 @@
-"""A child that reads for others: what it raises is raised here, its death is told, and it knows old files from new."""
+"""A child that reads for others: what it raises is raised here, its death is noticed, it knows old files from new."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def _fail(path: Path, what: str) -> None:
 
 
 def test_what_a_child_raises_is_raised_here(tmp_path: Path) -> None:
-    """Errors of FIP as they are; others as RuntimeError, with where they come from; a crash names the file."""
+    """Errors of FIP as they are; others as RuntimeError, with their origin; a crash names the file."""
     with Child.fork() as child:
         assert child.call(_named, tmp_path) == tmp_path.name
         with pytest.raises(InputError, match=r"no-such\.ms"):

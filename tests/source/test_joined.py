@@ -61,7 +61,7 @@ def of_the_whole(whole: Path, **options: Any) -> list[NDArray[Any]]:
 
 
 def assert_same_images(whole: Path, sets: Sequence[Path], **options: Any) -> None:
-    """Those of the sets joined are those of the whole, to 1e-6 of the norm."""
+    """Check that images of the joined sets are those of the whole, to 1e-6 of the norm."""
     expected = of_the_whole(whole, **options)
     found = pixels(sets[0], joined(sets, **options))
     assert len(found) == len(expected)
@@ -85,7 +85,7 @@ def own_window(path: Path) -> None:
 
 
 def antennas_turned(path: Path) -> None:
-    """ANTENNA in another order."""
+    """Put ANTENNA into another order."""
     order = np.array([3, 0, 4, 1, 2])  # [its row] the row before
     with small_ms.edit(path / "ANTENNA") as sub:
         for name in ("NAME", "POSITION", "DISH_DIAMETER"):
@@ -106,7 +106,7 @@ def other_fields(path: Path) -> None:
 
 
 def later(seconds: float) -> Callable[[Path], None]:
-    """TIMEs that are off."""
+    """Return a function that makes TIMEs later."""
     return lambda path: small_ms.change(path, "TIME", lambda times: times + seconds)
 
 
@@ -174,7 +174,7 @@ def test_another_child_takes_over_what_is_known_of_joined_sets_and_cuts_the_same
 
 
 def by(number: int) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Adds so much to a column."""
+    """Add so much to a column."""
     return lambda numbers: numbers + number
 
 

@@ -37,7 +37,7 @@ def locked(ms: Path) -> Iterator[Path]:
 
 
 def test_a_set_that_another_program_writes_is_read(locked: Path, tmp_path: Path) -> None:
-    """By `fip info` and by `fip run`, whole and followed: none waits for a lock."""
+    """Both `fip info` and `fip run` read it, whole and followed: none waits for a lock."""
     described = fip("info", locked)
     assert described.returncode == 0, described.stderr
     assert "10" in described.stdout

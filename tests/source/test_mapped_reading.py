@@ -40,12 +40,12 @@ def cut(path: Path, how: Asked, most: int = MOST) -> list[tuple[Slice, Slice]]:
 
 
 def frames(slices: list[tuple[Slice, Slice]]) -> list[list[bytes]]:
-    """All of their bits."""
+    """Return all bits of all slices."""
     return [[bytes(frame) for frame in encode_slice(each)] for pair in slices for each in pair]
 
 
 def both_ways(path: Path, how: Asked, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Compares slices read by casacore with those that need not be; how often columns were mapped."""
+    """Compare slices read by casacore with those that need not be; return how often columns were mapped."""
     mapped, cells, column = Counter[str](), Tiles.cells, Buckets.column
 
     def counted(tiles: Tiles, name: str, shape: tuple[int, ...], rows: Any) -> forming.Cells | None:
@@ -131,7 +131,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def spoilt_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that casacore reads."""
+    """Return a set that casacore reads."""
     return spoilt(tmp_path_factory.mktemp("mapped") / "plain.ms")
 
 
@@ -150,7 +150,7 @@ def test_tiles_of_any_length(
 
 @pytest.mark.parametrize("name", CASES)
 def test_whatever_is_asked_for(spoilt_set: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Planes, weights and precisions."""
+    """All planes, weights and precisions agree."""
     path = spoilt(tmp_path / "tiled.ms", "TiledColumnStMan", 16)
     mapped = both_ways(path, asked(size=(64, 64), **CASES[name]), monkeypatch)
     assert all(mapped[each] for each in ("DATA", "UVW", "WEIGHT", "FLAG_ROW"))
@@ -158,7 +158,7 @@ def test_whatever_is_asked_for(spoilt_set: Path, tmp_path: Path, name: str, monk
 
 @pytest.mark.parametrize("name", CASES)
 def test_compiled_code_and_numpy_agree(spoilt_set: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no machine code may be made: the same counts, and numbers to the rounding of single precision.
+    """If no machine code may be made: the same counts, and numbers to the rounding of single precision.
 
     A weight is made by 4 operations and a visibility by 4 more: 8 roundings of 2^-24 each.
     """
@@ -218,7 +218,7 @@ def test_rows_that_come_are_mapped_anew(tmp_path: Path) -> None:
 
 
 def test_rows_that_were_written_out_of_order_are_not_mapped(tmp_path: Path) -> None:
-    """TiledShapeStMan puts the cells of a row where there is room when they are written."""
+    """TiledShapeStMan puts the cells of a row into any free place when they are written."""
     path = spoilt(tmp_path / "order.ms", "TiledShapeStMan", 4)
     with small_ms.edit(path) as table:
         first, data = table.nrows(), table.getcol("DATA", 0, 2)
@@ -231,7 +231,7 @@ def test_rows_that_were_written_out_of_order_are_not_mapped(tmp_path: Path) -> N
 
 
 def mapped_data(main: MeasurementSet, rows: range) -> forming.Cells | None:
-    """Visibilities of rows where they lie."""
+    """Return the visibilities of rows, in their own memory."""
     found = main.rows(rows)
     assert isinstance(found, MappedRows)
     return found.cells("DATA", (21, 4))

@@ -42,7 +42,7 @@ OFFSET = (90.0, -60.0)  # arcsec east and north of the Sun
 
 
 def sun_at(time: float) -> SkyCoord:
-    """Where among the stars astropy has the Sun, as the array sees it, J2000: an independent authority."""
+    """Return the Sun's place among the stars by astropy, as the array sees it, J2000: an independent authority."""
     place = EarthLocation(*(small_ms.POSITIONS.mean(axis=0) * units.m))
     there = get_body("sun", Time(time / 86400, format="mjd"), place)
     horizon = there.transform_to(AltAz(obstime=there.obstime, location=place))
@@ -52,7 +52,7 @@ def sun_at(time: float) -> SkyCoord:
 
 @pytest.fixture(scope="module")
 def suns() -> list[SkyCoord]:
-    """Those of each integration."""
+    """Return the Sun at each integration."""
     return [sun_at(time) for time in TIMES]
 
 
@@ -115,7 +115,7 @@ def wcs(piece: Slice) -> WCS:
 
 
 def test_a_star_drifts_through_the_images_by_the_motion_of_the_sun(tmp_path: Path, suns: list[SkyCoord]) -> None:
-    """Each header tells where the Sun is at its time and so where the star is; its pixel moves as the Sun does."""
+    """Each header has the Sun's place at its time, and so the star's; its pixel moves as the Sun does."""
     path, source = star(tmp_path / "star.ms", suns)
     pieces = cut_slices.cut(path, phase_centre="sun", **GRID)
     assert "phase centre the sun, at the begin at J2000" in cut_slices.notes(path, phase_centre="sun", **GRID)
@@ -135,7 +135,7 @@ def test_a_star_drifts_through_the_images_by_the_motion_of_the_sun(tmp_path: Pat
 
 
 def test_what_moves_with_the_sun_stays_in_its_pixel_and_adds_up(tmp_path: Path, suns: list[SkyCoord]) -> None:
-    """Over an hour, integration by integration, and in an average of them, of which it would be smeared otherwise."""
+    """Over an hour, integration by integration, and in an average of them, which would be smeared otherwise."""
     path = companion(tmp_path / "companion.ms", suns)
     place = 32 - OFFSET[0] / 15, 32 + OFFSET[1] / 15
     average = Average(3, "integrations")
@@ -154,7 +154,7 @@ def test_what_moves_with_the_sun_stays_in_its_pixel_and_adds_up(tmp_path: Path, 
 
 
 def test_a_correlator_that_follows_the_sun_needs_no_turn(tmp_path: Path, suns: list[SkyCoord]) -> None:
-    """Of a set whose phase centre is the Sun the samples stay as they are, as far as it is known where that is."""
+    """The phase centre of the set is the Sun: its samples stay as they are, as far as the Sun's place is known."""
     pointings = [((0.0, 0.0), own_axes(sun)) for sun in suns]
     path = observe(tmp_path / "sun.ms", suns[1], pointings, "SUN")
     half_hours(path)
@@ -163,7 +163,7 @@ def test_a_correlator_that_follows_the_sun_needs_no_turn(tmp_path: Path, suns: l
 
 
 def uvw_of(path: Path) -> NDArray[np.float64]:
-    """The column."""
+    """Return the column UVW of a set."""
     with small_ms.edit(path) as table:
         return np.asarray(table.getcol("UVW"))
 
@@ -187,7 +187,7 @@ def test_a_worker_prepares_one_kernel_for_all_images(
 
 
 def test_a_set_that_is_being_written_has_the_same_run_and_grids(tmp_path: Path, suns: list[SkyCoord]) -> None:
-    """Its id is that of its first integration, and each later one is about where the Sun is then."""
+    """Its id is that of its first integration, and each later one is about the place of the Sun then."""
     path, _ = star(tmp_path / "star.ms", suns)
     wanted = asked(phase_centre="sun", **GRID)
     pieces = cut_slices.cut(path, phase_centre="sun", **GRID)
@@ -197,7 +197,7 @@ def test_a_set_that_is_being_written_has_the_same_run_and_grids(tmp_path: Path, 
 
 
 def test_a_body_needs_a_place_on_earth_and_a_name_that_is_known(tmp_path: Path) -> None:
-    """Each in one line, with what would do."""
+    """Each in one line, with what would work."""
     path = small_ms.write(tmp_path / "nowhere.ms", small_ms.rows())
     small_ms.change(path / "ANTENNA", "POSITION", lambda position: position - position.mean(axis=0))
     with pytest.raises(UsageError, match="--phase-centre sun: the antennas are nowhere on Earth"):

@@ -1,4 +1,4 @@
-"""A path that holds no MeasurementSet, or may not be read, is refused with what it is and what would do."""
+"""A path that holds no MeasurementSet, or may not be read, is refused with what it is and what would work."""
 
 import gzip
 import os
@@ -22,7 +22,7 @@ from support.fip_command import FIP, WITHIN
 
 
 def fits_idi(path: Path) -> None:
-    """A file of tables."""
+    """Write a file of tables (FITS-IDI)."""
     column = fits.Column("ANNAME", "8A", array=["ANT1"])
     table = fits.BinTableHDU.from_columns([column], name="ARRAY_GEOMETRY")
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
@@ -154,7 +154,7 @@ def test_what_is_there_is_named(name: str, make: Callable[[Path], object], says:
 
 
 def test_a_part_of_a_set_is_named_with_the_set(ms: Path) -> None:
-    """As one gives it who has completed a name too far."""
+    """Whoever has completed a name too far gives such a path."""
     with pytest.raises(InputError, match=f"but the subtable ANTENNA of one: name {ms}$"):
         open_recording(ms / "ANTENNA")
 
@@ -194,7 +194,7 @@ def test_advice_opens_no_more_than_the_set(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_user_without_a_name_is_told_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As in a container."""
+    """A container may have no name for it."""
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_001)
     monkeypatch.setattr(os, "access", lambda path, how, **others: Path(path) != tmp_path)
     with pytest.raises(InputError, match="user 4000001 may not read"):

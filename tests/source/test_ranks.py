@@ -8,7 +8,7 @@ from fip.source.index.ranks import ranks
 
 @pytest.mark.parametrize("size", [1, 2, 300])
 def test_they_are_those_of_unique_rows(size: int) -> None:
-    """Of columns of several types, sorted or not, with infinities and NaN."""
+    """Columns may have several types, sorted or not, with infinities and NaN."""
     random = np.random.default_rng(size)
     for kinds in (1, 2, 5):
         whole = np.repeat(random.integers(0, kinds, size), random.integers(1, 4, size))

@@ -35,7 +35,7 @@ class Peak:
 
     @classmethod
     def of(cls, piece: Slice) -> "Peak":
-        """Of the first plane."""
+        """Find the peak of the first plane."""
         plane = dirty_image(piece, make_kernel(piece.settings, piece.grid)).pixels[0, 0]
         y, x = np.unravel_index(np.nanargmax(plane), plane.shape)
         grid: Grid = piece.grid
@@ -49,7 +49,7 @@ class Peak:
 
 
 def slices(path: Path, selection: Asked) -> list[Slice]:
-    """All of an MS."""
+    """Return all slices of an MS."""
     run = open_run(path, selection)
     found = [run.read(number) for number in range(len(run.slices))]
     run.close()
@@ -68,7 +68,7 @@ def slices(path: Path, selection: Asked) -> list[Slice]:
     ],
 )
 def test_uvw_are_compared_with_the_antennas(real_ms: Unpack, name: str, says: str) -> None:
-    """Both signs occur, and `fip info` says so where UVW are of other antennas, another direction or another time."""
+    """Both signs occur, and `fip info` says if UVW are of other antennas, another direction or another time."""
     text = " ".join(describe(real_ms(name)).split())
     assert says in text
     assert ("warning: UVW disagree" in text) == ("turned" in says)
@@ -88,7 +88,7 @@ SILENT = "SB22-11 SB4-9 SB4-5 SB3-10 SB2-11 SB15-4 SB16-10 SB7-5 SB7-2"  # ampli
     ],
 )
 def test_antennas_that_are_ill(real_ms: Unpack, name: str, ill: dict[str, str]) -> None:
-    """Those that are flagged away or hear next to nothing are found in one slice, and no others."""
+    """Antennas that are flagged away or hear next to nothing are found in one slice, and no others."""
     run = open_run(real_ms(name), asked(size=(256, 256)))
     _, tally, _ = run.read_with_antennas(0)
     run.close()
@@ -130,7 +130,7 @@ def test_a_calibrator_in_every_integration(real_ms: Unpack) -> None:
     assert sum(used) / (15 * 435 * 10) == pytest.approx(0.6354, abs=1e-4)
     for piece, count in zip(found, used, strict=True):
         source = Peak.of(piece)
-        # 20 sigma at least where most samples are good; the noise grows as their number falls (one hand is flagged
+        # 20 sigma at least if most samples are good; the noise grows as their number falls (one hand is flagged
         # on many baselines from the eleventh integration on). 0.65 to 0.71, give or take that noise.
         sigma = 20 * np.sqrt(count / max(used))
         assert source.sigma > 0.95 * sigma
@@ -238,7 +238,7 @@ def test_how_complete_they_are(real_ms: Unpack, name: str, rows: list[float], co
     ("name", "least", "mean"), [("eht_sgra_two_scans", 1 / 6, 0.75), ("casa_vlba_j1033", 5 / 7, 0.99)]
 )
 def test_how_complete_they_are_if_antennas_come_and_go(real_ms: Unpack, name: str, least: float, mean: float) -> None:
-    """In VLBI: by what each scan had before. EHT: its last dump has one baseline of six."""
+    """This is VLBI: what each scan had before counts. EHT: its last dump has one baseline of six."""
     run = open_run(real_ms(name), asked(size=(64, 64), scale=1e-9))
     found = [run.picked.share_there(each.integrations) for each in run.slices]
     run.close()

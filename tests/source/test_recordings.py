@@ -33,7 +33,7 @@ def block(language: str) -> str:
 
 
 def install(folder: Path, name: str = "fip-npz") -> None:
-    """Puts the package of the text where Python finds it, as pip does."""
+    """Put the package of the text into a folder of Python's path, as pip does."""
     project = tomllib.loads(block("toml"))["project"]
     (module,) = tomllib.loads(block("toml"))["tool"]["setuptools"]["py-modules"]
     (folder / f"{module}.py").write_text(block("python"))
@@ -94,7 +94,7 @@ def same_as_npz(ms: Path, path: Path) -> Path:
 def test_a_recording_from_outside_is_imaged_as_the_set_that_it_holds(
     installed: Path, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """By daemons with two reading children, pixel for pixel; `fip info` describes it, and `fip run` images it, too."""
+    """Daemons with two reading children do it pixel for pixel; `fip info` describes it, and `fip run` images it."""
     assert len(block("python").splitlines()) <= 60
     path = same_as_npz(many_ms, tmp_path / "observation.npz")
     with Mesh(tmp_path / "m", settings="readers = 2") as mesh:
@@ -114,7 +114,7 @@ def test_a_recording_from_outside_is_imaged_as_the_set_that_it_holds(
 
 
 def test_what_a_package_cannot_open_is_one_line(installed: Path, tmp_path: Path) -> None:
-    """Of the file, if the package says so; else of the package."""
+    """The line is about the file, if the package says so; else about the package."""
     np.savez(tmp_path / "empty.npz", time=np.zeros(0))
     with pytest.raises(
         InputError, match=r"empty\.npz: fip_npz:open_npz of package fip-npz, which reads \.npz: KeyError"
@@ -148,11 +148,11 @@ class Said(ArrayRecording):
     said, over = 0, False
 
     def complete_rows(self) -> int:
-        """As it was said last."""
+        """Return the number that was said last."""
         return self.said
 
     def ended(self) -> bool:
-        """Likewise."""
+        """Return whether the recording has ended."""
         return self.over
 
 

@@ -24,7 +24,7 @@ ASTROPY = {"IAT": "tai", "TDT": "tt", "ET": "tt", "UT": "ut1"}
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("day", [45000.3, 51544.5, 57752.9, 57754.1, 60900.7])
 def test_every_scale_agrees_with_astropy(scale: str, day: float) -> None:
-    """To a microsecond, which is what a double holds of so many seconds, before and after leap seconds."""
+    """They agree to a microsecond, all that a double holds of so many seconds, before and after leap seconds."""
     time = Time(day, format="mjd", scale=ASTROPY.get(scale, scale.lower())).utc
     expected = ((time.jd1 - 2400000.5) + time.jd2) * DAY
     assert to_utc(np.array([day * DAY]), scale)[0] == pytest.approx(expected, abs=2e-6)

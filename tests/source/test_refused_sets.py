@@ -43,13 +43,13 @@ def empty_subtable(name: str) -> Callable[[Path], None]:
 
 
 def autocorrelations_only(path: Path) -> None:
-    """Every row an autocorrelation."""
+    """Make every row an autocorrelation."""
     with small_ms.edit(path) as table:
         table.putcol("ANTENNA2", table.getcol("ANTENNA1"))
 
 
 def without_data(path: Path) -> None:
-    """No DATA, but FLOAT_DATA."""
+    """Remove DATA, and add FLOAT_DATA."""
     with small_ms.edit(path) as table:
         table.renamecol("DATA", "FLOAT")
         table.removecols("FLOAT")
@@ -57,7 +57,7 @@ def without_data(path: Path) -> None:
 
 
 def remove_subtable(path: Path) -> None:
-    """Delete a subtable's folder."""
+    """Delete the folder of a subtable."""
     shutil.rmtree(path / "FIELD")
 
 
@@ -89,7 +89,7 @@ def remove_subtable(path: Path) -> None:
     ],
 )
 def test_what_cannot_be_imaged_is_said_in_one_line(ms: Path, spoil: Callable[[Path], Any], says: str) -> None:
-    """Before any work is done, with the file's name, what was found, and exit code 2."""
+    """It comes before any work is done, with the file's name, what was found, and exit code 2."""
     spoil(ms)
     with pytest.raises(FipError) as raised:
         cut(ms)
@@ -115,7 +115,7 @@ def test_what_cannot_be_imaged_is_said_in_one_line(ms: Path, spoil: Callable[[Pa
     ],
 )
 def test_a_selection_that_cannot_be_met_is_refused(ms: Path, selection: Asked, says: str) -> None:
-    """With a line that names the option and what would do."""
+    """The line names the option and what would work."""
     with pytest.raises(UsageError, match=says):
         open_run(ms, selection)
 

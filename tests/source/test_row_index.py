@@ -101,7 +101,7 @@ def test_the_order_of_rows_does_not_matter(
         np.testing.assert_array_equal(index.rows_of_window, counted)
     np.testing.assert_array_equal(tidy.field, mixed.field)
     np.testing.assert_array_equal(tidy.scan, mixed.scan)
-    np.testing.assert_allclose(tidy.time, mixed.time, atol=1)  # a mean over other stretches, where TIMEs jitter
+    np.testing.assert_allclose(tidy.time, mixed.time, atol=1)  # a mean over other stretches: TIMEs jitter
     assert (tidy.first_time, tidy.last_time) == (mixed.first_time, mixed.last_time)
     assert replace(tidy.coverage, rms_baseline=0) == replace(mixed.coverage, rms_baseline=0)
     assert tidy.coverage.rms_baseline == pytest.approx(mixed.coverage.rms_baseline)
@@ -125,7 +125,7 @@ def test_rows_of_some_integrations_tell_whose_they_are() -> None:
 
 @pytest.mark.parametrize("jitter", [0.0, 2.0])
 def test_rows_in_no_order_take_sixteen_bytes_each(jitter: float) -> None:
-    """At the peak, above what a chunk takes by itself; the index that stays has eight."""
+    """This is the peak, above what a chunk takes by itself; the index that stays has eight."""
     generator = np.random.default_rng(4)
     pair = np.stack(np.triu_indices(64, 1), axis=1).astype(np.int32)
 

@@ -26,7 +26,7 @@ def set_cell(path: Path, name: str, row: int, at: Any, value: Any) -> None:
     ("name", "at", "value", "lost"),
     [
         ("FLAG", (1, 0), True, 1),
-        ("FLAG", (1, 1), True, 0),  # XY, of which Stokes I has no need
+        ("FLAG", (1, 1), True, 0),  # XY: Stokes I does not need it
         ("DATA", (1, 3), np.nan, 1),
         ("DATA", (1, 3), np.inf, 1),
         ("WEIGHT_SPECTRUM", (1, 0), np.nan, 1),
@@ -77,7 +77,7 @@ def test_descending_channels_are_sorted_with_their_data(tmp_path: Path) -> None:
 
 
 def test_weight_spectrum_counts_where_it_has_values(tmp_path: Path) -> None:
-    """With undefined cells WEIGHT is used; with values WEIGHT is not."""
+    """If cells are undefined WEIGHT is used; if they have values WEIGHT is not."""
     path = small_ms.write(tmp_path / "weights.ms", small_ms.rows(2), spectrum=True)
     small_ms.change(path, "WEIGHT", lambda weight: 3 * weight)
     assert cut(path)[0].sum_of_weights.item() == 2 * 3 * PAIRS * CHANNELS
@@ -109,7 +109,7 @@ def scaled(factor: float) -> small_ms.Fill:
 
 
 def test_corrected_data_is_taken_where_it_holds_values(tmp_path: Path) -> None:
-    """As WSClean and tclean do; the log names the choice and what else there is."""
+    """WSClean and tclean do the same; the log names the choice and what else there is."""
     columns = small_ms.rows(2)
     full = small_ms.write(tmp_path / "full.ms", columns, data={"DATA": scaled(1), "CORRECTED_DATA": scaled(2)})
     assert flux(cut(full)[0]) == pytest.approx(2, abs=1e-6)
@@ -139,7 +139,7 @@ def test_one_hand_on_file_is_imaged_as_that_hand(tmp_path: Path) -> None:
 
 
 def test_planes_come_in_the_order_asked(tmp_path: Path) -> None:
-    """Of circular feeds in an unusual order of CORR_TYPE: 1 Jy unpolarised is in I alone."""
+    """The feeds are circular, in an unusual order of CORR_TYPE: 1 Jy unpolarised is in I alone."""
 
     def mixed(columns: Any, frequency: NDArray[np.float64], count: int) -> NDArray[np.complexfloating]:
         return np.take(small_ms.point_source(columns, frequency, count), [1, 0, 3, 2], axis=-1)

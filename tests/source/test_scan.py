@@ -20,7 +20,7 @@ def put(*paths: Path) -> None:
 
 
 class Looks:
-    """At one folder, each a second after the one before. What is there at first has been so for a while."""
+    """Looks at one folder, each a second after the one before. What is there at first has been so for a while."""
 
     def __init__(self, root: Path, marker: str = "") -> None:
         for folder in (root, *filter(Path.is_dir, root.rglob("*"))):
@@ -28,13 +28,13 @@ class Looks:
         self.scan, self.now = Scan(root, marker, lambda name: name.endswith(".npz")), 0.0
 
     def again(self, after: float = 1.0) -> Changes:
-        """The next one."""
+        """Return the changes at the next look."""
         self.now += after
         return self.scan.look(self.now)
 
 
 def sets(root: Path, names: Iterable[str]) -> None:
-    """What looks like tables."""
+    """Make what looks like tables."""
     put(*(root / name / "table.dat" for name in names))
 
 
@@ -137,7 +137,7 @@ def test_nor_does_it_in_a_folder_that_is_new(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_said_once_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As soon as it can be, what is in it is seen. The folder of all is waited for."""
+    """What is in it is seen as soon as it can be. The folder of all is waited for."""
     sets(tmp_path, ["a.ms", "BAND/b.ms"])
     looks, listdir = Looks(tmp_path), os.listdir
 

@@ -1,4 +1,4 @@
-"""Short columns that repeat are read once: what the pattern tells of rows is what is on file."""
+"""Short columns that repeat are read once: what the pattern says of rows is what is on file."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def chunk(columns: small_ms.Columns, first: int, end: int) -> dict[str, NDArray[
 def test_what_repeats_is_told(step: int) -> None:
     """However many rows came at a time."""
     columns, pattern = small_ms.rows(4), Pattern()
-    if step < PAIRS:  # the first rows tell how many a dump has
+    if step < PAIRS:  # the first rows show how many a dump has
         pattern.add(chunk(columns, 0, PAIRS))
     for first in range(PAIRS if step < PAIRS else 0, 4 * PAIRS, step):
         pattern.add(chunk(columns, first, min(first + step, 4 * PAIRS)))
@@ -38,7 +38,7 @@ def test_what_repeats_is_told(step: int) -> None:
 
 @pytest.mark.parametrize("name", ["TIME", "ANTENNA1", "INTERVAL"])
 def test_rows_from_where_it_no_longer_repeats_are_read(name: str) -> None:
-    """The pattern tells of the rows before."""
+    """The pattern is that of the rows before."""
     columns, pattern = small_ms.rows(4), Pattern()
     columns[name][2 * PAIRS + 3] += 1
     for first in range(0, 4 * PAIRS, PAIRS):

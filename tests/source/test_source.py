@@ -53,7 +53,7 @@ def test_precision_follows_epsilon(ms: Path, epsilon: float, bits: int) -> None:
 
 
 def test_double_precision_keeps_every_bit(tmp_path: Path) -> None:
-    """The difference of two hands and of a model is taken in double precision where that is asked."""
+    """The difference of two hands and of a model is taken in double precision if that is asked."""
     tiny = np.float32(2**-20)
 
     def uneven(columns: Any, frequency: NDArray[np.float64], correlations: int) -> NDArray[np.complexfloating]:
@@ -71,7 +71,7 @@ def test_double_precision_keeps_every_bit(tmp_path: Path) -> None:
 
 
 def test_times_that_jitter_within_a_dump_are_one_integration(tmp_path: Path) -> None:
-    """Baselines of one dump carry TIMEs up to 1.5 s apart and INTERVAL says 0.04 s: the cadence tells."""
+    """Baselines of one dump carry TIMEs up to 1.5 s apart and INTERVAL says 0.04 s: the cadence decides."""
     columns = small_ms.rows(9)
     columns["TIME"] += np.random.default_rng(1).uniform(0, 1.5, columns["TIME"].size)
     columns["INTERVAL"][:] = 0.04
@@ -191,7 +191,7 @@ def test_baselines_averaged_by_different_lengths(tmp_path: Path) -> None:
 
 
 def identity(path: Path, **selection: Any) -> str:
-    """The run's id."""
+    """Return the id of the run."""
     run = open_run(path, asked(**selection))
     run.close()
     return run.id
@@ -289,7 +289,7 @@ def test_info_tells_what_there_is(ms: Path) -> None:
 
 
 def test_a_field_beyond_ten_per_cent_smearing_is_warned_of(ms: Path) -> None:
-    """The note gives how far the field reaches and from where on it is smeared, by what."""
+    """The note gives how far the field reaches and from what distance on it is smeared, by what."""
     small, large = notes(ms, size=(64, 64), scale=10 * ARCSEC), notes(ms, size=(4096, 64), scale=60 * ARCSEC)
     assert "smear" not in small
     assert "warning: the field reaches 34.1deg from its centre, but beyond" in large

@@ -111,7 +111,7 @@ def test_slices_are_bit_for_bit_those_of_a_set_of_the_same_data(flag: str, setup
 
 
 def test_a_set_that_is_exported_has_the_samples_that_came(tmp_path: Path) -> None:
-    """As casacore reads them: of the one band by their shape, and of both."""
+    """casacore reads them: those of the one band by their shape, and those of both."""
     for number, bands in enumerate((SETUP.bands, SETUP.bands[1:])):
         setup = replace(SETUP, bands=bands, products=SHUFFLED)
         path, ms = spool(tmp_path / f"{number}", (3, 5), setup), tmp_path / f"{number}.ms"
@@ -129,7 +129,7 @@ def test_a_set_that_is_exported_has_the_samples_that_came(tmp_path: Path) -> Non
 
 
 def test_the_share_that_came_is_told_and_what_came_not_has_no_part_in_the_image(tmp_path: Path) -> None:
-    """Of ten cross-correlations one lacks four of its 26 channels."""
+    """One of ten cross-correlations lacks four of its 26 channels."""
     baselines = [at for at, each in enumerate(PRODUCTS) if each.antenna1 != each.antenna2]
 
     def alter(opened: Open) -> None:
@@ -143,7 +143,7 @@ def test_the_share_that_came_is_told_and_what_came_not_has_no_part_in_the_image(
 
 
 def test_a_stream_s_own_uvw_win_and_those_of_others_are_worked_out(tmp_path: Path) -> None:
-    """Of what left the ring they are worked out in either case: it is known where it was, but not imaged."""
+    """For what left the ring they are worked out in either case: its place is known, but it is not imaged."""
 
     def alter(opened: Open) -> None:
         opened.arrays["uvw"][...] = np.arange(45).reshape(15, 3)
@@ -187,7 +187,7 @@ def test_integrations_are_averaged_until_a_later_one_does_not_belong_to_them(tmp
 
 
 def test_what_left_the_ring_fails_by_name_and_the_run_is_the_same(tmp_path: Path) -> None:
-    """Also for who begins when the first ones are gone: they keep their numbers."""
+    """This holds for who begins when the first ones are gone, too: they keep their numbers."""
     writing = writer(tmp_path, keep=3)
     put(writing, range(3))
     first = Growing(writing.path, asked(**GRID))
@@ -226,7 +226,7 @@ def test_a_spool_that_is_not_followed_has_what_is_there(tmp_path: Path) -> None:
 
 
 def test_the_data_of_an_event_are_copied_as_far_as_they_are_there(tmp_path: Path) -> None:
-    """As `fip event DIR ID --ms` has it of a run that follows a spool."""
+    """`fip event DIR ID --ms` copies them from a run that follows a spool."""
     writing = writer(tmp_path, keep=4)
     put(writing, range(8))
     options = asked(**GRID)
@@ -289,7 +289,7 @@ def test_the_command_images_a_spool_as_the_set_that_it_exports(tmp_path: Path) -
 
 
 def test_what_cannot_be_exported_is_said_in_one_line(tmp_path: Path) -> None:
-    """Nothing is left of it."""
+    """No file is left of it."""
     path = spool(tmp_path, range(2))
     with pytest.raises(UsageError, match=r"the folder .*nowhere does not exist"):
         export(path, tmp_path / "nowhere" / "out.ms")

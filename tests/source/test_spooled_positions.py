@@ -37,7 +37,7 @@ FIRST, SECOND = np.triu_indices(12, 1)
 
 
 def paths(time: float, where: SkyCoord) -> NDArray[np.float64]:
-    """By how many m a wave comes earlier to each baseline's first antenna, as astropy sees the sky from the array."""
+    """Return by how many m a wave comes earlier to each baseline's first antenna, by astropy's sky over the array."""
     here = EarthLocation.from_geocentric(*POSITIONS.mean(axis=0), unit="m")
     with iers.conf.set_temp("auto_download", False):
         seen = where.transform_to(ITRS(obstime=Time(time, format="unix"), location=here)).cartesian.xyz
@@ -53,7 +53,7 @@ def place(position_angle: float) -> SkyCoord:
 
 @pytest.mark.parametrize("position_angle", [20.0, 230.0])
 def test_a_source_far_out_is_in_its_place(tmp_path: Path, position_angle: float) -> None:
-    """To 0.01 pixel. What a correlator gives is worked out from how astropy sees the sky, without any UVW.
+    """It is right to 0.01 pixel. What a correlator gives is worked out from astropy's sky, without any UVW.
 
     UVW that leave aberration out, or have the sign of the other antenna, fail: by 0.04 pixel, or by degrees.
     """

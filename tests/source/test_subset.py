@@ -76,7 +76,7 @@ def by_hand(columns: small_ms.Columns, keep: NDArray[np.bool_], channels: dict[i
 
 
 def ordered(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By place and frequency."""
+    """Return rows sorted by place and frequency."""
     return rows[np.lexsort(rows[:, :4].T)]
 
 
@@ -128,12 +128,12 @@ def test_what_is_selected_is_imaged(
 
 
 def length(columns: small_ms.Columns) -> NDArray[np.float64]:
-    """|(u, v)| in m."""
+    """Return |(u, v)| in m."""
     return np.hypot(columns["UVW"][:, 0], columns["UVW"][:, 1])
 
 
 def number(columns: small_ms.Columns) -> NDArray[np.int64]:
-    """Of a row's integration in its field: scans of three integrations alternate between two fields."""
+    """Return a row's integration in its field, counted: scans of three integrations alternate between two fields."""
     dump = np.rint((columns["TIME"] - small_ms.START) / 10).astype(int)
     in_field: NDArray[np.int64] = dump // 6 * 3 + dump % 3
     return in_field
@@ -154,7 +154,7 @@ def test_wavelengths_are_those_of_each_channel(varied: tuple[Path, small_ms.Colu
 
 
 def test_numbers_are_those_before_any_selection(varied: tuple[Path, small_ms.Columns]) -> None:
-    """Of the field, whatever is selected of it; the field stays in the names when one of two is picked."""
+    """They count in the field, whatever is selected of it; the field stays in the names when one of two is picked."""
     path, _ = varied
     told = [(piece.label, piece.integration) for piece in cut(path, field=("target",), scan=((6, 6),))]
     assert told == [("target", 3), ("target", 4), ("target", 5)]
@@ -202,7 +202,7 @@ def test_a_gap_ends_an_average_of_some_seconds() -> None:
 
 
 def test_numbers_count_within_a_field() -> None:
-    """From 0, in order of time."""
+    """They begin with 0, in order of time."""
     assert numbers_in_field(np.array([7, 3, 7, 7, 3])).tolist() == [0, 0, 1, 2, 1]
 
 
@@ -250,7 +250,7 @@ def test_what_is_not_selected_is_not_read(
 
 
 def test_windows_dumped_at_another_cadence_drop_out(tmp_path: Path) -> None:
-    """With one of two windows selected the slices of the other are gone, not empty, and numbers stay."""
+    """If one of two windows is selected, the slices of the other are gone, not empty, and numbers stay."""
     fast, slow = small_ms.rows(6, cadence=10), small_ms.rows(2, cadence=30)
     slow["DATA_DESC_ID"][:] = 1
     slow["TIME"] += 1
@@ -260,7 +260,7 @@ def test_windows_dumped_at_another_cadence_drop_out(tmp_path: Path) -> None:
 
 
 def test_any_selection_makes_another_run(varied: tuple[Path, small_ms.Columns]) -> None:
-    """The run's id tells every selection from every other."""
+    """The run's id differs between any two selections."""
     path, _ = varied
     chosen: list[dict[str, Any]] = [
         {}, {"field": ("target",)}, {"spw": (WindowChoice((0, 0)),)}, {"spw": (WindowChoice((0, 0), ((0, 1),)),)},
@@ -314,7 +314,7 @@ def test_an_antenna_is_known_by_its_name_before_its_number(tmp_path: Path) -> No
 
 
 def test_an_antenna_is_known_by_its_station(tmp_path: Path) -> None:
-    """As in VLBI, where NAME may say ANT1 and STATION says EF; a name or a number that is the same comes first."""
+    """As in VLBI: NAME may say ANT1 and STATION says EF. A name or a number that is the same comes first."""
     columns = small_ms.rows(1)
     path = small_ms.write(tmp_path / "stations.ms", columns, bands=TWO_BANDS[:1])
     with small_ms.edit(path / "ANTENNA") as table:
@@ -329,7 +329,7 @@ def test_an_antenna_is_known_by_its_station(tmp_path: Path) -> None:
 
 
 def test_the_log_tells_the_selection(varied: tuple[Path, small_ms.Columns]) -> None:
-    """What was asked, how much of the data it is, and that an average does nothing where it does nothing."""
+    """What was asked, how much of the data it is, and that an average does nothing if it does nothing."""
     run = opened(varied[0], scan=((4, 5),), average=Average(5, "s"))
     run.close()
     assert run.notes[0] == "selected: scan 4~5; average 5s: 6 of 12 integrations, 5 of 5 antennas"

@@ -23,7 +23,7 @@ Fill = small_ms.Fill
 
 
 def with_rows(change: Any) -> Fill:
-    """The point source, of which some rows are changed, by what `change` says of the columns [row]."""
+    """The point source with some rows changed, by what `change` says of the columns [row]."""
 
     def fill(columns: small_ms.Columns, frequency: NDArray[np.float64], count: int) -> NDArray[np.complexfloating]:
         values = small_ms.point_source(columns, frequency, count)
@@ -39,7 +39,7 @@ def zeroed(columns: small_ms.Columns, values: NDArray[np.complexfloating]) -> No
 
 
 def quality(piece: Slice) -> str:
-    """That of the image that a worker makes."""
+    """Return the quality of the image that a worker makes."""
     return image_file(piece, make_kernel(piece.settings, piece.grid), "host/cpu0", 0.0).quality
 
 
@@ -100,7 +100,7 @@ def test_flagged_zeros_are_flagged_samples(tmp_path: Path) -> None:
 
 
 def test_an_integration_of_zeros_is_empty(tmp_path: Path) -> None:
-    """Of its image nothing is good; the others are as ever."""
+    """Its image has nothing good; the others are as ever."""
 
     def first(columns: small_ms.Columns, values: NDArray[np.complexfloating]) -> None:
         values[columns["TIME"] == small_ms.START] = 0
@@ -154,7 +154,7 @@ def test_a_model_that_was_not_predicted_is_told(tmp_path: Path, model: float | N
 
 
 def test_a_model_of_another_shape_is_refused_at_once(tmp_path: Path) -> None:
-    """And not slice by slice."""
+    """It is not refused slice by slice."""
     data = {"DATA": small_ms.point_source, "MODEL_DATA": lambda columns, band, count: np.zeros(
         (columns["TIME"].size, band.size - 1, count), np.complex64)}  # fmt: skip
     path = small_ms.write(tmp_path / "shape.ms", small_ms.rows(2), data=data)
@@ -195,7 +195,7 @@ def test_a_garbled_weight_costs_its_sample_alone(tmp_path: Path) -> None:
 
 
 def test_garbled_values_that_are_flagged_are_no_matter(tmp_path: Path) -> None:
-    """As NaN that are flagged."""
+    """They are treated as NaN that are flagged."""
 
     def garbled(columns: small_ms.Columns, values: NDArray[np.complexfloating]) -> None:
         values[4, 2, 3] = 1e30
@@ -229,7 +229,7 @@ def test_bright_and_faint_values_have_an_image_by_any_kernel(tmp_path: Path, fac
 
 @pytest.mark.parametrize("row", [0, 3])
 def test_a_cell_that_holds_nothing_costs_its_row_alone(tmp_path: Path, row: int) -> None:
-    """Of WEIGHT_SPECTRUM, the first or another: WEIGHT, which is on another scale, does not take its place."""
+    """The cell is of WEIGHT_SPECTRUM, the first or another: WEIGHT, on another scale, does not take its place."""
     path = small_ms.write(tmp_path / "cell.ms", small_ms.rows(1), spectrum=True)
     with small_ms.edit(path) as table:
         table.putcol("WEIGHT", np.full((PAIRS, 4), 7, np.float32))
@@ -275,7 +275,7 @@ def test_a_column_that_is_cut_short_is_refused_by_run_as_by_info(tmp_path: Path)
 
 
 def test_uvw_that_are_not_of_the_antennas_are_told_by_run_too(tmp_path: Path) -> None:
-    """In wavelengths, say."""
+    """Here they are in wavelengths."""
     columns = small_ms.rows(2)
     columns["UVW"] = columns["UVW"] * 3.3
     path = small_ms.write(tmp_path / "uvw.ms", columns)
@@ -303,7 +303,7 @@ def test_a_third_of_the_antennas_filled_with_zeros_costs_noise_and_no_flux(
 
 
 def test_one_integration_that_cannot_be_read_costs_itself_alone(tmp_path: Path) -> None:
-    """Also if it is the last: only a set of which more is gone is refused at once."""
+    """Also if it is the last: a set is refused at once only if more of it is gone."""
     path = small_ms.write(tmp_path / "last.ms", small_ms.rows(5))
     with small_ms.edit(path) as table:
         for row in range(4 * PAIRS, 5 * PAIRS):

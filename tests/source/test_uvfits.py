@@ -138,7 +138,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
 
 @pytest.mark.parametrize(("spoil", "says"), [each[1:] for each in REFUSED], ids=[each[0] for each in REFUSED])
 def test_what_cannot_be_imaged_is_said_in_one_line(spoil: dict[str, Any], says: str, tmp_path: Path) -> None:
-    """With the file, what was found, and what is read."""
+    """The line has the file, what was found, and what is read."""
     path = uvfits_files.from_set(a_set(tmp_path / "a.ms", codes=LINEAR), tmp_path / "a.uvfits", **spoil)
     with pytest.raises(InputError) as refused:
         cut(path)
@@ -170,7 +170,7 @@ def test_whatever_is_wrong_in_a_header_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_cut_short_or_written_is_refused(tmp_path: Path) -> None:
-    """Before anything is imaged of it: what is mapped must be there."""
+    """It is refused before anything is imaged of it: what is mapped must be there."""
     path = uvfits_files.from_set(a_set(tmp_path / "a.ms", codes=LINEAR), tmp_path / "a.uvfits")
     with pytest.raises(InputError, match="leave --follow out"):
         open_recording(path, Writing())

@@ -29,7 +29,7 @@ SPEED_OF_LIGHT = 299792458.0
 
 @pytest.mark.parametrize("version", ["0.1", "1.0", "1.1", "1.2"])
 def test_a_file_is_imaged_as_the_set_that_it_holds(version: str, tmp_path: Path) -> None:
-    """All of I, Q, U and V, whatever it is called; 0.1 has an axis more, and another way to say where it looks."""
+    """All of I, Q, U and V, whatever it is called; 0.1 has an axis more, and another way to give the direction."""
     ms = a_set(tmp_path / "a.ms")
     assert_same_images(uvh5_files.from_set(ms, tmp_path / "file.of_mine", version), ms, "IQUV")
 
@@ -59,7 +59,7 @@ def baseline_major(file: h5py.File) -> None:
 
 
 def of_integers(file: h5py.File) -> None:
-    """As the correlator has them: real and imaginary integers."""
+    """Store the samples as the correlator has them: real and imaginary integers."""
     values = file["Data/visdata"][()]
     made = np.empty(values.shape, [("r", "<i4"), ("i", "<i4")])
     made["r"], made["i"] = np.round(values.real * 1e6), np.round(values.imag * 1e6)
@@ -99,7 +99,7 @@ def unphased(file: h5py.File) -> None:
 
 
 def here() -> EarthLocation:
-    """Of the telescope."""
+    """Return the place of the telescope."""
     longitude, latitude, height = uvh5_files.PLACE
     return EarthLocation.from_geodetic(longitude * u.rad, latitude * u.rad, height * u.m)
 
@@ -111,7 +111,7 @@ def source() -> SkyCoord:
 
 
 def test_data_that_are_not_phased_are_imaged_about_zenith(tmp_path: Path) -> None:
-    """A source is where astropy says that it is, at its full flux, in each integration; so is it in a drift scan."""
+    """A source has the place that astropy gives, at its full flux, in each integration; so has it in a drift scan."""
     ms = a_set(tmp_path / "a.ms")
     path = uvh5_files.from_set(ms, tmp_path / "a.uvh5", alter=unphased)
     about = source()
@@ -155,7 +155,7 @@ REFUSED: tuple[tuple[str, Callable[[h5py.File], object], str], ...] = (
 def test_what_cannot_be_imaged_is_said_in_one_line(
     spoil: Callable[[h5py.File], object], says: str, tmp_path: Path
 ) -> None:
-    """With the file, what was found, and what is read."""
+    """The line has the file, what was found, and what is read."""
     path = uvh5_files.from_set(a_set(tmp_path / "a.ms"), tmp_path / "a.uvh5", alter=spoil)
     with pytest.raises(InputError) as refused:
         cut(path)
@@ -165,7 +165,7 @@ def test_what_cannot_be_imaged_is_said_in_one_line(
 
 
 def test_whatever_is_wrong_in_a_header_is_one_line(tmp_path: Path) -> None:
-    """What is not there, is text where it should be a number, or a group: it is refused, or it does not matter."""
+    """If something is not there, is text in place of a number, or a group: it is refused, or it does not matter."""
     path, refused = uvh5_files.from_set(a_set(tmp_path / "a.ms"), tmp_path / "a.uvh5"), 0
     with h5py.File(path, "r") as file:
         names = [f"{group}/{name}" for group in ("Header", "Header/phase_center_catalog/2") for name in file[group]]
@@ -186,7 +186,7 @@ def test_whatever_is_wrong_in_a_header_is_one_line(tmp_path: Path) -> None:
 
 
 def test_cut_short_foreign_or_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a file does not grow: what comes later is another one."""
+    """A file does not grow either: what comes later is another one."""
     path = uvh5_files.from_set(a_set(tmp_path / "a.ms"), tmp_path / "a.uvh5")
     with pytest.raises(InputError, match="leave --follow out"):
         open_recording(path, Writing())
@@ -204,7 +204,7 @@ def test_cut_short_foreign_or_without_h5py(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_file_is_described_and_imaged_by_the_commands(tmp_path: Path) -> None:
-    """As a set is, by daemons and their reading children."""
+    """Sets are treated in the same way, by daemons and their reading children."""
     path = uvh5_files.from_set(a_set(tmp_path / "obs.ms"), tmp_path / "obs.uvh5")
     described = fip("info", path)
     assert described.returncode == 0, described.stderr
@@ -218,7 +218,7 @@ def test_a_file_is_described_and_imaged_by_the_commands(tmp_path: Path) -> None:
 
 
 def test_windows_are_as_the_file_has_them(tmp_path: Path) -> None:
-    """With their widths, and correlations in the file's order."""
+    """They have their widths, and correlations in the file's order."""
     ms = a_set(tmp_path / "a.ms")
     recording = open_recording(uvh5_files.from_set(ms, tmp_path / "a.uvh5"))
     window: Window = recording.window(0)

@@ -1,4 +1,4 @@
-"""UVW from where antennas stand: what others say of it, and that a source far out is where it is."""
+"""UVW from the places of antennas: what others say of it, and that a source far out is in its place."""
 
 import logging
 import math
@@ -91,7 +91,7 @@ def test_a_source_a_degree_out_is_where_astropy_sees_it(west: float, angle: floa
 
 
 def test_a_baseline_is_the_first_antennas_less_the_seconds() -> None:
-    """As katdal's and CASA's are: e1 conj(e2) of a source to the east turns forwards if antenna 1 is to the east."""
+    """katdal and CASA agree: e1 conj(e2) of a source to the east turns forwards if antenna 1 is to the east."""
     uvw = antenna_uvw(1772399521.5, 1.4, -0.8, THREE)
     pairs = np.array([0, 0, 1]), np.array([1, 2, 2])
     assert np.array_equal(baseline_uvw(uvw, *pairs), uvw[[0, 0, 1]] - uvw[[1, 2, 2]])
@@ -125,14 +125,14 @@ def test_a_time_out_of_the_table_is_said_once(time: float, caplog: pytest.LogCap
 
 
 def has_uvw(opened: Open) -> None:
-    """Any."""
+    """Put random UVW: any will do."""
     uvw = np.asarray(opened.arrays["uvw"])
     uvw[...] = np.random.default_rng(1).normal(0, 100, uvw.shape)
 
 
 @pytest.mark.parametrize(("time", "times"), [(1.79e9, 0), (4e9, 1)])
 def test_a_run_warns_of_a_time_out_of_the_table(time: float, times: int, tmp_path: Path) -> None:
-    """Of a spool without UVW of its own; one that has them needs no table."""
+    """This is for a spool without UVW of its own; one that has them needs no table."""
     for own, wanted in ((False, times), (True, 0)):
         writing = spools.writer(tmp_path, replace(spools.SETUP, uvw=own))
         spools.put(writing, [0], alter=has_uvw if own else spools.nothing, time=time)

@@ -19,7 +19,7 @@ def test_parts_that_overlap_by_more_than_half_of_the_shorter_are_of_one_group() 
     assert [[part.path for part in group.parts] for group in grouped(parts)] == [
         ["0@0", "1@2"], ["2@10"], ["0@20", "2@24"], ["1@30"],
     ]  # fmt: skip
-    assert of_one_time(span(5, 5, 0), span(0, 10, 1))  # of which nobody says how long it is
+    assert of_one_time(span(5, 5, 0), span(0, 10, 1))  # nobody says how long the first one is
     assert not of_one_time(span(11, 11, 0), span(0, 10, 1))
 
 

@@ -73,7 +73,7 @@ def looking_up(path: Path, frame: str, place: tuple[float, float]) -> Path:
 
 
 def found(piece: Slice) -> tuple[SkyCoord, float]:
-    """Where the one source is by the header, near its place, and how bright, 1 for 1 Jy."""
+    """Return the place of the one source by the header, near its true place, and how bright it is, 1 for 1 Jy."""
     image = image_slice(piece, make_kernel(piece.settings, piece.grid))
     wcs = WCS(fits.Header.fromstring(header_cards(piece, image, "dirty"))).celestial
     x, y = map(float, wcs.world_to_pixel(SOURCE))
@@ -88,7 +88,7 @@ def found(piece: Slice) -> tuple[SkyCoord, float]:
     return wcs.pixel_to_world(x, y), float(values.max() / piece.sum_of_weights[0, 0])
 
 
-STUCK = up(TIMES[0] - STEP / 2)  # where FIELD says that it looks, all the time
+STUCK = up(TIMES[0] - STEP / 2)  # the direction in FIELD, all the time
 CASES = {
     "AZELGEO": ("AZELGEO", (np.pi, np.pi / 2), {}),
     "AZEL": ("AZEL", (0.0, np.pi / 2), {"uvw": "zenith"}),
@@ -99,7 +99,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("centre", [None, "zenith", "own"])
 def test_a_source_is_in_its_place_whatever_the_grid_does(tmp_path: Path, case: str, centre: str | None) -> None:
-    """To 0.01 pixel: on a grid that stays, or about the zenith of each image, of which one kernel does for all."""
+    """To 0.01 pixel: on a grid that stays, or about the zenith of each image; one kernel does for all of them."""
     frame, place, options = CASES[case]
     path = looking_up(tmp_path / "up.ms", frame, place)
     asked = GRID | options | ({} if centre is None else {"phase_centre": centre})
@@ -121,7 +121,7 @@ def test_a_source_is_in_its_place_whatever_the_grid_does(tmp_path: Path, case: s
 
 @pytest.mark.parametrize("case", ["AZEL", "J2000"])
 def test_uvw_of_the_zenith_are_told_from_those_of_a_phase_centre(tmp_path: Path, case: str) -> None:
-    """One line, with what would do: whether PHASE_DIR stays behind, or v is not to the north as it says."""
+    """One line, with what would work: whether PHASE_DIR stays behind, or v is not to the north as it says."""
     frame, place, _ = CASES[case]
     path = looking_up(tmp_path / "up.ms", frame, place)
     notes = cut_slices.notes(path, **GRID)
@@ -141,7 +141,7 @@ def test_a_phase_centre_at_the_zenith_of_the_begin_is_found_to_stay_behind_by_th
 
 
 def test_a_set_that_begins_at_the_zenith_says_what_to_mind_while_it_is_written(tmp_path: Path) -> None:
-    """Its first integration cannot tell whether it stays there; with --uvw zenith there is nothing to mind."""
+    """Its first integration cannot show whether it stays there; with --uvw zenith there is nothing to mind."""
     place = up(TIMES[0])
     filling = Filling(looking_up(tmp_path / "up.ms", "J2000", (place.ra.rad, place.dec.rad)), tmp_path / "live.ms", 2)
     for uvw, times in (("field", 1), ("zenith", 0)):

@@ -18,12 +18,12 @@ CADENCE = SETUP.cadence
 
 
 def times(first: int, last: int) -> tuple[float, float]:
-    """From the middle of one dump to that of another."""
+    """Return the times from the middle of one dump to that of another."""
     return START + first * CADENCE - 0.1, START + last * CADENCE + 0.1
 
 
 def dumps(path: Path) -> list[int]:
-    """Those of a spool, all of which can be read."""
+    """Return the dumps of a spool, and check that all can be read."""
     spool = Spool(path)
     assert spool.ended
     assert all(spool.integration(number)["0.visibility"].size for number in range(len(spool)))
@@ -32,14 +32,14 @@ def dumps(path: Path) -> list[int]:
 
 
 def inode(spool: Path, number: int) -> int:
-    """Of an integration's file."""
+    """Return the inode of an integration's file."""
     return integration_file(spool, number).stat().st_ino
 
 
 def test_what_is_set_aside_is_there_when_the_ring_has_dropped_it(tmp_path: Path) -> None:
     """Linked, not copied; bit for bit; what had left before is counted, and what came since is added later."""
     writing, output = writer(tmp_path, keep=5), tmp_path / "raw.live"
-    put(writing, range(8))  # of which 3 to 7 are there
+    put(writing, range(8))  # 3 to 7 are there
     ring = Spool(writing.path)
     before = [bytes(ring.integration(number)["0.visibility"]) for number in (3, 4, 5)]
     assert set_aside(ring, output, *times(1, 9)) == Aside(integrations=5, gone=2, final=False)
@@ -67,7 +67,7 @@ def test_nothing_is_done_again_if_nothing_came(tmp_path: Path) -> None:
 def test_files_of_another_disk_are_copied_as_long_as_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As it would be across disks, where no link can be."""
+    """As it would be across disks, with no link possible."""
 
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")

@@ -54,7 +54,7 @@ def test_what_nothing_came_for_is_nan_and_not_what_was_there_before(tmp_path: Pa
 
 
 def test_the_oldest_leave_and_stay_in_the_index(tmp_path: Path) -> None:
-    """What is read has its memory; what is asked for later is told when it left."""
+    """What is read has its memory; for what is asked for later, the error says when it left."""
     writing = writer(tmp_path, keep=3)
     put(writing, [0])
     reading = Spool(writing.path)
@@ -141,7 +141,7 @@ def test_the_end_is_seen_with_all_that_came_before_it(tmp_path: Path) -> None:
 
 
 def test_one_writes_at_a_time(tmp_path: Path) -> None:
-    """The second is told, and the folder is free when the first has let it go."""
+    """The second gets an error, and the folder is free when the first has let it go."""
     first = writer(tmp_path)
     with pytest.raises(InputError, match="another receiver writes to it"):
         writer(tmp_path)
@@ -150,7 +150,7 @@ def test_one_writes_at_a_time(tmp_path: Path) -> None:
 
 
 def test_what_comes_out_of_order_is_refused(tmp_path: Path) -> None:
-    """By dump, and by time: nearer than half a cadence two would be imaged together."""
+    """Both dump and time are checked: nearer than half a cadence two would be imaged together."""
     writing = writer(tmp_path)
     put(writing, [4])
     for dump, time in ((4, 20.0), (3, 20.0), (5, 8.9), (5, 1.0)):
@@ -190,7 +190,7 @@ def test_a_disk_that_is_full_costs_the_integration_alone(
 
 
 def write_for_ever(folder: Path) -> None:
-    """Until it is killed."""
+    """Write integrations until it is killed."""
     writing = writer(folder, keep=4)
     dump = 0 if writing.last is None else int(writing.last["dump"][0]) + 1
     while True:
@@ -254,7 +254,7 @@ def test_what_cannot_be_a_spool_is_said_in_one_line(tmp_path: Path) -> None:
     ],
 )
 def test_parts_of_a_set_up_fit_each_other(changes: dict[str, object], says: str) -> None:
-    """Whoever makes one."""
+    """The error comes to whoever makes one."""
     with pytest.raises(ValueError, match=says):
         replace(SETUP, **changes)  # type: ignore[arg-type]
 

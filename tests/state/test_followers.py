@@ -24,7 +24,7 @@ def followed_by(number: int, *names: str, stalled: str = "") -> PipelineStatus:
 
 
 def test_what_a_follower_says_comes_back_as_it_was() -> None:
-    """Over the wire, by itself and with all that the ventilator tells."""
+    """Over the wire, by itself and with all that the ventilator sends."""
     message = FollowerState(status("follower", "mean", 3), (FOLLOWED,), "no room", leaving=True)
     assert decode_control(encode_control(message)) == message
     told = followed_by(3, "mean")
@@ -44,7 +44,7 @@ def test_followers_stand_beside_the_sink() -> None:
 
 
 def test_a_follower_that_is_gone_or_stands_still_is_seen() -> None:
-    """With the reason; the pipeline keeps up all the same."""
+    """The reason is shown; the pipeline keeps up all the same."""
     still = state(*(followed_by(number, "mean", stalled="no room") for number in range(20)))
     (view,) = still.followers
     assert view.why == "no room"

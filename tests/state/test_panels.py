@@ -112,7 +112,7 @@ def test_the_state_in_json_keeps_its_names() -> None:
 
 
 def test_the_jobs_that_count_now() -> None:
-    """Those that are not over, or else the last."""
+    """They are those that are not over, or else the last."""
     said = pipeline(40)
     (job,) = said.jobs
     done, waits = replace(job, job="done", state="done"), JobStatus("waits", "queued", "", ("/data/b.ms",), BEGIN, ())
@@ -124,7 +124,7 @@ def test_the_jobs_that_count_now() -> None:
 
 
 def test_a_terminal_draws_any_panel() -> None:
-    """At a glance what somebody should look at, in full all of it; what is hostile acts on nothing."""
+    """At a glance, a panel has what somebody should look at, in full all of it; what is hostile acts on nothing."""
     seen = printed(lines([MADE], 80), *glance_at([MADE], 80), width=80)
     assert "summed up" in seen
     assert "  noted: <b>a</b>�[31m�, two" in seen

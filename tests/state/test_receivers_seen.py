@@ -25,7 +25,7 @@ BRIEF = receiver(0).brief
 
 
 def heard_of(number: int, *receivers: ReceiverState, **run: object) -> PipelineStatus:
-    """A pipeline with these receivers, and a run of the spool of which so much is known."""
+    """A pipeline with these receivers, and a run of the spool with this much known."""
     said = with_run(pipeline(number), **{"measurement_set": SPOOL, "final": False, "cadence": 0.5} | run)
     ages = said.ages | {each.brief.boot: 0.2 for each in receivers}
     return replace(said, receivers=receivers, ages=ages)
@@ -37,12 +37,12 @@ def seen(**changes: Any) -> PipelineState:
 
 
 def panel_of(found: PipelineState) -> Panel:
-    """The panel of receivers."""
+    """Return the panel of receivers."""
     return next(panel for panel in panels(found) if panel.name == "receivers")
 
 
 def test_what_a_receiver_says_comes_back_as_it_was() -> None:
-    """Over the wire, by itself and with all that the ventilator tells."""
+    """Over the wire, by itself and with all that the ventilator sends."""
     message = replace(receiver(3), leaving=True)
     assert decode_control(encode_control(message)) == message
     assert decode_control(encode_control(message.brief)) == message.brief
@@ -82,7 +82,7 @@ def test_receivers_stand_before_the_source_with_what_is_lost() -> None:
 
 
 def test_numbers_of_receivers_are_by_spool() -> None:
-    """Also those that it counts as other daemons count other things."""
+    """Those that it counts are there, too, as other daemons count other things."""
     text = exposition(seen(lost=3, dropped=2)).decode()
     of = 'daemon="head/receiver",spool="obs-1.live"'
     for line in (
@@ -100,7 +100,7 @@ def test_numbers_of_receivers_are_by_spool() -> None:
 
 
 def test_a_ring_that_is_nearly_used_up_is_behind_and_in_large() -> None:
-    """It says which, and how long that will take; a ring of which nothing is needed says nothing."""
+    """It says which, and how long that will take; a ring that is not needed says nothing."""
     since = when(19) - 0.3 - 80.0
     found = state(*(heard_of(number, receiver(number), unsafe=5, unsafe_since=since) for number in range(20)))
     assert (found.verdict, found.exit_code) == ("behind", 1)
@@ -114,7 +114,7 @@ def test_a_ring_that_is_nearly_used_up_is_behind_and_in_large() -> None:
 
 
 def test_an_average_of_integrations_needs_the_first_of_them() -> None:
-    """Of a slice of 20 s the middle is 10 s after its beginning, and the ring takes that first."""
+    """A slice of 20 s has its middle 10 s after its beginning, and the ring takes that first."""
     since = when(19) - 0.3 - 60.0
     found = state(*(heard_of(n, receiver(n), unsafe=0, unsafe_since=since, cadence=20.0) for n in range(20)))
     (view,) = found.receivers
@@ -159,7 +159,7 @@ def test_a_receiver_that_died_fails_the_pipeline_and_one_that_left_does_not() ->
 
 
 def test_two_receivers_have_a_row_each_and_facts_by_their_spools() -> None:
-    """In the order of their spools."""
+    """They are in the order of their spools."""
     two = [receiver(3), receiver(3, "/spools/other.live", "second", warns=("dust",))]
     panel = panel_of(state(heard_of(3, *two)))
     assert [row.cells[0] for row in panel.tables[0].rows] == ["obs-1", "other"]
@@ -169,7 +169,7 @@ def test_two_receivers_have_a_row_each_and_facts_by_their_spools() -> None:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_terminal_has_room_for_a_spool_of_any_name(width: int) -> None:
-    """Of a long one the ends are shown; no line is broken, and nothing is cut off, if it is of 80 columns."""
+    """The ends of a long name are shown; no line is broken, and nothing is cut off, if it is of 80 columns."""
     said = receiver(3, f"/spools/{'commissioning-' * 3}1a2b3c4d.live", received=123_456, lost=12_345)
     file = io.StringIO()
     Console(file=file, width=width).print(page(state(heard_of(3, said)), width))

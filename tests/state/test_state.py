@@ -94,7 +94,7 @@ def test_a_ventilator_that_vanishes_is_said_to_be_gone_since_its_last_word(order
 
 @given(st.lists(st.tuples(st.integers(1, MOST), st.sampled_from(["left", "died"]), st.booleans()), max_size=4), numbers)
 def test_daemons_that_vanish(fates: list[tuple[int, str, bool]], order: list[int]) -> None:
-    """Whatever was heard, and however: who is there and who went, how and since when, is as it was when last told.
+    """Whatever was heard, and however: who is there and who went, how and since when, is as in the last message.
 
     Each worker goes with a message of its fate, and some come back two messages later.
     """
@@ -123,7 +123,7 @@ def test_daemons_that_vanish(fates: list[tuple[int, str, bool]], order: list[int
 
 
 def test_nothing_heard() -> None:
-    """Where no ventilator was ever heard there is no pipeline."""
+    """If no ventilator was ever heard there is no pipeline."""
     assert pipeline_state(None, 1.0) == PipelineState(1.0)
     assert PipelineState(1.0).exit_code == 3
 
@@ -156,7 +156,7 @@ def test_the_bottleneck(monkeypatch: pytest.MonkeyPatch, busy: tuple[float, ...]
 
 
 def test_a_run_behind_its_deadline() -> None:
-    """With a pace the lag counts, against the deadline of its slices; there is no time left to tell."""
+    """If there is a pace, the lag counts, against the deadline of its slices; no time that is left can be given."""
     late, timely = (with_run(pipeline(1), lag=lag, deadline=2.0) for lag in (2.5, 1.5))
     assert (state(late).verdict, state(late).exit_code, state(late).lag) == ("behind", 1, 2.5)
     assert state(late).reasons == ("obs is 2.5 s behind",)
@@ -164,7 +164,7 @@ def test_a_run_behind_its_deadline() -> None:
 
 
 def test_a_run_that_is_followed_is_under_way_with_nothing_left_to_do() -> None:
-    """Its lag is told while all that is known of it is stored."""
+    """Its lag is shown while all that is known of it is stored."""
     growing = with_run(pipeline(1), total=2, stored=2, final=False, lag=0.0, deadline=8.0)
     assert (state(growing).lag, state(growing).verdict) == (0.0, "keeping up")
     assert state(with_run(growing, final=True)).lag is None
@@ -181,7 +181,7 @@ def test_failed_slices_fail_the_verdict_until_another_job_follows() -> None:
 
 
 def test_a_job_that_failed() -> None:
-    """Its reason is told."""
+    """The reason of the job is shown."""
     seen = state(with_job(pipeline(1), state="failed", reason="obs.ms holds nothing"))
     assert (seen.verdict, seen.reasons) == ("failing", ("job job failed: obs.ms holds nothing",))
 
@@ -226,7 +226,7 @@ def test_no_worker_and_no_sink() -> None:
 
 
 def test_a_sink_without_room() -> None:
-    """It says why."""
+    """The sink says why it cannot store."""
     said = pipeline(1)
     assert said.sink
     full = replace(

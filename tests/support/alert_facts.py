@@ -55,5 +55,5 @@ def alerts() -> list[Alert]:
 
 
 def summary() -> Alert:
-    """That many events are held back."""
+    """Return the alert that says that many events are held back."""
     return Alert("held-7.1", "held-7", "summary", "current", ISSUED, {}, reason="12 events are held: too many at once")

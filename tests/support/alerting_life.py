@@ -14,5 +14,5 @@ fip.events.publishing.Describer = DescribesHere  # type: ignore[attr-defined]
 
 
 def main() -> None:
-    """Runs the detector."""
+    """Run the detector with alerts."""
     detector_life.main()

@@ -1,4 +1,4 @@
-"""A detector with alerts, one image after the other, in a process: what is stored, searched, shown, told and sent."""
+"""A detector with alerts, one image after the other, in a process: what is stored, searched, shown and sent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,7 +24,7 @@ from support.stored_run import CADENCE, NOISE, RUN, START, stored_image
 SIDE, BEAM = 48, 4.0  # pixels
 GRID = Grid(SIDE, SIDE, 1e-5, 2.7, -0.78, "FK5")
 
-_APART = 1_000_000  # images, of which the noise of two seeds differs
+_APART = 1_000_000  # images: more than a run has, so that the noise of two seeds differs
 
 Source = tuple[float, float, int, int, float]
 """x, y, first slice, slices, S/N of each slice."""
@@ -52,7 +52,7 @@ class DescribesHere(Describer):
         return self._asked[1]
 
     def ask(self, directory: Path, found: Found) -> None:
-        """Asks for an event."""
+        """Note the event that is asked for."""
         self._asked = directory, found
 
     def answer(self, wait: bool = False) -> Files | None:
@@ -74,7 +74,7 @@ class AlertingNight:
         cadence: float = CADENCE,
         seed: int = 0,
     ) -> None:
-        """`seed`: of the noise."""
+        """Store images; `seed` is that of the noise."""
         self._made, self._cadence, self._seed = stored_image(RUN, 0, grid=GRID), cadence, seed
         self.directory, self.folder, self.sources = directory, directory / FOLDER, list(sources)
         self.clock, self.late = START, 0.0  # s by which all is later than the images
@@ -91,13 +91,13 @@ class AlertingNight:
         return Reporter(self._publisher, self._course, self._targets, lambda: self.clock, self.archival)
 
     def close(self) -> None:
-        """Closes all."""
+        """Close reporter, course and store."""
         self.reporter.close()
         self._course.close()
         self._store.close()
 
     def image(self, index: int, quality: str = "good", look: bool = True) -> None:
-        """Stores an image, and has all see it."""
+        """Store an image, and have all see it."""
         begin = START + index * self._cadence
         times = Times(begin, begin + self._cadence / 2, begin + self._cadence, 0.9 * self._cadence)
         made = replace(self._made, index=index, integration=index, times=times, quality=quality)
@@ -115,7 +115,7 @@ class AlertingNight:
             self.look()
 
     def look(self) -> None:
-        """Has what is stored be searched, shown and told."""
+        """Have what is stored be searched, shown and sent."""
         while self._course.advance() is not None:
             pass
         known = None
@@ -129,7 +129,7 @@ class AlertingNight:
             then(index)
 
     def forget(self) -> None:
-        """As after a restart."""
+        """Begin anew, as after a restart."""
         self.reporter.close()
         self.reporter = self._reporter()
         self.look()

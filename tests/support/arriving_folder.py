@@ -18,14 +18,14 @@ CADENCE = 10.0  # s of the data
 
 
 def make_set(path: Path, slot: int, band: int = 0, integrations: int = 1) -> Path:
-    """A set of one band; `slot` is where in time it is, in cadences."""
+    """A set of one band; `slot` is its place in time, in cadences."""
     columns = small_ms.rows(integrations, CADENCE)
     columns["TIME"] += CADENCE * slot
     return small_ms.write(path, columns, bands=(small_ms.BAND + 4e6 * band,))
 
 
 def files_of(source: Path) -> list[str]:
-    """Of a set, in an order in which `cp -rf` may come upon them: that which tells that it is a table first."""
+    """Return the files of a set in an order that `cp -rf` may take: first the one that makes it a table."""
     found = [str(each.relative_to(source)) for each in source.rglob("*") if each.is_file()]
     return sorted(found, key=lambda name: (name != "table.dat", name))
 
@@ -38,7 +38,7 @@ class Here(Probe):
         self.looked: list[str] = []
 
     def look(self, root: Path, path: str, manifest: Manifest) -> Outcome:
-        """What a member is."""
+        """Return what a member is, and note the look."""
         self.looked.append(path)
         return look_into(root / path, path, manifest)
 
@@ -66,23 +66,23 @@ class Folder:
         return arrivals
 
     def keep(self, lines: tuple[str, ...]) -> None:
-        """Writes lines into the file, as the ventilator does."""
+        """Write lines into the file, as the ventilator does."""
         with self.order.open("a") as file:
             file.writelines(f"{line}\n" for line in lines)
 
     def wait(self, seconds: float) -> None:
-        """Looks for so long, and what is proposed is written down."""
+        """Look for so long, and what is proposed is written down."""
         for _ in range(round(seconds / 0.5)):
             self.keep(self.look().proposed)
 
     @property
     def groups(self) -> list[tuple[list[str], int]]:
-        """Of each the names of its parts, and how many are missing."""
+        """Return, for each group, the names of its parts and how many are missing."""
         return [([part.path for part in group.parts], group.missing) for group in self.recording.manifest.groups]
 
     @property
     def odd(self) -> Mapping[Oddity, int]:
-        """Oddities that were counted."""
+        """Return the oddities that were counted."""
         return self.recording.counts()
 
     @property
@@ -103,5 +103,5 @@ def folder(place: Path, rules: Rules, probe: Probe | None = None) -> Iterator[Fo
 
 
 def copy(source: Path, there: Path) -> None:
-    """All of a set."""
+    """Copy all of a set."""
     shutil.copytree(source, there)

@@ -44,7 +44,7 @@ class Auditor:
         self._process.wait()
 
     def faults(self) -> list[str]:
-        """Ends it; what it has found."""
+        """End it, and return what it has found."""
         self._process.send_signal(signal.SIGTERM)
         assert self._process.wait(30) == 0, "the auditor itself has failed"
         *found, last = self._report.read_text().splitlines()
@@ -61,7 +61,7 @@ class Audit:
         self.checked = 0
 
     def hear(self, status: PipelineStatus) -> Iterator[str]:
-        """Checks what the sink says in a status; what cannot be looked at now is looked at with the next."""
+        """Check what the sink says in a status; what cannot be looked at now is looked at with the next."""
         folders = {run.run: job.job for job in status.jobs for run in job.runs}
         for said in status.sink.brief.runs if status.sink else ():
             new = added(said.stored, self._right.get(said.run, ()))
@@ -88,7 +88,7 @@ class Audit:
 
     def _expired(self, place: Path, run: str, index: int) -> bool:
         """Whether it has gone since the ledger was read, as images do that are not to be kept any longer."""
-        for _ in range(50):  # a file is removed, and then the ledger told
+        for _ in range(50):  # a file is removed, and then entered in the ledger
             with closing(Ledger(place, read_only=True)) as ledger:
                 if not list(ledger.entries(run, index, index + 1)):
                     return True
@@ -104,7 +104,7 @@ def _is_whole(path: Path, size: int) -> bool:
 
 
 def main() -> None:
-    """The process."""
+    """Run the process of the auditor."""
     status, directory, report = sys.argv[1:]
     audit, ended = Audit(Path(directory)), False
 

@@ -68,7 +68,7 @@ def unnamed(page: Page) -> list[str]:
 
 
 def place_on_screen(page: Page, x: int, y: int, side: int) -> tuple[float, float]:
-    """Where the middle of a pixel of an image of `side` pixels is shown, the whole image being in view."""
+    """Return the middle of a pixel on screen, for an image of `side` pixels that is in view as a whole."""
     page.locator("#image").evaluate("image => image.scrollIntoView({block: 'center'})")
     box = page.locator("#image").bounding_box()
     assert box

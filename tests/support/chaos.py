@@ -16,13 +16,13 @@ from support.nemeses import Nemesis
 
 
 class Victims(Protocol):
-    """Processes by name."""
+    """Processes that are known by name."""
 
     def start(self, name: str) -> None:
-        """Starts one, again or for the first time."""
+        """Start one, again or for the first time."""
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """Sends a signal to one; one that is killed is waited for."""
+        """Send a signal to one; one that is killed is waited for."""
 
 
 class Chaos:
@@ -37,7 +37,7 @@ class Chaos:
         every: tuple[int, int] = (4, 14),
         nemeses: Sequence[Nemesis] = (),
     ) -> None:
-        """With `nemeses`, every fourth time one of these begins, and ends after up to seven seconds."""
+        """If `nemeses` are given, every fourth time one of these begins, and ends after up to seven seconds."""
         self._nemeses, self._under_way = nemeses, dict[Nemesis, float]()  # and when it ends
         self.visits: Counter[str] = Counter()
         self._victims, self._names, self._directory, self._every = victims, names, directory, every
@@ -49,7 +49,7 @@ class Chaos:
         self._seen: set[str] = set()
 
     def __call__(self) -> None:
-        """Does what is due."""
+        """Do everything that is due."""
         now = time.monotonic()
         for name in [name for name, until in self._stopped.items() if now > until]:
             del self._stopped[name]
@@ -85,7 +85,7 @@ class Chaos:
         return len(self._seen)
 
     def end(self) -> None:
-        """Continues whoever is stopped, and ends all else."""
+        """Continue whoever is stopped, and end all else."""
         for nemesis in self._under_way:
             nemesis.end()
         self._under_way.clear()

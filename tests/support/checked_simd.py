@@ -38,7 +38,7 @@ def store_past(array: Floats, index: int, value: Floats) -> None:
 
 
 def ask_for(array: Floats, index: int) -> None:
-    """Nothing is read."""
+    """Do nothing: no memory is read."""
 
 
 def splat(like: Floats, number: float, lanes: int) -> Floats:

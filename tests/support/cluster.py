@@ -14,7 +14,7 @@ from support.network import Network
 class Cluster(Mesh):
     """A mesh with keys: each daemon has those of its host, an operator those of people.
 
-    `hosts` says which host runs "ventilator", "sink" and, as "HOST/NAME", workers; these have no file, and are told
+    `hosts` says which host runs "ventilator", "sink" and, as "HOST/NAME", workers; these have no file, and are given
     no more than the ventilator's address.
     """
 
@@ -36,7 +36,7 @@ class Cluster(Mesh):
             self.launchers[name] = [*self.launchers[name], "env", f"FIP__SECURITY__KEYS={self.keys / host}"]
 
     def start(self, name: str) -> None:
-        """Starts a daemon with the keys of its host."""
+        """Start a daemon with the keys of its host."""
         host, _, worker = name.partition("/")
         if worker:
             self.start_worker(host, worker, self.keys / host)
@@ -44,7 +44,7 @@ class Cluster(Mesh):
             super().start(name)
 
     def start_worker(self, host: str, name: str, keys: Path) -> None:
-        """Starts a worker on a host of the network, which need not be in the layout."""
+        """Start a worker on a host of the network, which need not be in the layout."""
         assert self.network is not None
         words: list[str | Path] = [
             SCRIPTS / "fip-worker",
@@ -61,7 +61,7 @@ class Cluster(Mesh):
         )  # fmt: skip
 
     def key(self, host: str, role: Role) -> PrivateKey:
-        """One of the keys."""
+        """Return one of the keys."""
         found = private_key(self.config_with(keys=self.keys / host).security, role)
         assert found
         return found

@@ -153,7 +153,7 @@ def _retype(subtable: str, name: str, value: Any, ms: Path) -> None:
 
 
 def _undefined(subtable: str, name: str, ms: Path) -> None:
-    """A column of arrays of which no cell was ever written, or of two dimensions more than there should be."""
+    """A column of arrays with no cell ever written, or of two dimensions more than there should be."""
     _remove(subtable, name, ms)
     with tables.table(str(ms / subtable), readonly=False, ack=False) as table:
         table.addcols(tables.maketabdesc([tables.makearrcoldesc(name, 0.0, ndim=2)]))
@@ -232,10 +232,10 @@ def deadly(ms: Path) -> None:
 
 
 def outcome(ms: Path) -> str:
-    """What became of it.
+    """Return what became of the set.
 
-    "right" and a digest of the images where the first slices can be imaged, the one line that a user is told where
-    they cannot, and a traceback where FIP is at fault.
+    "right" and a digest of the images if the first slices can be imaged, the one line that a user is shown if
+    they cannot, and a traceback if FIP is at fault.
     """
     try:
         run = open_run(ms, asked(size=(16, 16)))
@@ -256,7 +256,7 @@ def outcome(ms: Path) -> str:
 
 
 def main(whole: Path, folder: Path, numbers: list[int]) -> None:
-    """Goes through these variants; beyond the last one is the set without any damage."""
+    """Go through these variants; beyond the last one is the set without any damage."""
     known = [*variants(whole), ("nothing", Path.exists)]
     for number in numbers:
         name, damage = known[number]

@@ -18,5 +18,5 @@ for _reference in ("none", "running", "auto"):
 
 
 def main() -> None:
-    """Runs the detector."""
+    """Run the detector in this process."""
     _daemon.main()

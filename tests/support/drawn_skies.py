@@ -44,7 +44,7 @@ def errors(image: NDArray[np.floating], block: Block, grid: Grid, epsilon: float
     """Rms of (image - direct sum) over that of the sum: of random pixels, and of the outermost ones.
 
     n = sqrt(1 - r^2), so that what r^2 is rounded by, 2e-16, is 1e-16 / n of n, and of 2 pi w turns that. Pixels closer
-    to the horizon than where this is epsilon have no exact value to be compared with.
+    to the horizon than the distance at which this is epsilon have no exact value to be compared with.
     """
     east, north = (each.ravel() for each in pixel_directions(grid))
     square = east**2 + north**2

@@ -26,7 +26,7 @@ def draft(
 
 
 def enter(folder: Path, *drafts: Draft, hold: Hold | None = None) -> None:
-    """Enters them."""
+    """Enter these drafts in the outbox."""
     box = Outbox(folder)
     box.enter(drafts, {}, (1, START), hold)
     box.close()

@@ -16,7 +16,7 @@ WITHIN = 100  # s, for anything that a test waits for
 
 
 def fip(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs the command to its end."""
+    """Run the command to its end."""
     return subprocess.run(
         [FIP, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=WITHIN, check=False
     )
@@ -24,7 +24,7 @@ def fip(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
 
 @contextmanager
 def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Starts the command, and in the end kills what is left of it and its daemons."""
+    """Start the command, and in the end kill what is left of it and its daemons."""
     process = subprocess.Popen(
         [FIP, *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_heed_interrupts,
@@ -41,7 +41,7 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def _heed_interrupts() -> None:
-    """In a shell's background job, as which tests may run, SIGINT is ignored, and children inherit that."""
+    """Heed SIGINT: a background job of a shell, as tests may be, ignores it, and children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -56,7 +56,7 @@ def images(directory: Path) -> list[Path]:
 
 
 def wait_for_images(output: Path, number: int, process: subprocess.Popen[str]) -> None:
-    """Waits until the ledger has so many images of a run that is under way."""
+    """Wait until the ledger has so many images of a run that is under way."""
     while len(images(output)) < number or totals(output)[0] < number:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.05)

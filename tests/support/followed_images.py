@@ -54,23 +54,23 @@ class FollowedImages:
         assert self.store.open_run(replace(self._plan, backlog=backlog)) == ""
 
     def put(self, *indices: int) -> None:
-        """Stores images."""
+        """Store images of these indices."""
         for index in indices:
             self.store.put(tiny_image(index))
 
     def fail(self, *indices: int) -> None:
-        """Enters slices as failed."""
+        """Enter these slices as failed."""
         self.store.ledger.add_failures(Failure(RUN, index, 3, "made to fail") for index in indices)
 
     def expire(self, *indices: int) -> None:
-        """Takes images away that were stored."""
+        """Take images away that were stored."""
         for index in indices:
             name = f"night-t{index:06d}-dirty.fits"
             self.store.ledger.expire([Aged(RUN, index, (name,), 0)])
             (self.directory / name).unlink()
 
     def put_all(self, indices: Iterable[int], failed: set[int], expired: set[int], order: random.Random) -> None:
-        """Has slices become known out of order, the first of them last: until then, none is anybody's turn."""
+        """Have slices become known out of order, the first of them last: until then, none is anybody's turn."""
         first, *rest = indices
         order.shuffle(rest)
         rest.sort(key=lambda index: index not in expired)  # those go before anybody could see them
@@ -83,7 +83,7 @@ class FollowedImages:
                     self.expire(index)
 
     def close(self) -> None:
-        """As a sink leaves it."""
+        """Close the store, as a sink leaves it."""
         self.store.close()
 
 
@@ -116,7 +116,7 @@ def hang(state: dict[str, Any], image: FollowedImage) -> tuple[dict[str, Any], l
 
 
 def trace(state: dict[str, Any], image: FollowedImage) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A step whose findings tell all of the state: an image seen twice, or not, changes all that come after."""
+    """A step whose findings show all of the state: an image seen twice, or not, changes all that come after."""
     if not state:
         state |= {"mean": np.zeros_like(image.pixels, np.float64), "count": 0, "last": []}
     state["count"] += 1

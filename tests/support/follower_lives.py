@@ -1,4 +1,4 @@
-"""Lives of a follower: real processes of the daemon, each of which may end itself, as by `kill -9`, at a named moment.
+"""Lives of a follower: real processes of the daemon. Each may end itself, as by `kill -9`, at a named moment.
 
 `python -m support.follower_lives` imports what a daemon needs once, and forks a process for each line that it reads;
 hundreds of lives then take seconds. Nothing in the daemon knows of this.
@@ -25,7 +25,7 @@ FOLLOWER = "fip_daemons.follower"
 
 
 class Life:
-    """One process."""
+    """One process of a daemon."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -39,7 +39,7 @@ class Life:
         return bool(waiting.poll(1000 * within))
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
-        """Ends it by `kill -9`, or another signal, and waits until it is gone."""
+        """End it by `kill -9`, or another signal, and wait until it is gone."""
         if self.over:
             return
         self.over = True
@@ -71,7 +71,7 @@ class FollowerLives:
         self._log.close()
 
     def start(self, arguments: Sequence[object], point: Point | None = None, module: str = FOLLOWER) -> Life:
-        """Starts the daemon of a module with these arguments, that ends itself at a point, or goes on."""
+        """Start the daemon of a module with these arguments, that ends itself at a point, or goes on."""
         assert self._process.stdin
         assert self._process.stdout
         print(json.dumps([module, list(map(str, arguments)), point]), file=self._process.stdin, flush=True)
@@ -80,7 +80,7 @@ class FollowerLives:
 
 
 def main() -> None:
-    """The process that forks."""
+    """Fork a process for each line read."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that end
     for line in sys.stdin:
         module, arguments, point = json.loads(line)

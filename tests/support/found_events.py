@@ -29,7 +29,7 @@ _UNITS = {
 
 
 def event(identity: str, labels: str, slices: tuple[int, int], place: tuple[int, int], **others: Any) -> dict[str, Any]:
-    """A row of events.ecsv."""
+    """Return a row of events.ecsv."""
     first, last = slices
     return {
         "id": identity, "kind": "transient", "labels": labels, "ra": 155.0, "dec": -45.0, "ra_err": 1e-4,
@@ -49,7 +49,7 @@ EVENTS = (
 
 
 def rate(hour: int, **others: Any) -> dict[str, Any]:
-    """A row of rates.ecsv."""
+    """Return a row of rates.ecsv."""
     return {
         "hour": iso_utc(START + 3600 * hour), "run": RUN, "field": "", "stokes": "I", "average": 1, "slices": 6,
         "area": 0.01,
@@ -61,7 +61,7 @@ def rate(hour: int, **others: Any) -> dict[str, Any]:
 def write_found(
     directory: Path, events: Sequence[dict[str, Any]] = EVENTS, injected: bool = True, folders: bool = True
 ) -> None:
-    """Writes the tables and, of the events of this run, their folders; `injected`: with the columns of injections."""
+    """Write the tables and, of the events of this run, their folders; `injected`: with the columns of injections."""
     folder = directory / "transients"
     folder.mkdir(exist_ok=True)
     more = [{"injected": count, "injected_found": found} if injected else {} for count, found in ((1, 1), (2, 1))]

@@ -1,4 +1,4 @@
-"""Samples, and gains for them, of which other programs say what comes out: made alike here, there and in tests."""
+"""Samples, and gains for them, with the results of other programs: made alike here, there and in tests."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class Case:
 
     @property
     def file(self) -> str:
-        """What `--gains` is given."""
+        """Return the name of the file that `--gains` is given."""
         return f"{self.name}.txt" if self.program == "casa" or self.in_time == "linear" else f"{self.name}.h5"
 
 
@@ -98,7 +98,7 @@ def expected_of(case: Case, correlations: tuple[str, ...] = CORRELATIONS) -> Exp
 
 
 def tables_of(case: Case, folder: Path) -> str:
-    """Writes the tables of a case; returns the text of its cal library, which is written beside them, too."""
+    """Write the tables of a case; return the text of its cal library, which is written beside them, too."""
     text = case.write(folder)
     if case.file.endswith(".txt"):
         (folder / case.file).write_text(text)
@@ -191,7 +191,7 @@ def _exact_flagged(folder: Path) -> str:
 
 
 def _mapped(folder: Path) -> str:
-    """Two windows of which the recording has one; its solutions are in the other."""
+    """Two windows; the recording has one; its solutions are in the other."""
     time, antenna, values = solutions(FEW, 1, 11)
     times, numbers = np.tile(time, 2), np.tile(antenna, 2)
     values = np.concatenate([values, values * 1.5 * np.exp(1j)])
@@ -207,7 +207,7 @@ def _mapped(folder: Path) -> str:
 
 
 def _fields(folder: Path) -> str:
-    """Solutions of two fields at other times, of which one is asked for."""
+    """Solutions of two fields at other times; one of them is asked for."""
     time, antenna, values = solutions(FEW, 1, 13)
     field_id = np.where(np.isin(time, FEW[[0, 3]]), 0, 1)
     middle, fields = [np.array([FREQUENCY.mean()])], (("a", 0.0, 0.5), ("b", 1.0, 0.4))

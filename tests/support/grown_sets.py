@@ -22,7 +22,7 @@ class Filling:
                 cut.removerows(list(range(first, cut.nrows())))
 
     def more(self, integrations: int) -> None:
-        """Has so many integrations now."""
+        """Have so many integrations now."""
         rows = self._rows(integrations)
         for name, last in (("FIELD", self._named(rows)), ("", rows)):
             with (

@@ -32,13 +32,13 @@ class _Link:
         self.hear, self.state = cast(tuple[Callable[[Control], None], Callable[[], SinkState]], given[4:6])
 
     def hear_all(self) -> None:
-        """As `Link`."""
+        """Do nothing; in place of that of `Link`."""
 
     def changed(self, waited_for: bool = False) -> None:
-        """As `Link`."""
+        """Do nothing; in place of that of `Link`."""
 
     def close(self) -> None:
-        """As `Link`."""
+        """Do nothing; in place of that of `Link`."""
 
 
 class SinkHere:
@@ -68,12 +68,12 @@ class SinkHere:
         self.loop.close()
 
     def order(self, tickets: bytes = b"", followed: Sequence[Followed] = ()) -> None:
-        """Gives it the run's orders."""
+        """Give it the run's orders."""
         self._link.hear(SinkOrders((PLAN,), (), tickets=tickets, followed=tuple(followed)))
 
     @property
     def state(self) -> SinkState:
-        """What it says."""
+        """Return the state that the sink says."""
         return self._link.state()
 
     def counted(self, *names: str) -> tuple[int, ...]:
@@ -81,7 +81,7 @@ class SinkHere:
         return tuple(self.state.status.counters[name] for name in names)
 
     def until(self, seen: Callable[[], bool]) -> None:
-        """Turns its loop until something is seen; the test's own time-out ends it."""
+        """Turn its loop until something is seen; the test's own time-out ends it."""
         while not seen():
             self.loop.at(time.monotonic() + TURN, lambda: None)  # else a turn waits for what comes from outside
             self.loop._turn()  # noqa: SLF001
@@ -112,7 +112,7 @@ class WorkerHere:
         return found[0]
 
     def send(self, image: ImageFile) -> None:
-        """Sends an image as it is, and has the sink do with it what it does."""
+        """Send an image as it is, and have the sink do with it what it does."""
         before = self._sink.counted("images", "bad_messages", "unknown", "duplicates")
         self.socket.send_multipart(encode_image(image))
         self._sink.until(lambda: self._sink.counted("images", "bad_messages", "unknown", "duplicates") != before)

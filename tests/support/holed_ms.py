@@ -1,4 +1,4 @@
-"""A small MeasurementSet of which some lacks, and how much of each integration is there."""
+"""A small MeasurementSet with gaps, and how much of each integration is there."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ TWO = (small_ms.BAND, HIGH)
 
 
 def but(columns: Columns, gone: NDArray[np.bool_]) -> Columns:
-    """All rows but these."""
+    """Return all rows but these."""
     return {name: values[~gone] for name, values in columns.items()}
 
 

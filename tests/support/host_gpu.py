@@ -80,7 +80,7 @@ class HostDevice(CupyDevice):
         self._library = ctypes.CDLL(str(library))
 
     def define(self, name: str, values: NDArray[np.float32]) -> None:
-        """A variable, here."""
+        """Set a variable of the library."""
         ctypes.memmove(ctypes.addressof(ctypes.c_float.in_dll(self._library, name)), values.ctypes.data, values.nbytes)
 
     def launch(self, name: str, blocks: int, args: Sequence[Any], threads: int = 0) -> None:
@@ -102,23 +102,23 @@ class HostDevice(CupyDevice):
         function(*values)
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """Memory is memory."""
+        """Return memory of the host."""
         return np.empty(shape, dtype)
 
     def send_back(self, piece: NDArray[np.float32], to: NDArray[np.float32]) -> None:
-        """At once."""
+        """Copy the piece at once."""
         to[...] = piece
 
     def read(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Where it is."""
+        """Return it as it is."""
         return array
 
     def finish(self) -> None:
-        """Nothing is under way."""
+        """Do nothing: nothing is under way."""
 
 
 class ThreadedDevice(HostDevice):
-    """The same with threads that work at the same time, and meet where those of a GPU do."""
+    """The same with threads that work at the same time, and meet at the points at which those of a GPU do."""
 
     threads = 64
     blocks = 3
@@ -137,5 +137,5 @@ class ThreadedDevice(HostDevice):
             ended.result()
 
     def close(self) -> None:
-        """Ends its threads."""
+        """End the threads of the pool."""
         self._pool.shutdown()

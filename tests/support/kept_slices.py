@@ -15,12 +15,12 @@ from fip.ventilator.ring import Ring
 
 
 class AtOnce:
-    """In place of a thread."""
+    """What does its work at once, in place of a thread."""
 
     def __init__(self, loop: Loop | None, name: str) -> None: ...
 
     def call(self, then: Callable[[Future[Any]], None], function: Callable[..., Any], *args: Any) -> None:
-        """Calls both."""
+        """Call the function, and `then` with its result."""
         future: Future[Any] = Future()
         try:
             future.set_result(function(*args))

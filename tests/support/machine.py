@@ -24,7 +24,7 @@ TOOLS = ("unshare", "nsenter", "pivot_root", "ip", "systemctl")
 
 
 def why_not() -> str:
-    """Why no machine can be booted here, for a skip; "" where one can."""
+    """Return why no machine can be booted here, for a skip; "" if one can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "a machine with systemd needs Linux, and root"
     missing = [tool for tool in TOOLS if not shutil.which(tool, path=PATH)]
@@ -46,7 +46,7 @@ class Machine:
 
     `shown` are folders and files of the host that it has, read-only, by the path at which it has them. `copied` are
     folders that it may change, for itself alone; they must not change on the host. `network` is the network namespace
-    that it is in, as /proc/PID/ns/net; it must be there at each boot. `folder` is where what it writes goes.
+    that it is in, as /proc/PID/ns/net; it must be there at each boot. `folder` is for what it writes.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Machine:
             self._end()
 
     def boot(self) -> None:
-        """Switches it on; returns when its systemd has started all that is enabled."""
+        """Switch it on; return when its systemd has started all that is enabled."""
         with (self.folder / "console").open("ab") as console:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", START, self.name, self.folder, self._network, *self._mounts],
@@ -96,7 +96,7 @@ class Machine:
         self._end("keep")
 
     def reboot(self) -> None:
-        """Stops all units in order, and boots again."""
+        """Stop all units in order, and boot again."""
         with os.fdopen(os.pidfd_open(self._init)) as ended:
             os.kill(self._init, signal.SIGRTMIN + 4)  # systemd: start poweroff.target
             stopped, _, _ = select.select([ended], [], [], WITHIN)
@@ -107,7 +107,7 @@ class Machine:
     def run(
         self, *command: str | Path, check: bool = True, timeout: float = WITHIN, text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command in it as root, with `text` as its input; with `check` one that fails fails the test."""
+        """Run a command in it as root, with `text` as its input; with `check` one that fails fails the test."""
         done = subprocess.run(
             self._inside(*command), capture_output=True, text=True, timeout=timeout, input=text or "", check=False,
             env=_ENVIRONMENT,
@@ -116,7 +116,7 @@ class Machine:
         return done
 
     def start(self, *command: str | Path) -> subprocess.Popen[str]:
-        """Starts a command in it, which ends with the machine at the latest."""
+        """Start a command in it, which ends with the machine at the latest."""
         return subprocess.Popen(
             self._inside(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, env=_ENVIRONMENT,
@@ -127,7 +127,7 @@ class Machine:
         return Path(f"/proc/{self._init}/root{inside}")
 
     def systemctl(self, *arguments: str, check: bool = True) -> str:
-        """What systemctl prints."""
+        """Return what systemctl prints on the machine."""
         return self.run("systemctl", "--no-pager", *arguments, check=check).stdout
 
     def show(self, unit: str, name: str) -> str:
@@ -139,7 +139,7 @@ class Machine:
         return self.run("journalctl", "--no-pager", "--output=cat", *([f"--unit={unit}"] if unit else [])).stdout
 
     def wait(self, seen: Callable[[], bool], what: str) -> None:
-        """Waits until `seen`; fails when that takes too long, or the machine ends."""
+        """Wait until `seen`; fails when that takes too long, or the machine ends."""
         give_up = time.monotonic() + WITHIN
         while not seen():
             alive = Path(f"/proc/{self._init}/comm").exists()
@@ -172,7 +172,7 @@ _ENVIRONMENT = {
 
 
 def _where_layers_can_be() -> str | None:
-    """Where an overlay's upper layer can be: with other temporary files, unless those are on an overlay themselves."""
+    """Return a folder for an overlay's upper layer: the temporary one, unless that is on an overlay itself."""
     kind = subprocess.run(["stat", "-f", "-c", "%T", tempfile.gettempdir()], capture_output=True, text=True, check=True)
     return "/dev/shm" if kind.stdout.strip() == "overlayfs" else None
 

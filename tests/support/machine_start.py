@@ -4,8 +4,8 @@
 
 Prints the process id of the machine's PID 1, then reads its standard input: at the end of that, however it came about
 (a power cut, or the death of the tests), all processes of the machine are killed, and FOLDER is removed unless "keep"
-was said. NETWORK is the network namespace that the machine is in, as /proc/PID/ns/net, or "" for one of its own; what
-MOUNT is says machine_init.sh. Uses the standard library only.
+was said. NETWORK is the network namespace that the machine is in, as /proc/PID/ns/net, or "" for one of its own;
+machine_init.sh says what MOUNT is. Uses the standard library only.
 """
 
 import os
@@ -67,13 +67,13 @@ def make_cgroups(name: str) -> tuple[str, list[Path]]:
 
 
 def join(groups: list[Path]) -> None:
-    """Moves the calling process into the cgroups."""
+    """Move the calling process into the cgroups."""
     for group in groups:
         (group / "cgroup.procs").write_text("0")
 
 
 def first_child(parent: subprocess.Popen[bytes]) -> int:
-    """The process id of the machine's PID 1; 0 where it never came to be."""
+    """The process id of the machine's PID 1; 0 if it never came to be."""
     children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
     while parent.poll() is None:
         with suppress(OSError):
@@ -85,7 +85,7 @@ def first_child(parent: subprocess.Popen[bytes]) -> int:
 
 
 def clear(groups: list[Path]) -> None:
-    """Removes the cgroups, from the leaves up, once the kernel lets go of them."""
+    """Remove the cgroups, from the leaves up, once the kernel lets go of them."""
     give_up = time.monotonic() + CLEAR_WITHIN
     while groups and time.monotonic() < give_up:
         for group in groups:

@@ -102,7 +102,7 @@ class Kept:
             self.changed.notify_all()
 
     def end(self) -> None:
-        """Counted."""
+        """Count the end of a stream."""
         with self.changed:
             self.ends += 1
             self.changed.notify_all()
@@ -116,7 +116,7 @@ class Kept:
 
 @contextmanager
 def heard(stream: Stream) -> Iterator[Kept]:
-    """What a stream tells, for as long as the context lasts."""
+    """What a stream passes on, for as long as the context lasts."""
     kept = Kept(stream.setup)
     thread = threading.Thread(target=stream.listen, args=(kept,))
     thread.start()

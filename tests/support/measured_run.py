@@ -44,7 +44,7 @@ def store_flare(
     missing: Sequence[int] = (),
     **options: object,
 ) -> None:
-    """Stores `count` images, the flare in those of `on`, of noise `sigma` Jy/beam in the whole band; all but some."""
+    """Store `count` images, the flare in those of `on`, of noise `sigma` Jy/beam in the whole band; all but some."""
     store, imager = Store(directory), Imager()
     selection = asked(stokes=stokes, channels_out=len(BANDS), **options)
     store.open_run(RunPlan(RUN, "flare", count, "/data/flare.ms", selection, ""))

@@ -24,7 +24,7 @@ WITHIN = 240.0  # s, for anything that a test waits for, on a busy machine
 class Mesh:
     """Daemons of one layout; in the end it kills what is left of them, by their process ids.
 
-    They are on ipc addresses in one folder, or, where `hosts` says which host of a network runs which of them, on tcp.
+    They are on ipc addresses in one folder, or, if `hosts` says which host of a network runs which of them, on tcp.
     `settings` goes into the configuration's table [ventilator], and may begin other tables, `sink` into [sink].
     `launchers` has what is put before the command lines of some daemons, `arguments` what is put behind; both may be
     changed before they are started again. What a test waits for comes `within` so many seconds.
@@ -59,7 +59,7 @@ class Mesh:
 
     @property
     def config(self) -> Config:
-        """What the daemons read."""
+        """Return the configuration that the daemons read."""
         return load(self.configuration).config
 
     @property
@@ -81,7 +81,7 @@ class Mesh:
             print(self.log[-6000:])  # noqa: T201 pytest shows it
 
     def start(self, name: str) -> None:
-        """Starts one of the daemons, again or for the first time."""
+        """Start one of the daemons, again or for the first time."""
         role = (
             name
             if name in ("ventilator", "sink", "detector")
@@ -97,7 +97,7 @@ class Mesh:
         self.daemons[name] = subprocess.Popen(command, stdout=self.log_file, stderr=self.log_file, env=environment)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """Sends a signal to a daemon; one that is killed is waited for."""
+        """Send a signal to a daemon; one that is killed is waited for."""
         self.daemons[name].send_signal(how)
         if how == signal.SIGKILL:
             self.daemons[name].wait()
@@ -111,13 +111,13 @@ class Mesh:
             yield operator
 
     def submit(self, paths: Sequence[Path], selection: Asked) -> str:
-        """Submits a job, once the ventilator has started; returns its name."""
+        """Submit a job, once the ventilator has started; return its name."""
         self.wait(lambda status: True)
         with self.operator() as operator:
             return operator.submit(new_job(list(paths), selection)).job
 
     def wait(self, seen: Callable[[PipelineStatus], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Waits until the status shows something; fails when that takes too long."""
+        """Wait until the status shows something; fails when that takes too long."""
         give_up = time.monotonic() + self._within
         with self.operator() as operator:
             while (status := operator.next_status()) is None or not seen(status):
@@ -144,7 +144,7 @@ class Mesh:
         return found[0]
 
     def wait_for_job(self, name: str, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Waits until a job is done."""
+        """Wait until a job is done."""
         self.wait(lambda status: self.job(status, name).state == "done", meanwhile)
 
     def _toml(self, settings: str, sink: str) -> str:
@@ -162,7 +162,7 @@ images = "{images}"
 """
 
     def _addresses(self) -> tuple[str, str, str, str]:
-        """Of control, status, lanes and images."""
+        """Return the addresses of control, status, lanes and images."""
         if self.network is None:
             control, status, lanes, images = (f"ipc://{self.folder}/{n}" for n in ("control", "status", "lane-", "in"))
             return control, status, lanes, images

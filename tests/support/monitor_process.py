@@ -26,22 +26,22 @@ class Answer:
 
 @dataclass(frozen=True)
 class Web:
-    """A running monitor."""
+    """A running process of the monitor."""
 
     port: int
     process: subprocess.Popen[bytes]
 
     @property
     def origin(self) -> str:
-        """Of its page."""
+        """Return the origin of its page."""
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path: str, **headers: str) -> Answer:
-        """Asks for a path, exactly as it is given."""
+        """Ask for a path, exactly as it is given."""
         return self._ask("GET", path, headers)
 
     def post(self, path: str, **headers: str) -> Answer:
-        """Asks for a change."""
+        """Ask for a change of state."""
         return self._ask("POST", path, headers)
 
     def _ask(self, method: str, path: str, headers: dict[str, str]) -> Answer:
@@ -58,7 +58,7 @@ class Web:
 
 @contextmanager
 def monitor(folder: Path, address: str = "127.0.0.1:0") -> Iterator[Web]:
-    """Starts the monitor of the images in `folder`/images and the pipeline, if any, at `folder`/status."""
+    """Start the monitor of the images in `folder`/images and the pipeline, if any, at `folder`/status."""
     log = folder / "monitor.log"
     with log.open("ab") as file:
         begin = file.tell()
@@ -76,7 +76,7 @@ def monitor(folder: Path, address: str = "127.0.0.1:0") -> Iterator[Web]:
 
 
 def refused_start(folder: Path, address: str) -> subprocess.CompletedProcess[str]:
-    """Starts the monitor where it should not start."""
+    """Start the monitor in a state in which it should not start."""
     return subprocess.run(_command(folder, address), capture_output=True, text=True, timeout=WITHIN, check=False)
 
 

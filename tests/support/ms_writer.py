@@ -32,7 +32,7 @@ class Writer:
         self._process.communicate()
 
     def write(self, integrations: int) -> None:
-        """Writes some more; returns when others can see them."""
+        """Write some more; return when others can see them."""
         assert self._process.stdin is not None
         for _ in range(integrations):
             self._process.stdin.write("go on\n")

@@ -14,10 +14,10 @@ class Nemesis(Protocol):
     """Something that begins and ends."""
 
     def begin(self) -> None:
-        """From now on."""
+        """Begin: it disturbs from now on."""
 
     def end(self) -> None:
-        """It is over."""
+        """End: it disturbs no more."""
 
 
 class LedgerHeld:
@@ -30,23 +30,23 @@ class LedgerHeld:
 
     @classmethod
     def written(cls, directory: Path) -> "LedgerHeld":
-        """By a writer, which lets nobody else write."""
+        """Hold the ledger as a writer, which lets nobody else write."""
         return cls(directory, "BEGIN IMMEDIATE")
 
     @classmethod
     def read(cls, directory: Path) -> "LedgerHeld":
-        """By a reader in the midst of a query."""
+        """Hold the ledger as a reader in the midst of a query."""
         return cls(directory, "SELECT * FROM slices")
 
     def begin(self) -> None:
-        """Takes it, unless the sink has it just now."""
+        """Take it, unless the sink has it just now."""
         self._held = sqlite3.connect(self._place, isolation_level=None, timeout=0.2)
         with suppress(sqlite3.OperationalError):
             self._cursor = self._held.execute(self._statement)
             self._cursor.fetchone()
 
     def end(self) -> None:
-        """Lets go of it."""
+        """Let go of the ledger."""
         if self._held:
             if self._cursor:
                 self._cursor.close()  # a connection whose query is open reads on when it is closed
@@ -62,11 +62,11 @@ class ClockStepped:
         said.write_text("0")
 
     def begin(self) -> None:
-        """It steps."""
+        """Make the clock step once."""
         self._said.write_text(f"{self._chance.choice((-1, 1)) * self._chance.choice((2.0, 600.0, 86400.0))}")
 
     def end(self) -> None:
-        """It steps back."""
+        """Make the clock step back."""
         self._said.write_text("0")
 
     @property
@@ -82,9 +82,9 @@ class DiskFull:
         self._disk, self._size = disk, size
 
     def begin(self) -> None:
-        """There is none left."""
+        """Fill the disk: no room is left."""
         self._disk.fill()
 
     def end(self) -> None:
-        """There is room again."""
+        """Make room on the disk again."""
         self._disk.resize(self._size)

@@ -66,27 +66,27 @@ class Network:
                 _enter(here.fileno())
 
     def pull(self, host: str) -> None:
-        """Pulls a host's cable: its card sees that there is no carrier."""
+        """Pull a host's cable: its card sees that there is no carrier."""
         self._ip(SWITCH, "link", "set", "dev", host, "down")
 
     def plug(self, host: str) -> None:
-        """Puts the cable back."""
+        """Put the cable back in."""
         self._ip(SWITCH, "link", "set", "dev", host, "up")
 
     def swallow(self, host: str) -> None:
-        """Loses all that a host sends and all that is sent to it; nobody is told."""
+        """Lose all that a host sends and all that is sent to it; nobody gets a notice."""
         self._ip(SWITCH, "link", "set", "dev", host, "nomaster")
 
     def forward(self, host: str) -> None:
-        """Ends `swallow`."""
+        """End what `swallow` has begun."""
         self._ip(SWITCH, "link", "set", "dev", host, "master", SWITCH)
 
     def separate(self, *hosts: str) -> None:
-        """Keeps these hosts from each other; all others still reach them, and they the others."""
+        """Keep these hosts from each other; all others still reach them, and they the others."""
         self._isolate(hosts, "on")
 
     def join(self, *hosts: str) -> None:
-        """Ends `separate`."""
+        """End what `separate` has begun."""
         self._isolate(hosts, "off")
 
     def _isolate(self, hosts: Sequence[str], how: str) -> None:

@@ -1,6 +1,6 @@
 """Runs a command as if no file system had locks: `python no_locks.py COMMAND ...`
 
-A filter of system calls (seccomp) answers fcntl(2) with "Operation not supported" where it is asked for a lock.
+A filter of system calls (seccomp) answers fcntl(2) with "Operation not supported" if it is asked for a lock.
 """
 
 import ctypes
@@ -15,11 +15,11 @@ _GETLK, _SETLKW = 5, 7  # and F_SETLK between them
 _SET_NO_NEW_PRIVS, _SET_SECCOMP, _FILTER = 38, 22, 2
 _LOAD, _EQUAL, _AT_LEAST, _GREATER, _RETURN = 0x20, 0x15, 0x35, 0x25, 0x06
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
-_NUMBER, _SECOND = 0, 24  # where the call's number is, and its second argument
+_NUMBER, _SECOND = 0, 24  # the places of the call's number and of its second argument
 
 
 def without_locks() -> None:
-    """From now on, for this process and its children."""
+    """Take locks away from now on, for this process and its children."""
     program = b"".join(
         struct.pack("HBBI", *each)
         for each in (

@@ -35,7 +35,7 @@ fip.worker.stages.image_file = deadly
 
 
 def pip_wheel(wheels: Path, folder: Path, *options: str, version: str = "") -> None:
-    """Adds wheels of FIP, perhaps as another version, for the system's Python; from a copy, as a build leaves files."""
+    """Add wheels of FIP, perhaps as another version, for the system's Python; from a copy, as a build leaves files."""
     source, python = folder / "source", folder / "venv" / "bin" / "python"
     subprocess.run(["/usr/bin/python3", "-m", "venv", folder / "venv"], check=True)
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "build", "*.fip", "*.ms", "shared"))
@@ -47,7 +47,7 @@ def pip_wheel(wheels: Path, folder: Path, *options: str, version: str = "") -> N
 
 
 def install_on(machine: Machine, copies: Path) -> "Installed":
-    """Makes a machine that has the checkout as /src and wheels as /wheels a node of the default layout."""
+    """Make a machine that has the checkout as /src and wheels as /wheels a node of the default layout."""
     dry = machine.run("/src/install.sh", "node", "--dry-run", "--offline", "/wheels").stdout
     before = [path for path in (machine.path("/opt/fip"), machine.path("/etc/fip")) if path.exists()]
     said = machine.run("/src/install.sh", "node", "--offline", "/wheels", timeout=800).stdout
@@ -59,7 +59,7 @@ def install_on(machine: Machine, copies: Path) -> "Installed":
 
 @dataclass
 class Installed:
-    """A machine on which install.sh has just made a node, nothing of which is started, and what became of that."""
+    """A machine on which install.sh has just made a node, with nothing started yet, and what became of that."""
 
     machine: Machine
     dry: str  # what install.sh said that it would do
@@ -76,11 +76,11 @@ class Node:
     whole: dict[str, bytes]  # the images of a run that nobody disturbed
 
     def install(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs install.sh of the checkout, which the machine has as /src."""
+        """Run install.sh of the checkout, which the machine has as /src."""
         return self.machine.run("/src/install.sh", *words, check=check, timeout=800)
 
     def submit(self, *words: str, under: str = "/var/lib/fip") -> Path:
-        """Submits a job, as a user does; the directory of its images, within the machine."""
+        """Submit a job, as a user does; return the directory of its images, within the machine."""
         return Path(under) / self.machine.run("fip", "submit", *words).stdout.strip()
 
     def state_of_job(self, directory: Path) -> tuple[str, str]:
@@ -93,16 +93,16 @@ class Node:
         return len(images(self.machine.path(str(directory))))
 
     def wait_for(self, number: int, directory: Path) -> None:
-        """Waits until so many images are there."""
+        """Wait until so many images are there."""
         self.machine.wait(lambda: self.stored(directory) >= number, f"store {number} images in {directory}")
 
     def wait_for_the_end(self, directory: Path) -> None:
-        """Waits until the run is over."""
+        """Wait until the run is over."""
         self.wait_for(len(self.whole), directory)
         self.wait_to_say("fip-ventilator", "no job is under way")
 
     def assert_whole(self, directory: Path) -> None:
-        """Waits for the end of the run, of which nothing is lost and nothing is there twice."""
+        """Wait for the end of the run, and check that nothing is lost and nothing is there twice."""
         self.wait_for_the_end(directory)
         with tempfile.TemporaryDirectory() as copy:  # SQLite does not find its way through /proc/PID/root
             to = Path(copy) / "job"
@@ -110,7 +110,7 @@ class Node:
             assert_whole(to, self.whole)
 
     def _copied(self, directory: Path, to: Path) -> bool:
-        """Copies images and ledger; False if a file went meanwhile, as the sink closes its ledger after the end."""
+        """Copy images and ledger; return False if a file went meanwhile: the sink closes its ledger after the end."""
         still_written = shutil.ignore_patterns(FOLDER)  # a detector goes on after the run's end
         shutil.rmtree(to, ignore_errors=True)
         try:
@@ -120,15 +120,15 @@ class Node:
         return True
 
     def wait_to_say(self, unit: str, line: str) -> None:
-        """Waits until the status line of a unit has a match of `line` in it."""
+        """Wait until the status line of a unit has a match of `line` in it."""
         self.machine.wait(lambda: bool(re.search(line, self.machine.show(unit, "StatusText"))), f"say {line} by {unit}")
 
     def wait_until(self, unit: str, state: str) -> None:
-        """Waits until a unit is "active", "inactive" or "failed"."""
+        """Wait until a unit is "active", "inactive" or "failed"."""
         self.machine.wait(lambda: self.machine.show(unit, "ActiveState") == state, f"have {unit} {state}")
 
     def restarted(self, unit: str, pid: str) -> None:
-        """Waits until systemd has started a unit again."""
+        """Wait until systemd has started a unit again."""
         self.machine.wait(lambda: self.machine.show(unit, "MainPID") not in (pid, "0"), f"start {unit} again")
         self.wait_until(unit, "active")
 

@@ -23,7 +23,7 @@ def places(antennas: int) -> NDArray[np.float64]:
 
 
 def noise(antennas: int = 64, channels: int = 64, integrations: int = 1, seed: int = 0) -> Observed:
-    """Noise alone."""
+    """Return an observation of noise alone."""
     first, second = (np.tile(each, integrations) for each in np.triu_indices(antennas, 1))
     towards = np.array([0.0, np.cos(1.0), np.sin(1.0)])
     east = np.array([1.0, 0.0, 0.0])
@@ -54,7 +54,7 @@ def noise(antennas: int = 64, channels: int = 64, integrations: int = 1, seed: i
 
 
 def phasor(observed: Observed, east: float, north: float) -> NDArray[np.complex128]:
-    """Of a point source of 1 Jy at these direction cosines, [row, channel]."""
+    """Return the phasor of a point source of 1 Jy at these direction cosines, [row, channel]."""
     up = np.sqrt(1 - east**2 - north**2) - 1
     turns = np.multiply.outer(observed.uvw @ [east, north, up], observed.frequency) / SPEED_OF_LIGHT
     return np.asarray(np.exp(2j * np.pi * turns))

@@ -37,7 +37,7 @@ def elements_at(
 
 
 def _through(name: str, place: np.ndarray, time: float, number: int) -> str:
-    """On a circle of 80 degrees inclination through a place [3] in km, TEME."""
+    """Return an orbit: a circle of 80 degrees inclination through a place [3] in km, TEME."""
     distance = float(np.linalg.norm(place))
     latitude, longitude = math.asin(place[2] / distance), math.atan2(place[1], place[0])
     tilt = math.radians(_TILT)

@@ -14,7 +14,7 @@ class Patched:
     """The copy, and programs that run in it, with all daemons that they start."""
 
     def __init__(self, folder: Path, recipe: str) -> None:
-        """Copies the packages and the configuration, and makes the changes. AssertionError if one does not fit."""
+        """Copy the packages and the configuration, and make the changes. AssertionError if one does not fit."""
         self.folder = folder
         shutil.copytree(ROOT / "lib", folder / "lib", ignore=shutil.ignore_patterns("__pycache__", "shipped"))
         shutil.copytree(ROOT / "daemons", folder / "lib" / "fip_daemons", ignore=shutil.ignore_patterns("__pycache__"))
@@ -26,7 +26,7 @@ class Patched:
             _change(folder / name, change)
 
     def python(self, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs Python in the folder of the copy, which is the FIP that it imports."""
+        """Run Python in the folder of the copy, which is the FIP that it imports."""
         path = os.pathsep.join(map(str, (self.folder / "lib", ROOT / "tests")))
         done = subprocess.run(
             [sys.executable, *map(str, words)], cwd=self.folder, env=os.environ | {"PYTHONPATH": path},
@@ -36,12 +36,12 @@ class Patched:
         return done
 
     def fip(self, *words: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs the command `fip` of the copy."""
+        """Run the command `fip` of the copy."""
         return self.python("-c", "from fip.cli import main; main()", *words, check=check)
 
 
 def _change(path: Path, change: str) -> None:
-    """Replaces the lines of a change that stand there, " " and "-", by those that are to be, " " and "+"."""
+    """Replace the lines of a change that stand there, " " and "-", by those that are to be, " " and "+"."""
     lines = change.splitlines(keepends=True)
     old, new = ("".join(line[1:] for line in lines if line[0] in kinds) for kinds in (" -", " +"))
     text = path.read_text()

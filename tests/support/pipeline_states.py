@@ -1,4 +1,4 @@
-"""The state of a pipeline of which messages were heard (see told_states)."""
+"""The state of a pipeline after these messages (see told_states)."""
 
 from fip.state.pipeline import PipelineState, pipeline_state
 from fip.state.trends import Heard, remember
@@ -21,5 +21,5 @@ def state(*messages: PipelineStatus, later: float = 0.0) -> PipelineState:
 
 
 def running(number: int = 40) -> PipelineState:
-    """A pipeline of which all was heard."""
+    """Return a pipeline with everything heard."""
     return state(*map(pipeline, range(number + 1)))

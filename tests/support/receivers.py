@@ -1,4 +1,4 @@
-"""The real receiver as a process, a sender beside it, and one who hears what it tells the ventilator."""
+"""The real receiver as a process, a sender beside it, and one who hears what it sends to the ventilator."""
 
 import os
 import socket
@@ -39,7 +39,7 @@ class Receiving:
         buffer: str = "200kB",
         systemd: KeepingSystemd | None = None,
     ) -> None:
-        """`systemd` keeps its sockets."""
+        """Write the configuration; `systemd` keeps its sockets."""
         self.folder, self.setup, self.systemd = folder, setup, systemd
         self.port = free_port()
         self.spool = folder / "spools" / setup.folder
@@ -68,7 +68,7 @@ class Receiving:
         self._context.destroy(0)
 
     def start(self) -> None:
-        """Starts it, and waits until it hears."""
+        """Start it, and wait until it hears."""
         with (self.folder / "log").open("ab") as log:
             self.process = started([*COMMAND, "--config", str(self.folder / "fip.toml")], log, self.systemd)
         begins = self.log.count("hearing ")
@@ -76,14 +76,14 @@ class Receiving:
         self.wait(lambda: self.log.count("hearing ") > begins or process.poll() is not None, "hear")
 
     def kill(self) -> None:
-        """kill -9"""
+        """End it with kill -9."""
         if self.process:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def stop(self) -> int:
-        """SIGTERM; its exit code."""
+        """Send SIGTERM and return its exit code."""
         assert self.process
         self.process.terminate()
         code = self.process.wait(WITHIN)
@@ -92,12 +92,12 @@ class Receiving:
 
     @property
     def log(self) -> str:
-        """What it said."""
+        """Return what it has logged."""
         path = self.folder / "log"
         return path.read_text() if path.exists() else ""
 
     def send(self, dumps: Iterable[int], share: float = 1.0) -> None:
-        """Sends integrations, of each the first share of its packets."""
+        """Send integrations, of each the first share of its packets."""
         for dump in dumps:
             time_of, found = START + self.setup.cadence * dump, sent(self.setup, dump)
             made = [bytes(each) for each in packets(self.setup, dump, time_of, 0, found, SIZE)]
@@ -106,14 +106,14 @@ class Receiving:
                     out.sendto(each, ("127.0.0.1", self.port))
 
     def wait(self, seen: Callable[[], bool], what: str) -> None:
-        """Hears what it tells until something is so."""
+        """Hear what it sends until something is so."""
         until = time.monotonic() + WITHIN
         while not seen():
             assert time.monotonic() < until, f"it did not {what}: {self.brief}\n{self.log}"
             self._hear()
 
     def wait_for(self, committed: int) -> None:
-        """Until it has told of so many integrations."""
+        """Wait until it has announced so many integrations."""
         self.wait(lambda: self.brief is not None and self.brief.committed >= committed, f"commit {committed}")
 
     def _hear(self) -> None:

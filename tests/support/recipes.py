@@ -23,7 +23,7 @@ def toml_of(recipe: str, begins: str) -> str:
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str], entry_points: str = "") -> None:
-    """Puts files where Python looks, with what pip leaves of the entry points of a pyproject.toml."""
+    """Put files into Python's path, with what pip leaves of the entry points of a pyproject.toml."""
     folder.mkdir(exist_ok=True)
     for name, content in files.items():
         (folder / name).write_text(content)

@@ -35,7 +35,7 @@ class Harm:
 
 @dataclass
 class Done:
-    """What was done."""
+    """What the relay has done so far."""
 
     came: int = 0
     dropped: int = 0
@@ -74,11 +74,11 @@ class Relay:
         self._thread.join()
 
     def stop(self) -> None:
-        """Passes on what has come, and what waits, and ends."""
+        """Pass on what has come, and what waits, and end."""
         self._stop.set()
 
     def run(self) -> None:
-        """Passes packets on until `stop`."""
+        """Pass packets on until `stop`."""
         poll = select.poll()
         poll.register(self._in, select.POLLIN)
         while not self._stop.is_set() or poll.poll(0):
@@ -119,7 +119,7 @@ class Relay:
                 self._send(self._held.popleft()[1])
 
     def _release(self, now: float) -> None:
-        """Sends what has waited for long enough."""
+        """Send what has waited for long enough."""
         while self._held and self._held[0][0] <= now:
             self._send(self._held.popleft()[1])
         while self._later and self._later[0][0] <= now:

@@ -1,4 +1,4 @@
-"""Where the checkout is that is tested."""
+"""The folder of the checkout that is tested."""
 
 from pathlib import Path
 

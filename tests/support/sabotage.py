@@ -23,7 +23,7 @@ def launcher(when: str, function: str, number: int) -> list[str]:
 
 
 def sabotage(when: str, function: str, number: int) -> None:
-    """Replaces the function by one that kills the process; before anybody has imported it by its name."""
+    """Replace the function by one that kills the process; before anybody has imported it by its name."""
     module, _, name = function.partition(":")
     owner: Any = importlib.import_module(module)
     *classes, name = name.split(".")

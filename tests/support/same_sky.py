@@ -1,4 +1,4 @@
-"""A small MeasurementSet of which no two numbers are alike, and whether another recording gives the same images."""
+"""A small MeasurementSet with no two numbers alike, and whether another recording gives the same images."""
 
 from pathlib import Path
 from typing import Any

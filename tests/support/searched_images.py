@@ -61,14 +61,14 @@ def _noise(pair: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def frontier(directory: Path, count: int) -> int:
-    """The first slice of which the ledger does not say what became of it."""
+    """Return the first slice that has no fate in the ledger yet."""
     with closing(Ledger(directory, read_only=True)) as ledger:
         known = {index for index, *_ in ledger.outcomes(RUN, 0, count)}
     return next(index for index in range(count + 1) if index not in known)
 
 
 def main() -> None:
-    """Stores what is missing of the first so many slices in their order, and ends."""
+    """Store what is missing of the first so many slices in their order, and end."""
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=Path)
     parser.add_argument("count", type=int)

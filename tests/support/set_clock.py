@@ -14,5 +14,5 @@ class SetClock:
 
     @property
     def clock(self) -> Clock:
-        """It, to be read."""
+        """Return the clock, to be read."""
         return Clock(self.boot, lambda: self.seconds)

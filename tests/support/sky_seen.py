@@ -80,7 +80,7 @@ def components(
 
 
 def exact(model: Components, seen: Observed) -> NDArray[np.complex128]:
-    """Of points: sum S exp(2 pi i f (b s - b s0) / c), [row, channel, stokes]."""
+    """Return the visibilities of points: sum S exp(2 pi i f (b s - b s0) / c), [row, channel, stokes]."""
     out = np.zeros((*seen.visibility.shape[:2], model.flux.shape[2]), complex)
     for row, (uvw, integration) in enumerate(zip(seen.uvw, seen.integration, strict=True)):
         baseline = seen.axes[integration].T @ uvw

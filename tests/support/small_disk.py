@@ -18,7 +18,7 @@ CLONE_NEWNS = 0x00020000  # sched.h
 
 
 class Disk:
-    """A disk mounted at a path, and a second time at `spare`, where it always is. Use it as a context."""
+    """A disk mounted at a path, and a second time at `spare`, which stays mounted. Use it as a context."""
 
     def __init__(self, at: Path, size: str) -> None:
         self._at, self.spare, self._size = at, at.with_name(f"{at.name}-spare"), size
@@ -42,11 +42,11 @@ class Disk:
                 _run("umount", "--lazy", path)
 
     def resize(self, size: str) -> None:
-        """Makes it larger, or smaller."""
+        """Make it larger, or smaller."""
         _run("mount", "-o", f"remount,size={size}", self.spare)
 
     def fill(self) -> None:
-        """Makes it as small as what is on it, which may grow meanwhile."""
+        """Make it as small as what is on it, which may grow meanwhile."""
         for _ in range(TRIES):
             disk = os.statvfs(self.spare)
             with suppress(subprocess.CalledProcessError):  # more is on it by now
@@ -59,15 +59,15 @@ class Disk:
         _run("mount", "-o", "remount,ro", self.spare)
 
     def turn_writable(self) -> None:
-        """Ends `turn_read_only`."""
+        """End what `turn_read_only` has begun."""
         _run("mount", "-o", "remount,rw", self.spare)
 
     def vanish(self) -> None:
-        """Unmounts it under those who use it."""
+        """Unmount it under those who use it."""
         _run("umount", "--lazy", self._at)
 
     def come_back(self) -> None:
-        """Ends `vanish`."""
+        """End what `vanish` has begun."""
         _run("mount", "--bind", self.spare, self._at)
 
 

@@ -21,7 +21,7 @@ HOUR = Retention(seconds=3600.0)
 
 
 def image(index: int) -> ImageFile:
-    """One of the smallest."""
+    """Return one of the smallest images."""
     return replace(make_image(FitsFile("dirty", SMALLEST)), index=index, integration=index, label="")
 
 

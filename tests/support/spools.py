@@ -1,4 +1,4 @@
-"""Small spools for tests: five antennas, two bands, and integrations of which no two numbers are alike."""
+"""Small spools for tests: five antennas, two bands, and integrations with no two numbers alike."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -39,11 +39,11 @@ Alter = Callable[[Open], object]
 
 
 def nothing(opened: Open) -> None:
-    """Leaves an integration as it is."""
+    """Leave an integration as it is."""
 
 
 def writer(folder: Path, setup: Setup = SETUP, keep: int = 100) -> SpoolWriter:
-    """That of a spool that holds so many integrations."""
+    """Return the writer of a spool that holds so many integrations."""
     return SpoolWriter(folder, setup, keep * file_size(setup))
 
 
@@ -63,7 +63,7 @@ def fill(opened: Open) -> None:
 
 
 def put(writing: SpoolWriter, dumps: Iterable[int], alter: Alter = nothing, **changes: Any) -> None:
-    """Commits these dumps, a cadence apart; `alter` is given each before."""
+    """Commit these dumps, a cadence apart; `alter` is given each before."""
     for dump in dumps:
         opened = writing.begin(dump, START + dump * writing.setup.cadence, 0)
         fill(opened)
@@ -72,7 +72,7 @@ def put(writing: SpoolWriter, dumps: Iterable[int], alter: Alter = nothing, **ch
 
 
 def spool(folder: Path, dumps: Iterable[int], setup: Setup = SETUP, keep: int = 100, alter: Alter = nothing) -> Path:
-    """One that has ended, with these dumps; its path."""
+    """Write a spool that has ended, with these dumps; return its path."""
     writing = writer(folder, setup, keep)
     put(writing, dumps, alter)
     writing.end()

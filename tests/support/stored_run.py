@@ -39,7 +39,7 @@ def store_run(
     measurement_set: str = "/data/night.ms",
     grid: Grid = GRID,
 ) -> None:
-    """Stores `count` images but those that failed; of field `field`, a run of its own for each."""
+    """Store `count` images but those that failed; of field `field`, a run of its own for each."""
     store = Store(directory)
     run = field or RUN
     selection = asked(stokes=tuple(stokes))

@@ -1,4 +1,4 @@
-"""Parts of a small stream, as a format tells them, and a clock that a test sets."""
+"""Parts of a small stream, as a format passes them on, and a clock that a test sets."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class Clock:
 
 
 def samples(dump: int, band: int) -> np.ndarray:
-    """What is sent of a band: each sample says where it belongs."""
+    """What is sent of a band: each sample shows its own place."""
     shape = SETUP.bands[band].channels, len(PRODUCTS)
     return (dump * 1000 + band * 100 + np.arange(np.prod(shape)).reshape(shape)).astype(np.complex64)
 

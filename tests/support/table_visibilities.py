@@ -34,7 +34,7 @@ class Visibilities:
         self.weight = good * inverse_variance[:, None]
 
     def keep(self, samples: NDArray[np.bool_]) -> None:
-        """Selects by hand: samples [row, channel], or broadcast to it, that are False have no weight."""
+        """Select by hand: samples [row, channel], or broadcast to it, that are False have no weight."""
         self.weight = self.weight * samples
 
     def directions(self, ra: Array, dec: Array) -> Array:

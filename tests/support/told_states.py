@@ -45,7 +45,7 @@ def status(role: str, name: str, number: int, rate: float = 2.0, host: str = "he
 
 
 def worker(name: str, number: int, rate: float = 2.0, host: str = "head") -> WorkerState:
-    """A worker that images."""
+    """Return a worker that is imaging."""
     brief = WorkerBrief(
         host, name, boot="b", lane="ipc://lane", sink="ipc://sink",
         holds=(Attempt("r", number, 1),), handed_on=(), ages=(0.2,), failed=(),
@@ -55,7 +55,7 @@ def worker(name: str, number: int, rate: float = 2.0, host: str = "head") -> Wor
 
 
 def receiver(number: int, spool: str = "/spools/obs-1.live", name: str = "receiver", **brief: Any) -> ReceiverState:
-    """A receiver of a stream with two integrations a second, of which nothing was lost, and whose ring holds 100 s."""
+    """A receiver of a stream with two integrations a second and none lost, and with a ring of 100 s."""
     said: dict[str, Any] = {
         "host": "head", "boot": f"boot of {spool}", "spool": spool, "committed": 200 + number,
         "oldest": number, "newest": when(number) - 0.3, "received": 200 + number, "lost": 0, "dropped": 0, "late": 0,
@@ -67,7 +67,7 @@ def receiver(number: int, spool: str = "/spools/obs-1.live", name: str = "receiv
 
 
 def pipeline(number: int, workers: int = 2, rate: float = 2.0) -> PipelineStatus:
-    """A pipeline with one run under way, each worker of which makes `rate` images/s."""
+    """A pipeline with one run under way; each of its workers makes `rate` images/s."""
     names = [f"cpu{index}" for index in range(workers)]
     speed = workers * rate
     stored = round(speed * number * STATE_INTERVAL)

@@ -46,13 +46,13 @@ class UnleasedPipeline:
             process.wait()
 
     def start(self, name: str) -> None:
-        """Starts a process, again or for the first time."""
+        """Start a process, again or for the first time."""
         program = [sys.executable, "-m", "support.unleased_pipeline"]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         self._processes[name] = subprocess.Popen([*program, name, self.folder, self._measurement_set], env=environment)
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """Sends a signal to a process; one that is killed is waited for."""
+        """Send a signal to a process; one that is killed is waited for."""
         self._processes[name].send_signal(how)
         if how == signal.SIGKILL:
             self._processes[name].wait()
@@ -63,7 +63,7 @@ class UnleasedPipeline:
         return (self.folder / SENT).exists()
 
     def wait_for_sink(self, within: float) -> None:
-        """Returns once the sink has stored what there was to store."""
+        """Return once the sink has stored what there was to store."""
         self._processes["sink"].wait(within)
 
 

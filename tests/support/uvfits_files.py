@@ -33,7 +33,7 @@ def from_set(
     """The rows of a set, each with all windows as IFs; `several` sources have a table. `alter` spoils something.
 
     `regroup` makes other parameters of groups; samples are of so many `numbers`: real, imaginary, weight.
-    Correlations must be in the order of FITS, and windows alike but for where they begin.
+    Correlations must be in the order of FITS, and windows alike but for their beginnings.
     """
     main = MeasurementSet(ms)
     all_rows = main.rows(range(len(main)))
@@ -65,7 +65,7 @@ def _samples(rows: Any) -> NDArray[Any]:
 
 
 def _parameters(rows: Any, coding: str, several: bool) -> Parameters:
-    """Of groups; DATE is two numbers, as a day has more digits than one holds."""
+    """Return the parameters of groups; DATE is two numbers, as a day has more digits than one holds."""
     first, second = (rows.column(name) + ANTENNA for name in ("ANTENNA1", "ANTENNA2"))
     day = rows.column("TIME") / 86400 + 2400000.5 - MIDNIGHT
     coarse = np.round(day * 256) / 256

@@ -1,4 +1,4 @@
-"""A target of alerts: a server on this host that writes down what is posted to it, and answers as it is told."""
+"""A target of alerts: a server on this host that writes down what is posted to it, and answers as it is ordered."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Posted:
-    """What was posted."""
+    """One alert that was posted."""
 
     id: str
     body: bytes
@@ -19,7 +19,7 @@ class Posted:
 
     @property
     def told(self) -> Any:
-        """Of JSON, the content."""
+        """Return the content of the JSON."""
         return json.loads(self.body)
 
 
@@ -50,7 +50,7 @@ class Webhook:
                 self.end_headers()
 
             def log_message(self, *said: object) -> None:
-                """Nothing."""
+                """Say nothing: requests are not logged."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -66,7 +66,7 @@ class Webhook:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Return the address that alerts are posted to."""
         return f"http://127.0.0.1:{self._server.server_port}/alerts"
 
     @property

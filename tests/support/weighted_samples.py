@@ -86,5 +86,5 @@ class Sky:
 
 
 def relative_error(image: NDArray[np.floating], exact: Array) -> float:
-    """L2(image - exact)/L2(exact)."""
+    """Return L2(image - exact) / L2(exact)."""
     return float(np.linalg.norm(image - exact) / np.linalg.norm(exact))

@@ -38,7 +38,7 @@ class Trial:
         self.over = False
 
     def __call__(self) -> None:
-        """Does what is due."""
+        """Do everything that is due."""
         now, made = time.monotonic(), len(images(self._stored))
         self._revive()
         if now >= self._kills and made > self._mark:
@@ -61,7 +61,7 @@ class Trial:
         self.killed[name] += 1
 
     def _revive(self) -> None:
-        """Starts again what is gone, as systemd does."""
+        """Start again what is gone, as systemd does."""
         for name in [name for name, daemon in self._mesh.daemons.items() if daemon.poll() is not None]:
             self._mesh.start(name)
 

@@ -39,7 +39,7 @@ def network() -> Iterator[Network]:
 
 @contextmanager
 def _stranger(network: Network) -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
-    """Opens sockets on the stranger's host."""
+    """Open sockets on the stranger's host."""
     with network.inside(STRANGER):
         context = zmq.Context()
         control_socket(context, zmq.DEALER).close()  # starts the threads that will connect
@@ -72,7 +72,7 @@ def _control(worker: WorkerState, sink: SinkState, run: str) -> list[list[bytes]
 
 
 def _images(run: str) -> list[list[bytes]]:
-    """Images that are refused."""
+    """Return messages of images that are refused."""
     frames = [bytes(frame) for frame in encode_image(replace(make_image(), run=run))]
     header = msgpack.unpackb(frames[0])
 
@@ -170,7 +170,7 @@ def test_replayed_and_reordered_states_change_nothing(
 def test_of_two_workers_of_one_name_the_newer_is_refused_while_the_older_lives(
     many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """And gets its slices when the older is gone."""
+    """The newer one gets its slices when the older is gone."""
     with Mesh(tmp_path / "m", workers=1, settings="pace = 120") as mesh:
         job = mesh.submit([many_ms], SELECTION)
         mesh.wait(lambda status: bool(status.workers))
@@ -215,7 +215,7 @@ def test_a_directory_belongs_to_one_run_at_a_time(many_ms: Path, tmp_path: Path)
 
 
 def test_the_host_of_a_peer_is_what_it_is_seen_at(tmp_path: Path) -> None:
-    """The sink is told to workers at that host: an address over tcp, nothing over ipc."""
+    """Workers are sent the sink at that host: an address over tcp, nothing over ipc."""
     with zmq.Context() as context, context.socket(zmq.PULL) as pull:
         for address, host in ((f"ipc://{tmp_path}/peer", ""), ("tcp://127.0.0.1:*", "127.0.0.1")):
             pull.bind(address)

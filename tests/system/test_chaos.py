@@ -12,7 +12,7 @@ from support.unleased_pipeline import WORKERS, UnleasedPipeline
 
 
 def disturb(many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path, seed: int, every: tuple[int, int]) -> int:
-    """Does so to a run, once in so many images, and finds it whole; returns how often something was killed.
+    """Do so to a run, once in so many images, and find it whole; return how often something was killed.
 
     With an even seed workers write the images into files of the sink's, with an odd one they send their bytes.
     """

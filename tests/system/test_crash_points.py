@@ -63,7 +63,7 @@ class Dying:
         self._start()
 
     def __call__(self) -> None:
-        """Does what is due."""
+        """Do everything that is due."""
         died = self._mesh.daemons[self._name].poll()
         if self.left and died is not None:
             assert died == -signal.SIGKILL

@@ -24,7 +24,7 @@ COMPILER = {"numba", "llvmlite", "scipy"}  # which comes with it: compiled code 
 
 
 def loaded(pid: int) -> set[str]:
-    """The heavy packages of which a process has loaded compiled code."""
+    """Return the heavy packages that have compiled code loaded in a process."""
     maps = Path(f"/proc/{pid}/maps").read_text()
     return {package for package in HEAVY if f"/site-packages/{package}/" in maps}
 

@@ -65,7 +65,7 @@ def _under_way(large: Path, folder: Path) -> Iterator[tuple[Mesh, str, Grown, in
 
 
 def _standing_still(mesh: Mesh) -> None:
-    """Waits until nothing has been sent for some time."""
+    """Wait until nothing has been sent for some time."""
     seen: list[int] = []
 
     def still(status: PipelineStatus) -> bool:

@@ -1,4 +1,4 @@
-"""Cables pulled, links that swallow, hosts kept apart: work goes on where it can; nothing is lost or stored twice."""
+"""Cables pulled, links that swallow, hosts kept apart: work goes on if it can; nothing is lost or stored twice."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ SOME = 15  # images after which something happens, and after which it has been s
 
 @pytest.fixture
 def network() -> Iterator[Network]:
-    """Four hosts."""
+    """Make a network of four hosts."""
     with Network(list(HOSTS.values())) as network:
         yield network
 
@@ -33,12 +33,12 @@ class Run:
         self.goes_on()
 
     def goes_on(self) -> None:
-        """Waits until there are some images more."""
+        """Wait until there are some images more."""
         mark = len(images(self.directory)) + SOME
         self.mesh.wait(lambda status: len(images(self.directory)) >= mark)
 
     def wait_for_workers(self, *hosts: str) -> None:
-        """Waits until the ventilator hears these workers and no others."""
+        """Wait until the ventilator hears these workers and no others."""
         self.mesh.wait(lambda status: _workers(status) == set(hosts))
 
 
@@ -68,7 +68,7 @@ def test_a_worker_that_is_cut_off_is_replaced_and_comes_back(
 def test_ventilator_or_sink_cut_off_is_waited_for(
     who: str, network: Network, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Nothing can go on without them; when they can be reached again it does."""
+    """Without them nothing can go on; when they can be reached again it does."""
     with Mesh(tmp_path / "m", settings=SETTINGS, network=network, hosts=HOSTS) as mesh:
         run = Run(mesh, many_ms)
         network.swallow(who)

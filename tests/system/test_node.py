@@ -19,7 +19,7 @@ SLICES = 80
 RUN = ("/data/many.ms", "--interval", f"0~{SLICES}", *OPTIONS, "--kernel", "wgridder")
 DAEMONS = ("fip-ventilator", "fip-sink", "fip-worker@cpu0", "fip-monitor", "fip-detector")
 COMPILED_ANEW = "compiling the imaging kernels, once, about"
-READER = "fip-reader@0"  # it has no loop that drains or tells, and is let go when the ventilator stops
+READER = "fip-reader@0"  # it has no loop that drains or reports, and is let go when the ventilator stops
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def node(installed: Installed) -> Node:
 
 
 def submit(node: Node, pace: int = 80) -> Path:
-    """Submits the run of many slices; at a pace of 80 it takes 8 s, were it left alone: something to disturb."""
+    """Submit the run of many slices; at a pace of 80 it takes 8 s, were it left alone: something to disturb."""
     return node.submit(*RUN, "--pace", str(pace))
 
 
@@ -160,7 +160,7 @@ def test_a_reader_has_neither_keys_nor_network(running: Node) -> None:
 
 
 def test_without_keys_the_group_fip_may_join(running: Node) -> None:
-    """Nothing but the page is at a port; a user of the group submits, another is told to which group it is open."""
+    """Nothing but the page is at a port; a user of the group submits; another reads which group it is open to."""
     machine = running.machine
     listening = machine.run("ss", "--listening", "--tcp", "--no-header", "--numeric").stdout.splitlines()
     assert [line.split()[3] for line in listening] == ["127.0.0.1:8570"]
@@ -249,7 +249,7 @@ def test_slices_that_end_the_only_worker_end_their_job_and_the_next_is_done(runn
 
 
 def test_a_damaged_ledger_ends_its_job_and_the_next_is_done(running: Node) -> None:
-    """Found when the sink is started again: no unit fails, and the reason is told."""
+    """Found when the sink is started again: no unit fails, and the reason is given."""
     machine = running.machine
     damaged = submit(running, pace=20)
     running.wait_for(3, damaged)

@@ -12,7 +12,7 @@ OLDEST = "3.11.2"  # Debian 12's
 
 
 def test_pins_are_for_the_oldest_python_too() -> None:
-    """Where one is not, pip looks through all versions of all packages for a way out, for hours."""
+    """If one is not, pip looks through all versions of all packages for a way out, for hours."""
     pins = [Requirement(line).name for line in PINS.read_text().splitlines()]
     suits = {name: SpecifierSet(metadata(name)["Requires-Python"] or "") for name in pins}
     assert [name for name in pins if not suits[name].contains(OLDEST)] == []

@@ -65,7 +65,7 @@ def test_daemons_say_of_a_later_ventilator_that_it_is_one(tmp_path: Path) -> Non
 
 
 def test_of_two_ventilators_the_newer_is_refused_while_the_older_lives(tmp_path: Path) -> None:
-    """With one queue, or one address, it ends at once and names both; the older one goes on, also if it is stopped."""
+    """If they share a queue, or an address, it ends at once and names both; the older one goes on, even if stopped."""
     with Mesh(tmp_path / "mesh", workers=0) as mesh:
         mesh.wait(lambda status: True)
         older = mesh.daemons["ventilator"].pid

@@ -94,7 +94,7 @@ def test_idle_connections_exhaust_nobody(
 def test_workers_too_many_are_answered_now_and_then(
     many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Of those that no port is left for each is answered some times, however often it says that it is here."""
+    """If no port is left, each is answered some times, however often it says that it is here."""
     hosts = {"ventilator": "head", "sink": "head", "cpu0": "head", "cpu1": "head"}
     with (
         Network(["head"]) as network,
@@ -135,7 +135,7 @@ def test_workers_too_many_are_answered_now_and_then(
 
 
 def test_junk_without_end_is_read_less_and_less(many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
-    """Of very many messages some hundred are looked into, and fewer logged; the run ends, and a worker still joins."""
+    """Some hundred of very many messages are looked into, and fewer logged; the run ends, and a worker still joins."""
     with Mesh(tmp_path / "m", workers=1, settings="pace = 240") as mesh, zmq.Context() as context, ExitStack() as stack:
         job = mesh.submit([many_ms], SELECTION)
         mesh.wait(lambda status: bool(status.workers and status.workers[0].brief.lane))
@@ -162,7 +162,7 @@ def test_junk_without_end_is_read_less_and_less(many_ms: Path, undisturbed: dict
 
 
 def test_what_nobody_reads_is_not_kept(tmp_path: Path) -> None:
-    """Of what an operator asks for and never reads, a few answers are queued."""
+    """An operator asks and never reads: a few answers are queued."""
     with zmq.Context() as context:
         router, asker = control_socket(context, zmq.ROUTER), control_socket(context, zmq.DEALER)
         with router, asker:

@@ -1,6 +1,6 @@
-"""A head and two hosts with a worker each: machines that boot, on one network, set up as docs/deploy.md tells to.
+"""A head and two hosts with a worker each: machines that boot, on one network, set up as docs/deploy.md says.
 
-What happens is read where an operator reads it: `systemctl status`, and the journal of each host.
+What happens is read as an operator reads it: `systemctl status`, and the journal of each host.
 """
 
 import re
@@ -37,7 +37,7 @@ RUN = ("/data/many.ms", *OPTIONS, "--pace", "24")  # 50 s, were it left alone
 
 
 def layout() -> str:
-    """config/cluster.toml for these hosts."""
+    """Return config/cluster.toml for these hosts."""
     text = (CONFIG / "cluster.toml").read_text()
     for old, new in CHANGES.items():
         assert old in text
@@ -54,17 +54,17 @@ class Hosts:
 
     @property
     def head(self) -> Node:
-        """Where ventilator and sink run."""
+        """Return the host of ventilator and sink."""
         return self.nodes["head"]
 
     def wait_for_news(self, news: str, times: int = 1) -> None:
-        """Waits until the journal of the head's daemons has a line so many times."""
+        """Wait until the journal of the head's daemons has a line so many times."""
         machine = self.head.machine
         machine.wait(lambda: machine.journal("fip-*").count(news) >= times, f"say {news} {times} times")
 
 
 def make_keys(nodes: dict[str, Node]) -> None:
-    """On the head, from where each host is given its own."""
+    """Make the keys on the head, and give each host its own."""
     head = nodes["head"].machine
     assert "warning" not in head.run("fip", "check", LAYOUT).stdout
     head.run("fip", "keys", LAYOUT, "--output", "/root/fip-keys")

@@ -45,7 +45,7 @@ class Scripted:
         self.state = idle
 
     def close(self) -> None:
-        """Closes its sockets."""
+        """Close its sockets at once."""
         self._context.destroy(linger=0)
 
     def joined(self, kind: int, port: str, server: PrivateKey) -> zmq.Socket[bytes]:
@@ -148,7 +148,7 @@ def test_a_state_is_believed_of_the_workers_own_key_alone(cluster: Cluster, simu
 
 
 def heard(cluster: Cluster, control: zmq.Socket[bytes], *states: WorkerState) -> PipelineStatus:
-    """Says states to the ventilator, and then what no worker may say; returns the status once that was heard."""
+    """Say states to the ventilator, and then what no worker may say; return the status once that was heard."""
     before = cluster.log.count("may not say this")
     for state in states:
         control.send(encode_control(state))
@@ -159,8 +159,8 @@ def heard(cluster: Cluster, control: zmq.Socket[bytes], *states: WorkerState) ->
 
 
 def leases_of(cluster: Cluster, worker: Scripted) -> list[Slice]:
-    """Has a worker join, and take two slices."""
-    cluster.wait(lambda status: status.sink is not None)  # before, no worker is told where to go
+    """Have a worker join, and take two slices."""
+    cluster.wait(lambda status: status.sink is not None)  # before, no worker is sent an address
     control = worker.control()
     control.send(encode_control(worker.state))
     assert control.poll(WITHIN)
@@ -179,7 +179,7 @@ def leases_of(cluster: Cluster, worker: Scripted) -> list[Slice]:
 
 
 def send(push: zmq.Socket[bytes], image: ImageFile) -> None:
-    """Hands an image on."""
+    """Hand an image on to the sink."""
     assert push.poll(WITHIN, zmq.POLLOUT)
     push.send_multipart(encode_image(image))
 

@@ -13,7 +13,7 @@ USES = re.compile(r"^def .*\binstalled: Installed\b", re.MULTILINE)
 
 
 def test_files_that_are_named_are_there() -> None:
-    """And those on one machine are all that use it."""
+    """ON_ONE_MACHINE has all files that use an `Installed` machine."""
     assert [file for file in LONG if not (ROOT / file).exists()] == []
     using = {path for path in TESTS.glob("*/test_*.py") if USES.search(path.read_text())}
     assert {str(path.relative_to(ROOT)) for path in using} == set(ON_ONE_MACHINE)

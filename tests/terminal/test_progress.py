@@ -14,7 +14,7 @@ WIDTH = 80
 
 
 def on_the_way(stored: int, **changes: object) -> PipelineStatus:
-    """So many of 20 slices are stored."""
+    """Return a status with so many of 20 slices stored."""
     number = stored + 1
     return with_run(pipeline(number), total=20, stored=stored, **changes)
 
@@ -34,7 +34,7 @@ def test_a_bar_on_a_terminal() -> None:
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {}])
 def test_lines_elsewhere(environment: dict[str, str]) -> None:
-    """A line for each tenth of the way, however often the state is told; nothing a terminal would have to obey."""
+    """A line for each tenth of the way, however often the state is sent; nothing a terminal would have to obey."""
     file = io.StringIO()
     console = Console(file=file, force_terminal=bool(environment), width=WIDTH, _environ=environment)
     with RunProgress(console, 20) as progress:

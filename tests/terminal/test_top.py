@@ -52,7 +52,7 @@ def screen(states: Sequence[PipelineState], *keys: str, size: tuple[int, int] = 
 
 
 def three() -> PipelineStatus:
-    """A pipeline with three workers, of which the second is slow, and a fourth that died."""
+    """A pipeline with three workers, the second of them slow, and a fourth that died."""
     said = pipeline(30)
     first, third = (worker(f"cpu{number}", 30) for number in (0, 2))
     slow = status("worker", "cpu1", 30)
@@ -63,7 +63,7 @@ def three() -> PipelineStatus:
 
 
 def order(text: str) -> list[str]:
-    """The workers from above."""
+    """Return the workers from above to below."""
     return re.findall(r"head/(cpu\d)", text)
 
 
@@ -97,7 +97,7 @@ def test_antennas_that_are_ill_are_named(size: tuple[int, int]) -> None:
 
 
 def test_a_later_state_replaces_the_one_before() -> None:
-    """And what failed is told at once."""
+    """What failed is shown at once, too."""
     text = screen([running(), state(with_run(pipeline(41), failed=2, stored=90))])
     assert "failing" in text
     assert "2 of 100,000 slices of obs failed" in text
@@ -106,7 +106,7 @@ def test_a_later_state_replaces_the_one_before() -> None:
 
 
 def test_what_is_under_way_is_shown_before_what_is_over() -> None:
-    """Of many runs, also where others were submitted and done later."""
+    """Of many runs, even if others were submitted and done later."""
     said = pipeline(40)
     (job,) = said.jobs
     done = replace(job.runs[0], stored=job.runs[0].total)
@@ -116,7 +116,7 @@ def test_what_is_under_way_is_shown_before_what_is_over() -> None:
 
 
 def test_workers_are_sorted() -> None:
-    """By name, then what needs a look first, then the longest at work, the fastest, the slowest."""
+    """The order is by name, then what needs a look first, then the longest at work, the fastest, the slowest."""
     states = [state(three())]
     assert order(screen(states))[-4:] == ["cpu0", "cpu1", "cpu2", "cpu9"]
     assert order(screen(states, "s"))[-4:] == ["cpu9", "cpu0", "cpu1", "cpu2"]
@@ -152,7 +152,7 @@ def test_failures_and_errors() -> None:
 
 
 def test_a_ventilator_that_is_gone() -> None:
-    """Since when is told, and the last that was known stays."""
+    """The time since when is shown, and the last that was known stays."""
     text = screen([state(pipeline(40), later=60.0)])
     assert "no pipeline" in text
     assert "1:00 without a word since 08:02:00 UTC" in text
@@ -173,18 +173,18 @@ class Terminal:
         return "\n".join(self._screen.display)
 
     def until(self, wanted: str) -> None:
-        """Reads until this is on the screen."""
+        """Read until this is on the screen."""
         give_up = time.monotonic() + WITHIN
         while wanted not in self.text:
             assert time.monotonic() < give_up, self.text
             self._read()
 
     def press(self, key: str) -> None:
-        """Types."""
+        """Type one key into it."""
         os.write(self._descriptor, key.encode())
 
     def end(self) -> int:
-        """Reads until the program ends; its exit code."""
+        """Read until the program ends; return its exit code."""
         while self._read():
             pass
         return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
@@ -239,7 +239,7 @@ def test_a_real_run_in_a_real_terminal(tmp_path: Path, simulated_ms: Path) -> No
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
 def test_what_a_search_has_found_is_a_line(size: tuple[int, int]) -> None:
-    """With the counts that show whether it can be trusted; of a pipeline that is not searched there is none."""
+    """The line has the counts that show whether it can be trusted; without a search there is no line."""
     found = TransientsView({"transient": 3}, {"negative": 1}, 1, 0.4, injected=5, injected_found=5)
     line = "transients 3 events, 0.4 false expected, 1 negative, 5 of 5 injected found"
     text = re.sub(" +", " ", screen([replace(running(), transients=found)], size=size))
@@ -250,7 +250,7 @@ def test_what_a_search_has_found_is_a_line(size: tuple[int, int]) -> None:
 
 
 def test_without_a_terminal(tmp_path: Path) -> None:
-    """It says what would do."""
+    """The message says what would work."""
     done = fip("top", "--ventilator", f"ipc://{tmp_path}/none")
     assert done.returncode == 2
     assert "fip status --watch" in done.stderr

@@ -14,7 +14,7 @@ from fip.wire.messages import Failure, RunPlan, RunStored, Submit, WorkerBrief
 
 
 def straggling(max_attempts: int = 3, loads: Loads | None = None) -> Leases:
-    """Of two slices one is stored, and the other with a, as attempt 1, and then also with b, as attempt 2."""
+    """Return leases of two slices: one is stored, the other is with a, as attempt 1, and with b, as attempt 2."""
     leases = Leases(total=2, max_attempts=max_attempts, stored=(), loads=loads)
     for index in (0, 1):
         leases.lease(index, "a", now=0.0)
@@ -25,7 +25,7 @@ def straggling(max_attempts: int = 3, loads: Loads | None = None) -> Leases:
 
 
 def test_a_failure_counts_once_whichever_copy_was_sent_last() -> None:
-    """So a slice that cannot be imaged ends, however its copies overtake each other."""
+    """A slice that cannot be imaged ends, however its copies overtake each other."""
     leases = straggling(max_attempts=2)
     assert leases.attempt_failed("a", 0, 1, "no memory")
     assert leases.leased[0].worker == "b", "who has another copy may image it"
@@ -81,7 +81,7 @@ def test_copies_of_another_ventilator_fail_as_often_as_they_are() -> None:
 
 
 def test_a_copy_that_was_taken_for_lost_counts_when_it_comes() -> None:
-    """Also if it fails before its worker has said that it holds it; it is no load as long as it is lost."""
+    """It counts even if it fails before its worker has said that it holds it; while it is lost it is no load."""
     loads = Loads()
     leases = Leases(total=1, max_attempts=2, stored=(), loads=loads)
     leases.lease(0, "a", now=0.0)

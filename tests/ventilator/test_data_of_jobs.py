@@ -25,7 +25,7 @@ def copied(many_ms: Path, tmp_path: Path) -> Path:
 
 
 def stop_in_the_midst(mesh: Mesh, job: str) -> int:
-    """Kills ventilator and sink when some images are stored; returns how many are."""
+    """Kill ventilator and sink when some images are stored; return how many are."""
 
     def some(status: PipelineStatus) -> bool:
         return any(run.stored >= 20 for run in mesh.job(status, job).runs)
@@ -37,13 +37,13 @@ def stop_in_the_midst(mesh: Mesh, job: str) -> int:
 
 
 def start_again(mesh: Mesh) -> None:
-    """As after a reboot."""
+    """Start both again, as after a reboot."""
     for name in ("ventilator", "sink"):
         mesh.start(name)
 
 
 def test_a_job_whose_data_were_changed_meanwhile_fails_and_the_next_is_done(copied: Path, tmp_path: Path) -> None:
-    """With a reason that says how many slices differ, and what would do; what is stored stays as it is."""
+    """The reason says how many slices differ, and what would work; what is stored stays as it is."""
     other = small_ms.write(tmp_path / "other.ms", small_ms.rows())
     with Mesh(tmp_path / "m", settings=PACED, within=WITHIN) as mesh:
         first, second = mesh.submit([copied], SELECTION), mesh.submit([other], SELECTION)

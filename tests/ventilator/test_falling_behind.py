@@ -20,7 +20,7 @@ FOLLOW = Follow(1.0, 10.0)
 
 
 def active(pace: Pace, total: int, follow: Follow | None = FOLLOW, said: RunStored = ALL_NEW) -> ActiveRun:
-    """A run that the sink has opened, told of `total` slices at 0 s."""
+    """A run that the sink has opened, with `total` slices known at 0 s."""
     plan = RunPlan("run", "a", total, "/a.ms", Asked(), "", final=follow is None)
     run = ActiveRun(plan, pace, follow, rows=total, grew=0.0, cadence=CADENCE)
     run.sink_says(said, 3, 0.0)
@@ -29,13 +29,13 @@ def active(pace: Pace, total: int, follow: Follow | None = FOLLOW, said: RunStor
 
 
 def arrive(run: ActiveRun, total: int, now: float) -> bool:
-    """So many slices are there now; whether it has fallen behind."""
+    """Let so many slices be there now, and return whether it has fallen behind."""
     run.grow(total, total, False, now)
     return run.part(now)
 
 
 def leases_of(run: ActiveRun) -> Leases:
-    """Where its slices are."""
+    """Return the leases of its slices."""
     assert run.leases
     return run.leases
 
@@ -68,7 +68,7 @@ def test_a_burst_that_is_worked_off_sets_nothing_aside() -> None:
 
 
 def test_it_does_not_flap() -> None:
-    """From one time to the next pass ten cadences, so that both series are long."""
+    """Ten cadences pass from one time to the next, so that both series are long."""
     run = active(Pace.of_arrivals([0.0] * 2), 2)
     parted = [now for now in range(6, 106, 2) if arrive(run, 2 + now // 2, float(now))]
     assert parted == [6, 26, 46, 66, 86]
@@ -76,7 +76,7 @@ def test_it_does_not_flap() -> None:
 
 
 def test_a_replay_falls_behind_its_clock() -> None:
-    """With --pace, a slice comes when it is due."""
+    """If --pace is given, a slice comes when it is due."""
     run = active(Pace(2.0, [100.0 + CADENCE * index for index in range(50)]), 50, follow=None)
     run.pace.start(0, 0.0)
     run.part(0.0)
@@ -91,7 +91,7 @@ def test_a_replay_falls_behind_its_clock() -> None:
 
 
 def test_after_a_restart_the_backlog_is_as_the_sink_has_it() -> None:
-    """And grows after its end alone: a slice before that, which the last ventilator had out, goes first."""
+    """It grows after its end alone: a slice before that, which the last ventilator had out, goes first."""
     said = RunStored("run", ((0, 3),), (), "", backlog=((4, 8), (10, 12)))
     run = active(Pace.of_arrivals([0.0] * 11), 11, said=said)
     assert (leases_of(run).upcoming(9), leases_of(run).upcoming_backlog(9)) == ([3, 8, 9], [4, 5, 6, 7, 10])

@@ -1,4 +1,4 @@
-"""Whom the next slice goes to: found without a look at all workers, of whom there may be a thousand."""
+"""Whom the next slice goes to: found without a look at all workers; there may be a thousand of them."""
 
 import logging
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ class Office:
         return self.lanes.free(Asked(), lambda: self.opened.append("open"))
 
     def send(self) -> str | None:
-        """It goes there."""
+        """Send a slice to the next worker."""
         if found := self.next():
             self.loads.add(found, 1)
         return found
@@ -68,7 +68,7 @@ class Office:
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    """One without workers."""
+    """Yield an office without workers."""
     logger = logging.getLogger("fip")
     before = list(logger.handlers)
     made = Office(tmp_path)
@@ -95,7 +95,7 @@ def test_the_least_loaded_worker_that_has_credit_is_next(office: Office) -> None
 
 
 def test_who_hangs_leaves_or_is_gone_gets_nothing(office: Office) -> None:
-    """Until it is off the slice that it hung on."""
+    """It gets nothing until it is off the slice that it hung on."""
     name = office.joins("cpu0")
     peer = office.lanes.peers[name]
     at_work = replace(peer.state.brief, working=worker("cpu0", 0).brief.working)
@@ -124,7 +124,7 @@ def test_a_lane_that_is_not_reached_is_left_out_until_it_is(office: Office) -> N
 
 
 def test_a_slice_costs_no_look_at_all_workers(office: Office) -> None:
-    """Of a hundred that are free, or busy, one is looked at."""
+    """One of a hundred that are free, or busy, is looked at."""
     for number in range(MANY):
         office.joins(f"cpu{number}")
     with patch("fip.ventilator.lanes.fits", wraps=fits) as looked:

@@ -140,14 +140,14 @@ def test_a_slice_that_is_lost_each_time_ends(tmp_path: Path) -> None:
 
 
 def _active(folder: Path, follow: Follow | None = None, total: int = 1000) -> tuple[Jobs, Leases]:
-    """A run under way."""
+    """Return a run that is under way."""
     jobs = Jobs(Queue(folder / "jobs.sqlite"))
     jobs.submit(Submit("job", ("/data/many.ms",), Asked(), "job"))
     return jobs, _begin(jobs, follow, total)
 
 
 def _begin(jobs: Jobs, follow: Follow | None = None, total: int = 1000) -> Leases:
-    """The next run begins."""
+    """Begin the next run, and return its leases."""
     found = jobs.next_to_open(0.0)
     assert found
     active = ActiveRun(replace(PLAN, total=total), Pace(0.0, []), follow, 0, 0.0)
@@ -174,7 +174,7 @@ def test_what_workers_still_say_of_a_run_that_is_over_is_not_charged_to_the_next
 
 
 def test_failures_are_told_in_pieces_until_the_sink_has_them_all(tmp_path: Path) -> None:
-    """Each piece, with as many runs as there may be, fits into a message; what was entered is not told again."""
+    """Each piece, with as many runs as there may be, fits into a message; what was entered is not sent again."""
     jobs, leases = _active(tmp_path, total=10_000)
     for index in range(9000):
         leases.blame(index, "é" * 5000)
@@ -214,7 +214,7 @@ def test_a_set_that_is_being_written_is_never_given_up(tmp_path: Path) -> None:
 
 
 def test_not_more_runs_are_under_way_than_one_message_tells(tmp_path: Path) -> None:
-    """Sets of one slice each, all of which are out: the next is opened when one is stored."""
+    """Sets of one slice each, all given out: the next is opened when one is stored."""
     jobs = Jobs(Queue(tmp_path / "jobs.sqlite"))
     jobs.submit(Submit("job", tuple(f"/{number}" for number in range(100)), Asked(), "job"))
     while found := jobs.next_to_open(0.0):
@@ -229,7 +229,7 @@ def test_not_more_runs_are_under_way_than_one_message_tells(tmp_path: Path) -> N
 
 
 def test_systemd_gives_up_no_worker_before_the_ventilator_gives_up_its_slice_or_job() -> None:
-    """By the units' own numbers: so many starts, at the soonest so long after each other, within so long."""
+    """The numbers are those of the units: so many starts, at the soonest so long after each other, within so long."""
     unit = configparser.ConfigParser(strict=False, delimiters="=", interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
     folder = "fip-worker@.service.d"
@@ -265,7 +265,7 @@ def test_jobs_of_which_nothing_comes_fail_and_the_next_is_done(
 ) -> None:
     """One ends every worker at once, one fails with every slice: each fails with its reason.
 
-    One of which a single image comes is gone through to its end, and the ledger has each failure, more than are told at
+    One that yields a single image is gone through to its end, and the ledger has each failure, more than are sent at
     a time.
     """
     (tmp_path / "fault").mkdir()

@@ -35,7 +35,7 @@ SECOND = replace(FIRST, brief=replace(FIRST.brief, boot="another", host="node2")
 
 
 def receivers(*gone: str) -> Receivers:
-    """Of none yet; the processes of these boots are gone."""
+    """Return receivers with none known yet; the processes of these boots are gone."""
     return Receivers(Departed(), lambda route, known, boot: known in gone)
 
 
@@ -45,7 +45,7 @@ def with_brief(state: ReceiverState, **changes: Any) -> ReceiverState:
 
 
 def test_a_spool_that_has_grown_or_ended_is_told_once() -> None:
-    """By a brief or a state; what changes nothing of it is no news."""
+    """A brief or a state may say it; what changes nothing of it is no news."""
     known = receivers()
     assert known.hear(b"r", FIRST, 0.0) == SPOOL
     assert known.hear(b"r", FIRST, 0.5) == ""
@@ -70,7 +70,7 @@ def test_a_second_receiver_of_a_spool_is_refused_while_the_first_lives() -> None
 
 
 def test_one_that_was_started_again_takes_its_own_place() -> None:
-    """Also if the first did not know its spool yet."""
+    """It does so even if the first did not know its spool yet."""
     for spool in (SPOOL, ""):
         known = receivers("boot")
         known.hear(b"r", with_brief(FIRST, boot="boot", spool=spool), 0.0)
@@ -79,7 +79,7 @@ def test_one_that_was_started_again_takes_its_own_place() -> None:
 
 
 def test_one_that_leaves_or_is_silent_is_not_there_any_more() -> None:
-    """The status tells which of the two it was, until it is back."""
+    """The status says which of the two it was, until it is back."""
     departed = Departed()
     known = Receivers(departed, lambda route, known, boot: False)
     known.hear(b"r", FIRST, 0.0)
@@ -104,7 +104,7 @@ def test_no_more_than_some_receivers_are_known() -> None:
 
 
 class Looks:
-    """Reading children that answer when they are told to."""
+    """Reading children that answer when they are ordered to."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Callable[[Future[RunFacts]], None]]] = []
@@ -113,7 +113,7 @@ class Looks:
         return 1
 
     def look(self, job: str, then: Callable[[Future[RunFacts]], None], path: Path, *rest: object) -> None:
-        """As `Readers.look`."""
+        """Note a look; in place of `Readers.look`."""
         self.asked.append((str(path), then))
 
     def answer(self) -> None:
@@ -139,7 +139,7 @@ def jobs(tmp_path: Path) -> Jobs:
 
 
 def supply_of(jobs: Jobs, looks: Looks, changed: Callable[[], None] = lambda: None) -> Supply:
-    """That of these jobs, whose recordings such children look into."""
+    """Return the supply of these jobs; children of this kind look into their recordings."""
     ring: Any = SimpleNamespace(holds=lambda key: False, held=lambda run: (), runs=(), takes=False)
     return Supply(cast(Readers, looks), jobs, ring, changed, lambda: None, ring)
 
@@ -176,7 +176,7 @@ def test_whoever_waits_for_a_spool_to_have_something_waits_no_longer(jobs: Jobs)
 
 @pytest.mark.parametrize(("ended", "state"), [(False, "running"), (True, "failed"), (None, "failed")])
 def test_a_stream_that_is_late_is_waited_for_without_an_end(jobs: Jobs, ended: bool | None, state: str) -> None:
-    """Unless it has ended; of what never says when it ends, silence tells it."""
+    """Unless it has ended; of what never says when it ends, silence shows it."""
     looks = Looks()
     jobs.submit(Submit("three", ("/spools/late.live",), Asked(), "three", follow=Follow(0.0, 0.0)))
     for run in ("r", "other"):
@@ -193,7 +193,7 @@ def test_a_stream_that_is_late_is_waited_for_without_an_end(jobs: Jobs, ended: b
 
 
 def test_a_ventilator_tells_of_its_receiver_and_refuses_a_second_one(tmp_path: Path) -> None:
-    """Over its sockets; the one that is refused is told why, the first goes on."""
+    """Over its sockets; the one that is refused learns why, the first goes on."""
     with Mesh(tmp_path / "m", workers=0) as mesh, zmq.Context() as context:
         mesh.wait(lambda status: True)
         with control_socket(context, zmq.DEALER) as first, control_socket(context, zmq.DEALER) as second:

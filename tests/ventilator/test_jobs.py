@@ -143,7 +143,7 @@ def _unit_gains(path: Path) -> Path:
 
 
 def test_nobody_answers(tmp_path: Path) -> None:
-    """One line that says where no ventilator was found."""
+    """One line that names the place without a ventilator."""
     done = fip("jobs", "--ventilator", f"ipc://{tmp_path}/nobody")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -182,7 +182,7 @@ def test_a_job_that_is_stored_is_in_a_folder_of_its_own(some: Path, tmp_path: Pa
 
 
 def test_the_queue_has_a_bound_and_its_status_fits_into_a_message(tmp_path: Path) -> None:
-    """More MeasurementSets than may wait fail at once; of very many jobs that are over the oldest are not told."""
+    """More MeasurementSets than may wait fail at once; of very many jobs that are over the oldest are not listed."""
     jobs = Jobs(Queue(tmp_path / "jobs.sqlite"))
     many = tuple(f"/data/{number:0100d}.ms" for number in range(MOST_WAITING))
     for number in range(30):
@@ -223,7 +223,7 @@ def test_a_slice_that_was_held_and_then_failed_is_given_up(tmp_path: Path) -> No
 
 
 def test_what_does_not_fit_is_refused_before_it_is_queued(some: Path, tmp_path: Path) -> None:
-    """As `fip run` refuses it: no job comes of it."""
+    """`fip run` refuses it, too: no job comes of it."""
     with Mesh(tmp_path / "mesh", workers=1) as mesh:
         mesh.wait(lambda status: True)
         for options, said in (

@@ -59,7 +59,7 @@ def test_a_job_is_read_by_those_that_join(many_ms: Path, undisturbed: dict[str, 
 
 
 def test_one_that_stands_still_is_ended_and_another_takes_its_place(ms: Path, tmp_path: Path) -> None:
-    """As a child of the ventilator's own is."""
+    """A child of the ventilator's own is treated in the same way."""
     join = tmp_path / "join"
     with (
         Mesh(
@@ -100,7 +100,7 @@ def test_nobody_else_joins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capl
 
 
 def test_one_that_cannot_join_says_why(tmp_path: Path) -> None:
-    """In one line."""
+    """The reason is one line."""
     (tmp_path / "file").write_text("")
     with reading(tmp_path / "file" / "join") as (reader,):
         assert reader.stderr

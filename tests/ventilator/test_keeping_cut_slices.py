@@ -54,7 +54,7 @@ class Work:
 
 @pytest.fixture
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
-    """A stream of which some is stored, one has failed, and one is out with a worker."""
+    """A stream; some of it is stored, one slice has failed, and one is out with a worker."""
     made = Work()
     monkeypatch.setattr(time, "monotonic", lambda: made.now)
     made.active["run"] = run(made.now)
@@ -62,7 +62,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
 
 
 def run(now: float, stored: Ranges = (STORED,), passes: bool = True) -> ActiveRun:
-    """See above."""
+    """Return the run that is described above."""
     times = [now - AFTER] * len(OLD) + [now - AFTER + 0.1] * NEW
     plan = RunPlan("run", "a", MANY, "/a.live", Asked(), "", final=False)
     found = ActiveRun(plan, Pace.of_arrivals(times), Follow(1.0, 10.0), MANY, now, passes=passes)
@@ -101,7 +101,7 @@ def test_what_waits_is_cut_the_oldest_first(work: Work, tmp_path: Path) -> None:
 
 
 def test_what_was_there_when_the_run_began_may_have_come_long_ago(work: Work, tmp_path: Path) -> None:
-    """So it is not waited for, once it is known what of it is stored."""
+    """It is not waited for, once it is known what of it is stored."""
     work.active["run"].found = MANY - 1
     keeping(work, ring(tmp_path)).go_on({}, (), MANY, alone=False)
     assert work.indices == [4, 6, 8, 9, 10]
@@ -136,7 +136,7 @@ def test_what_is_out_is_kept_if_it_may_not_come_back(
 
 
 def test_data_that_stay_are_not_kept(work: Work, tmp_path: Path) -> None:
-    """As of a set that grows."""
+    """A set that grows is like this."""
     work.active["run"] = run(work.now, passes=False)
     keeping(work, ring(tmp_path)).go_on({}, (), MANY, alone=True)
     assert work.asked == {}
@@ -157,7 +157,7 @@ def test_before_the_sink_is_heard_all_is_kept(work: Work, tmp_path: Path) -> Non
 
 
 def test_what_the_sink_has_lost_is_kept_again(work: Work, tmp_path: Path) -> None:
-    """As when its disk is another one."""
+    """Its disk may be another one, for example."""
     stream = work.active["run"]
     assert next(stream.unsafe()) == 4
     stream.sink_says(RunStored("run", ((0, 2), (3, 4)), (), ""), 3, work.now)
@@ -166,7 +166,7 @@ def test_what_the_sink_has_lost_is_kept_again(work: Work, tmp_path: Path) -> Non
 
 
 def test_what_left_is_told_and_what_fails_is_put_off(work: Work, tmp_path: Path) -> None:
-    """The others go on."""
+    """The others go on all the same."""
     kept = keeping(work, ring(tmp_path))
     kept.go_on({}, (), MANY, alone=False)
     assert work.indices == [4, 6, 8, 9]
@@ -181,7 +181,7 @@ def test_what_left_is_told_and_what_fails_is_put_off(work: Work, tmp_path: Path)
 
 
 def test_what_is_over_goes(work: Work, tmp_path: Path) -> None:
-    """Of a run that nobody knows not before all jobs are opened: it may be one of theirs."""
+    """If nobody knows the run, it goes only when all jobs are opened: it may be one of theirs."""
     into = ring(tmp_path)
     for each in (key(0), key(FAILED), key(6), SliceId("other", 1)):
         into.put(each, cut(), lambda: None)

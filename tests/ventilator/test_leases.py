@@ -1,4 +1,4 @@
-"""Where slices are: leased once, sent again when lost, stored once, failed with a reason."""
+"""The states of slices: leased once, sent again when lost, stored once, failed with a reason."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ def test_added_is_the_difference(new: set[int], known: set[int]) -> None:
 
 @given(INDICES, st.integers(0, 41))
 def test_the_first_from_an_index_is_the_next_of_the_set(indices: set[int], index: int) -> None:
-    """Or None after the last; ranges that touch are joined."""
+    """It is None after the last; ranges that touch are joined."""
     made = ranges.of(indices)
     assert ranges.first_from(made, index) == min((each for each in indices if each >= index), default=None)
     assert ranges.joined((each, each + 1) for each in sorted(indices)) == made
@@ -55,7 +55,7 @@ def test_slices_go_out_in_order_and_come_back_first() -> None:
 
 
 def test_what_can_never_be_cut_any_more_fails_at_once_unless_somebody_has_it() -> None:
-    """If he loses it, that is its end; the reason is said once."""
+    """If that worker loses it, that is its end; the reason is said once."""
     leases = Leases(total=3, max_attempts=3, stored=())
     leases.lease(1, "w", now=0.0)
     leases.lease(2, "w", now=0.0)
@@ -154,7 +154,7 @@ def test_an_old_copy_handed_on_is_not_taken_for_the_new_one() -> None:
 
 
 def test_time_on_the_wire_is_that_of_the_wire() -> None:
-    """However late a worker tells of a slice, held or handed on already; once for each."""
+    """However late a worker reports a slice, held or handed on already; once for each."""
     leases = Leases(total=2, max_attempts=3, stored=())
     for index in (0, 1):
         leases.lease(index, "w", now=10.0)

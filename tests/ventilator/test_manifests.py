@@ -55,7 +55,7 @@ def test_what_was_begun_as_power_failed_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_orders_go_with_their_jobs(tmp_path: Path) -> None:
-    """And so does one that nothing was written to; what others have left in the folder stays."""
+    """One that nothing was written to goes, too; what others have left in the folder stays."""
     manifests, other = Manifests(tmp_path), manifest_name("other", Path("/data/night"))
     for name in (NAME, other):
         read(manifests, name)

@@ -90,22 +90,22 @@ def test_what_comes_is_imaged_first_and_the_backlog_when_idle(tmp_path: Path, mo
 
 
 def stored(status: PipelineStatus) -> int:
-    """Slices, of all jobs."""
+    """Return the number of slices stored, of all jobs."""
     return sum(run.stored for job in status.jobs for run in job.runs)
 
 
 def total(status: PipelineStatus) -> int:
-    """Likewise, that are known of."""
+    """Return the number of slices that are known, of all jobs."""
     return sum(run.total for job in status.jobs for run in job.runs)
 
 
 def behind(status: PipelineStatus) -> int:
-    """Likewise, that wait while newer ones are imaged."""
+    """Return the number of slices that wait while newer ones are imaged."""
     return sum(run.backlog for job in status.jobs for run in job.runs)
 
 
 def told(mesh: Mesh) -> set[str]:
-    """What Prometheus is told of the runs of these daemons."""
+    """Return what Prometheus reads of the runs of these daemons."""
     seen: list[PipelineStatus] = []
     mesh.wait(lambda status: not seen.append(status))  # type: ignore[func-returns-value]
     state = pipeline_state(remember(None, seen[0], seen[0].time), seen[0].time)

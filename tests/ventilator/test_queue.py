@@ -20,7 +20,7 @@ from support.small_disk import Disk
 
 
 def job(name: str) -> Submit:
-    """A job."""
+    """Return a job of this name."""
     return Submit(name, ("/a.ms",), Asked(), name)
 
 
@@ -31,7 +31,7 @@ def states(path: Path) -> dict[str, str]:
 
 
 def fill(disk: Path) -> None:
-    """Fills a disk to the last block."""
+    """Fill a disk to the last block."""
     with (disk / "filling").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while True:
             file.write(bytes(4096))

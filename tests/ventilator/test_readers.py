@@ -116,7 +116,7 @@ def test_a_set_that_was_written_since_is_not_taken_over(many_ms: Path, tmp_path:
 
 
 class Made:
-    """A child that answers when it is told to."""
+    """A child that answers when it is ordered to."""
 
     running, waits = True, ""
 
@@ -131,11 +131,11 @@ class Made:
     def cut(
         self, job: str, then: object, path: Path, asked: Asked, writing: object, run: str, index: int, held: object
     ) -> None:  # fmt: skip
-        """Takes a call."""
+        """Take a call, and note it."""
         self.asked.append((index, then))
 
     def answer(self) -> None:
-        """Answers the first."""
+        """Answer the first of the calls."""
         index, then = self.asked.pop(0)
         future: Future[int] = Future()
         future.set_result(index)
@@ -202,7 +202,7 @@ def test_how_many_read_goes_by_what_they_feed_and_by_cores(devices: list[str], c
 
 
 def test_a_child_that_dies_of_what_was_handed_over_is_told(many_ms: Path) -> None:
-    """As of any other call."""
+    """It is reported like that of any other call."""
     with Child.fork() as first, Child.fork() as second:
         facts = facts_of(first, many_ms, None)
         second.kill()

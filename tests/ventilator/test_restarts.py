@@ -27,7 +27,7 @@ def assert_no_second(mesh: Mesh) -> None:
 def test_what_is_started_again_goes_on_at_once(
     how: signal.Signals, many_ms: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Killed or stopped: nobody is told to take another name, nobody is waited for until it is silent."""
+    """Killed or stopped: nobody must take another name, nobody is waited for until it is silent."""
     with Mesh(tmp_path / "m", workers=1, settings="pace = 120\ndead_after = 60") as mesh:
         job = mesh.submit([many_ms], SELECTION)
         mesh.wait(lambda status: bool(status.workers and status.sink and status.sink.brief.runs))

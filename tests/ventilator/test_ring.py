@@ -23,13 +23,13 @@ KEY, OTHER = SliceId("0123456789abcdef", 7), SliceId("0123456789abcdef", 8)
 
 
 def told(ring: Ring) -> RingState:
-    """How full it is."""
+    """Return how full the ring is."""
     assert ring.state
     return ring.state
 
 
 def put(ring: Ring, key: SliceId, made: Cut) -> None:
-    """Puts it there; whoever asked is told."""
+    """Put it there; whoever asked gets a notice."""
     ended: list[bool] = []
     ring.put(key, made, lambda: ended.append(True))
     assert ended == [True]
@@ -43,12 +43,12 @@ def taken(ring: Ring, key: SliceId) -> tuple[Cut | None, bool]:
 
 
 def file_of(folder: Path, key: SliceId) -> Path:
-    """Where a slice is."""
+    """Return the path of a slice."""
     return folder / "ring" / f"{key.run}.{key.slice:010d}.slice"
 
 
 def test_a_slice_comes_out_as_it_was_put_in_also_by_the_next_ventilator(tmp_path: Path) -> None:
-    """With all that is told of it; and it stays until it is stored."""
+    """It comes with all that is said of it; and it stays until it is stored."""
     put(ring_in(tmp_path), KEY, cut())
     for _ in range(2):
         ring = ring_in(tmp_path)
@@ -79,7 +79,7 @@ DAMAGE: dict[str, Callable[[bytes], bytes]] = {
 def test_what_is_damaged_or_foreign_is_no_slice_and_goes(
     how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is told, and is to be cut again."""
+    """It is reported, and is to be cut again."""
     put(ring_in(tmp_path), KEY, cut())
     path = file_of(tmp_path, KEY)
     path.write_bytes(DAMAGE[how](path.read_bytes()))
@@ -184,7 +184,7 @@ def test_what_the_disk_does_not_give_now_may_come_later(tmp_path: Path) -> None:
 
 
 def test_one_that_is_not_needed_is_not_told_of(tmp_path: Path) -> None:
-    """Nor made."""
+    """It is not made either."""
     ring = ring_in(tmp_path)
     ring.needed = False
     assert ring.state is None

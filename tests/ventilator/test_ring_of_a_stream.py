@@ -63,7 +63,7 @@ def test_all_that_came_is_imaged_though_it_had_left_the_spool(tmp_path: Path) ->
 
 
 def runs(status: PipelineStatus) -> list[RunStatus]:
-    """All of them."""
+    """Return all runs of all jobs."""
     return [run for job in status.jobs for run in job.runs]
 
 
@@ -73,5 +73,5 @@ def is_safe(status: PipelineStatus, number: int) -> bool:
 
 
 def pixels(path: Path) -> np.ndarray:
-    """The image."""
+    """Return the pixels of the image."""
     return np.asarray(fits.getdata(path))

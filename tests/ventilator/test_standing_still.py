@@ -26,7 +26,7 @@ WITHIN = 90.0  # s, for anything that a test waits for
 
 
 def dead(measurement_set: Path, file: str = "table.lock") -> Path:
-    """Has whoever opens a file of the set wait for ever, as a network disk does whose server is gone."""
+    """Have whoever opens a file of the set wait for ever, as a network disk does whose server is gone."""
     (measurement_set / file).unlink()
     os.mkfifo(measurement_set / file)
     return measurement_set
@@ -47,7 +47,7 @@ def dead_by_now(process: psutil.Process) -> bool:
 
 
 def stop_once_imaging(mesh: Mesh, job: str) -> psutil.Process:
-    """Stops the reading child when some images of a job are stored."""
+    """Stop the reading child when some images of a job are stored."""
 
     def some(status: PipelineStatus) -> bool:
         return any(run.stored >= 5 for run in mesh.job(status, job).runs)
@@ -75,7 +75,7 @@ def test_a_reading_child_that_stands_still_is_told_and_replaced(
 
 
 def test_reading_that_stands_still_is_failing(ms: Path, tmp_path: Path) -> None:
-    """As `fip status` says; and in the line for systemctl."""
+    """Both `fip status` and the line for systemctl say so."""
     dead(ms)
     with Mesh(tmp_path / "m", workers=1, settings=PATIENT, within=WITHIN) as mesh:
         mesh.submit([ms], SELECTION)
@@ -86,7 +86,7 @@ def test_reading_that_stands_still_is_failing(ms: Path, tmp_path: Path) -> None:
 
 
 def test_a_set_on_a_dead_disk_fails_its_job_and_the_next_is_done(ms: Path, tmp_path: Path) -> None:
-    """With a reason, after two tries."""
+    """It fails after two tries, with a reason."""
     whole = small_ms.copy(ms, tmp_path / "whole.ms")
     dead(ms)
     with Mesh(tmp_path / "m", workers=1, settings=BRIEF, within=WITHIN) as mesh:
@@ -129,7 +129,7 @@ def test_after_a_job_on_a_dead_disk_is_cancelled_the_next_begins(ms: Path, tmp_p
 def test_after_a_job_whose_child_is_stopped_is_cancelled_the_next_begins(
     many_ms: Path, ms: Path, tmp_path: Path
 ) -> None:
-    """In another child."""
+    """The next job is read by another child."""
     with Mesh(tmp_path / "m", workers=1, settings=f"pace = 120\n{PATIENT}", within=WITHIN) as mesh:
         first = mesh.submit([many_ms], SELECTION)
         stopped = stop_once_imaging(mesh, first)

@@ -121,7 +121,7 @@ def test_valid_messages_with_anything_in_them_decode_or_are_refused(frame: bytes
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Where a value may be replaced."""
+    """Yield the places at which a value may be replaced."""
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         yield value, key
@@ -194,7 +194,7 @@ def test_a_ventilator_takes_none_of_it_and_does_the_next_job(many_ms: Path, tmp_
 
 
 def test_a_worker_outlives_an_address_that_is_none(tmp_path: Path) -> None:
-    """Of its lane, or of the sink; it says so and takes the next that it is told."""
+    """The address is that of its lane, or of the sink; it says so and takes the next that it is sent."""
     bad = [Lane("ipc://l", "xyz://sink"), Lane("xyz://lane", f"ipc://{tmp_path}/s"), Lane("ipc://" + "l" * 300, "")]
     good = Lane(f"ipc://{tmp_path}/lane", f"ipc://{tmp_path}/sink")
     address = f"ipc://{tmp_path}/control"
@@ -220,7 +220,7 @@ def test_a_worker_outlives_an_address_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_row_of_the_queue_that_is_none_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever is in it; it is told with its name, the others are there, and the row stays."""
+    """Whatever is in it; a warning has its name, the others are there, and the row stays."""
     path = tmp_path / "jobs.sqlite"
     queue = Queue(path)
     for name in ("one", "two"):

@@ -15,7 +15,7 @@ from support.made_values import make_image, make_slice
 
 
 def arrived(frames: Sequence[wire.Frame]) -> list[bytes]:
-    """Frames as they arrive."""
+    """Return frames as they arrive."""
     return [bytes(memoryview(frame)) for frame in frames]
 
 
@@ -26,7 +26,7 @@ def slices(number: int) -> list[list[wire.Frame]]:
 
 
 def test_slices_and_images_come_out_as_they_went_in() -> None:
-    """Of one or of many, with and without tickets."""
+    """One or many come out, with and without tickets."""
     for number in (1, 2, MOST):
         parts = apart(arrived(together(slices(number))))
         assert [wire.decode_slice(each).index for each in parts] == [*range(number)]
@@ -70,7 +70,7 @@ def test_frames_that_are_not_as_many_as_is_said_are_refused() -> None:
 
 
 def test_several_of_another_version_are_refused_as_such() -> None:
-    """By the first that is looked into, with both versions."""
+    """The first that is looked into shows it, with both versions."""
     frames = arrived(together(slices(2)))
     frames[0] = msgpack.packb(msgpack.unpackb(frames[0]) | {"v": wire.PROTOCOL + 1})
     (whole,) = apart(frames)
@@ -80,7 +80,7 @@ def test_several_of_another_version_are_refused_as_such() -> None:
 
 @given(st.lists(st.binary(max_size=60), max_size=5))
 def test_random_frames_come_out_whole_or_are_refused(frames: list[bytes]) -> None:
-    """Nothing but WireError leaves."""
+    """No error but WireError is raised."""
     assert apart(frames) == [frames]
     try:
         parts = apart([together(slices(2))[0], *frames])
@@ -91,7 +91,7 @@ def test_random_frames_come_out_whole_or_are_refused(frames: list[bytes]) -> Non
 
 @given(st.lists(st.integers(0, 2 * MOST_BYTES), max_size=40))
 def test_a_message_is_of_small_ones_or_of_one(sizes: list[int]) -> None:
-    """As many as fit, in their order; what is large is alone."""
+    """As many as fit are in it, in their order; what is large is alone."""
     left = list(sizes)
     while left:
         number = next_together(left)
@@ -105,5 +105,5 @@ def test_a_message_is_of_small_ones_or_of_one(sizes: list[int]) -> None:
 
 
 def test_how_many_of_a_size_are_one_message() -> None:
-    """Of an unknown size it is one."""
+    """If the size is unknown it is one."""
     assert [most_together(size) for size in (0, 1, 300_000, SMALL, SMALL + 1)] == [1, MOST, 13, 4, 1]

@@ -24,7 +24,7 @@ from support.told_states import pipeline
 
 
 def sent(frames: list[wire.Frame]) -> list[bytes]:
-    """Frames as they arrive."""
+    """Return frames as they arrive."""
     return [bytes(memoryview(frame)) for frame in frames]
 
 
@@ -211,7 +211,7 @@ def test_images_with_files_missing_are_refused() -> None:
 
 
 def test_a_status_of_any_length_is_heard() -> None:
-    """With a hundred workers that have all a worker can tell of, and jobs without end, what goes on is still told."""
+    """With a hundred workers that have all a worker can say, and jobs without end, what goes on is still sent."""
     text = "é" * LONGEST_TEXT
     errors = tuple(Logged(1.8e9, "warning", text) for _ in range(REMEMBERED))
     said = pipeline(1, workers=100)

@@ -59,13 +59,13 @@ class Trial:
             self.control.send_multipart([route, encode_control(self._where)])
 
     def turn_until_images_come(self) -> list[int]:
-        """Lets the worker work until it hands on a message; the slices of its images."""
+        """Let the worker work until it hands on a message; return the slices of its images."""
         while not self.images.poll(0):
             self.loop._turn()  # noqa: SLF001
         return [decode_image(each).index for each in apart(self.images.recv_multipart())]
 
     def close(self) -> None:
-        """Ends it."""
+        """End the worker and its loop."""
         self.goes_on.set()
         self.worker.close()
         self.loop.close()

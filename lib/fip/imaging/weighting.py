@@ -22,6 +22,11 @@ _PADDING = 1.2
 _MOST_CELLS = 2**25  # 256 MiB of address space, of which only what is touched becomes memory
 
 
+def is_natural(settings: Imaging) -> bool:
+    """Return whether `weigh` leaves all weights as they are: such slices are compressed as they are read."""
+    return settings.weight == "natural" and settings.taper is None
+
+
 def weigh(blocks: Sequence[Block], settings: Imaging, grid: Grid) -> tuple[Block, ...]:
     """The blocks of one slice, whose weights are the data's, with the imaging weights that the settings ask for.
 

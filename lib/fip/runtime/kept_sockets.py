@@ -7,6 +7,7 @@ A daemon gives each of them to systemd by name, and the next life of it is given
 import os
 import re
 import socket
+from contextlib import closing
 from functools import cache
 
 from fip.runtime.notify import Notifier
@@ -17,7 +18,7 @@ _LONGEST = 200  # characters of a name; systemd takes 255
 
 def keep(label: str, found: socket.socket) -> None:
     """Let systemd keep a socket, under a name made of `label`, until it is let go or the unit is stopped."""
-    Notifier().tell(f"FDSTORE=1\nFDPOLL=0\nFDNAME={_name(label)}", descriptors=(found.fileno(),))
+    _tell(f"FDSTORE=1\nFDPOLL=0\nFDNAME={_name(label)}", found.fileno())
 
 
 def kept(label: str) -> socket.socket | None:
@@ -28,7 +29,7 @@ def kept(label: str) -> socket.socket | None:
 
 def let_go(label: str) -> None:
     """Let systemd keep the socket of this label no longer."""
-    Notifier().tell(f"FDSTOREREMOVE=1\nFDNAME={_name(label)}")
+    _tell(f"FDSTOREREMOVE=1\nFDNAME={_name(label)}")
 
 
 def let_others_go() -> None:
@@ -38,6 +39,11 @@ def let_others_go() -> None:
         name, descriptor = given.popitem()
         os.close(descriptor)
         let_go(name)
+
+
+def _tell(message: str, *descriptors: int) -> None:
+    with closing(Notifier()) as systemd:
+        systemd.tell(message, descriptors=descriptors)
 
 
 @cache

@@ -37,3 +37,7 @@ class Notifier:
         except OSError:
             return False
         return True
+
+    def close(self) -> None:
+        """Say no more."""
+        self._socket.close()

@@ -25,7 +25,7 @@ from fip.imaging.compression import compress_blocks
 from fip.imaging.noise import expected_noise
 from fip.imaging.subbands import effective_bands, parts, split, sub_bands, totals
 from fip.imaging.summed import Summed, effective_of, fingerprint_of, totals_of
-from fip.imaging.weighting import weigh
+from fip.imaging.weighting import is_natural, weigh
 from fip.source.corrected import cards_of, known_sources, numbers_of
 from fip.source.dumped import Dump, Part, coverage_of, middles, samples_selected, short, times_of
 from fip.source.feeds import feed_angles, of_baselines, unknown
@@ -159,7 +159,7 @@ class Run:
 
     def _natural(self, bands: Sequence[Band]) -> bool:
         """Return whether samples are imaged by the weights that they have, in one band."""
-        return self.settings.weight == "natural" and self.settings.taper is None and len(bands) == 1
+        return is_natural(self.settings) and len(bands) == 1
 
     def _compressed_at_once(self, info: SliceInfo, bands: Sequence[Band]) -> bool:
         """Return whether nothing is done between reading samples and compressing them."""

@@ -54,7 +54,7 @@ def frequency_axis(bands: tuple[Band, ...]) -> tuple[float, float]:
 
 
 def header_cards(slice_: Slice, image: Image, kind: Kind) -> str:
-    """All cards of the primary header, of the whole band, but CHECKSUM, DATASUM and END, 80 characters each."""
+    """Return the primary header's cards, 80 characters each, for the whole band, without CHECKSUM, DATASUM and END."""
     varying = "".join(card(*each) for each in (*_slice_cards(slice_, image, kind), *_sample_cards(slice_)))
     return _with_added(_same_in_all(False, slice_, image, kind) + varying, image)
 

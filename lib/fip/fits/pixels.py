@@ -68,7 +68,7 @@ class Pixels:
         return found.reshape(rows, width)[begin - top : end - top]
 
     def _coded(self, tiling: Tiling, first: int, count: int) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
-        """So many tiles: their rows of the table, and their bytes, with some beyond; "at" is where one begins there."""
+        """Return `count` tiles: their rows of the table, and their bytes and some more; "at" is the begin of a tile."""
         heap = self.unit.begin + tiling.tiles * ROW.itemsize
         with self.path.open("rb") as file:
             file.seek(self.unit.begin + first * ROW.itemsize)

@@ -109,9 +109,10 @@ def health(run: str, found: AntennaTally) -> AntennaHealth:
 
 
 def may_be_ill(found: AntennaTally, flagged: float, factor: float) -> bool:
-    """Return whether an antenna may be flagged for more than a share of its samples, or off in level by a factor.
+    """Return whether an antenna may be flagged for more than a share of its samples, or its level off by more.
 
-    The numbers are not rounded as those of `health` are: if it is false, nothing stands out there.
+    `flagged` is that share, `factor` the most that a level may be off by. Limits are a little tighter than in `health`,
+    whose numbers are rounded: if this is false, nothing stands out there.
     """
     level = np.sort(found.levels[found.slices > 0])
     share = found.good < (1 - flagged + 10**-_DIGITS) * found.samples

@@ -48,10 +48,10 @@ class Ways(NamedTuple):
 
 
 def fit_beam(blocks: Sequence[Block], ways: Ways | None = None) -> Beam | None:
-    """Least-squares ellipse, peak fixed at 1, to the PSF of the first Stokes of all blocks; None where there is none.
+    """Fit an ellipse by least squares, peak fixed at 1, to the PSF of the first Stokes of all blocks; None if none fit.
 
-    None fits without weight, or if the PSF has no end in some direction within the sky (one baseline, a linear array).
-    The result does not depend on the pixel grid of the image. `ways` is how it is found, `PLAIN` by default.
+    None is found without weight, or if the PSF has no end in some direction within the sky (one baseline, a linear
+    array). The result does not depend on the pixel grid of the image. `ways` is how it is found, `PLAIN` by default.
     """
     ways = ways or PLAIN
     if not blocks:
@@ -81,7 +81,7 @@ def uv_moments(blocks: Sequence[Block], ways: Ways | None = None) -> UvMoments |
 
 
 def _sums(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
-    """See Ways."""
+    """Sum as `Ways.sums` says, by numpy."""
     frequency = np.concatenate([block.frequency for block in blocks])
     powers = np.stack([np.ones_like(frequency), (frequency / SPEED_OF_LIGHT) ** 2], axis=1)
     parts = np.split(powers, np.cumsum([block.frequency.size for block in blocks[:-1]]))
@@ -94,7 +94,7 @@ def _sums(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
 def _main_lobe(
     blocks: Sequence[Block], to_sky: NDArray[np.float64], total: float, side: int, step: float
 ) -> tuple[bool, NDArray[np.float64] | None]:
-    """See Ways."""
+    """Find the main lobe as `Ways.main_lobe` says, by ducc0."""
     centre = side // 2
     psf = dirty(
         *round_samples(blocks, to_sky, side, step), np.complex64, (side, side), step, PATCH_EPSILON, w_term=False
@@ -119,7 +119,7 @@ def _main_lobe(
 def round_samples(
     blocks: Sequence[Block], to_sky: NDArray[np.float64], side: int, step: float
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[NDArray[np.floating]]]:
-    """Of each block uvw in y's frequencies, w being 0, few frequencies, and weights [row x frequency] at these."""
+    """Return for each block uvw in y's frequencies, w being 0, few frequencies, weights [row x frequency] at these."""
     rows = [len(block.uvw) for block in blocks]
     uvw = np.zeros((sum(rows), 3))
     uvw[:, :2] = np.concatenate([block.uvw[:, :2] for block in blocks]) @ to_sky  # u.x = (to_sky^T u).y
@@ -140,7 +140,7 @@ PLAIN = Ways(_sums, _main_lobe)
 def few_frequencies(
     block: Block, longest: float, side: int, step: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
-    """Frequencies, and the matrix [channel, frequency] that makes weights at these of those at the block's own.
+    """Return frequencies, and the matrix [channel, frequency] that turns weights at the block's own into theirs.
 
     They make the same PSF in a patch, of a block whose baselines are `longest` metres in y's frequencies; None if they
     are the block's own. cos(2 pi f tau), as a polynomial in f through n Chebyshev nodes of a band, is right to
@@ -216,7 +216,7 @@ def _fit_gaussian(y: NDArray[np.float64], psf: NDArray[np.float64]) -> NDArray[n
 
 
 def _beam(a: NDArray[np.float64]) -> Beam | None:
-    """The half-power ellipse of exp(-x.A x), x = (l east, m north); None if it is none, or wider than the sky."""
+    """Find the half-power ellipse of exp(-x.A x), x = (l east, m north); None if it is none, or wider than the sky."""
     (along_major, along_minor), axes = np.linalg.eigh(a)
     major = _half_power_width(along_major)
     if not major < _WIDEST_BEAM:

@@ -28,7 +28,7 @@ PlanesOf: TypeAlias = Callable[[NDArray[np.intp]], tuple[NDArray[np.floating], N
 
 _SHARE_OF_EPSILON = 0.25
 _LARGEST_WEIGHT = 1.5  # max |A|, so that rounding errors do not grow
-_WORTH_WHILE = 0.75  # of the channels: a baseline that needs more nodes is left as it is
+_WORTH_WHILE = 0.75  # of the channels: a baseline with so many nodes or more is left as it is
 _RUNGS_PER_OCTAVE = 4  # baselines whose delays differ by less than 2^(1/4) share their nodes
 _WIDEST_SEGMENT = 32.0  # T x bandwidth above which a window is cut into segments, so that A stays small
 _LEAST_FRINGES = 4.0  # T x frequency at least, so that the main lobe of the PSF is right even if a grid is small
@@ -257,7 +257,7 @@ def decompose(
 
 
 def _farthest_first(vectors: NDArray[np.float64], candidates: NDArray[np.intp]) -> Iterator[tuple[int, float]]:
-    """Of the columns of `vectors` those named, each time the one farthest from the span of those before, and how far.
+    """Yield the named columns of `vectors`, each time the one farthest from the span of those before, and how far.
 
     The order and the pivots of a QR decomposition with column pivoting, here by the modified Gram-Schmidt process:
     scipy's would cost the ventilator more time to import than to use.

@@ -48,7 +48,7 @@ def good_size(least: int) -> int:
 
 @lru_cache(maxsize=64)
 def fft_plan(n: int, precision: Precision) -> tuple[NDArray[np.int64], Floats]:
-    """Radices and twiddle factors, for `fft8`. Angles are extended, whose rounding in double would be the largest."""
+    """Return radices and twiddle factors for `fft8`. Angles are in extended precision: double would round them most."""
     radices, twiddles, length = factors(n), [], n
     turn = 8 * np.arctan(np.longdouble(1))
     for radix in radices:

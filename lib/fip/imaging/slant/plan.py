@@ -1,4 +1,4 @@
-"""What a slice's uvw decide: the plane, the slanted grid, the terms. Cheap, made anew for each slice from it alone."""
+"""What the uvw of a slice decide: the plane, the slanted grid, the terms. Each slice has a new plan; it is cheap."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Plane:
 
     @classmethod
     def fit(cls, rows: Rows, upright: bool = False) -> "Plane":
-        """Least squares. The axis of the smaller slope is xi, as its pass is not sheared; with `upright` xi is y."""
+        """Fit by least squares. The axis of the smaller slope is xi: its pass is not sheared; if `upright`, xi is y."""
         slope_u, slope_v = _slopes(*squares(rows.uvw))
         return cls._of(rows, abs(slope_v) > abs(slope_u) and not upright, slope_u, slope_v)
 
@@ -141,7 +141,7 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
 def rows_of(
     rows: Rows, plane: Plane, screen: "Screen", centre: tuple[float, float], size: tuple[float, float]
 ) -> tuple[Doubles, ...]:
-    """As `Gridding.rows`: the middle of the image is at `centre` (xi, eta), and a transform spans `size` of them."""
+    """Return `Gridding.rows`: the image's middle is at `centre` (xi, eta), and a transform spans `size` (xi, eta)."""
     (u, v), (phase_u, phase_v), phase_d = size, centre, -screen.q_centre
     factors = np.array([u, v, phase_u, phase_v, phase_d, screen.basis.stretch / screen.deepest]) / SPEED_OF_LIGHT
     out = np.empty((len(rows.uvw), 4))

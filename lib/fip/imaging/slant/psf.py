@@ -131,7 +131,7 @@ def _constants(side: int) -> tuple[Floats, Doubles, Doubles]:
 
 @njit(**FAST)
 def _longest(uvw: Doubles, to_sky: Doubles) -> float:
-    """Return the longest (u, v) times a matrix."""
+    """Return the length of the longest (u, v) times a matrix."""
     longest = 0.0
     for r in range(uvw.shape[0]):
         x = uvw[r, 0] * to_sky[0, 0] + uvw[r, 1] * to_sky[1, 0]

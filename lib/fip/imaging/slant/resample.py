@@ -157,7 +157,7 @@ def find_positions(start: float, half: float, line: Line, w: Work) -> float:
 
 @njit(**FAST)
 def taps_are_inside(n: int, largest: float, length: int, taps: int, w: Work) -> bool:
-    """Whether the source has all samples that n rows read. The plan sees to it; an image is never made without."""
+    """Return whether the source has all samples that n rows read. The plan ensures it; no image is made without."""
     low, high = 1e30, -1e30
     for e in range(w.value.size):
         low, high = min(low, w.value[e]), max(high, w.value[e])
@@ -169,7 +169,7 @@ def taps_are_inside(n: int, largest: float, length: int, taps: int, w: Work) -> 
 
 @njit(**FAST)
 def samples_read(length: int, n: int, taps: int, w: Work) -> tuple[int, int]:
-    """Return the first and the last sample that a segment of n rows reads of a source of shifted lanes."""
+    """Return the first sample that a segment of n rows reads of a source of shifted lanes, and the end of these."""
     low, high = 1e30, -1e30
     for o in (0, n // 2, n - 1):
         mean = _mean_at((o + 0.5) * 2.0 / n - 1, w)

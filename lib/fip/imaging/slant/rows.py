@@ -188,7 +188,7 @@ def drawn_by_power(power: Doubles, chance: Doubles, bands: Bands, row: NDArray[n
 
 @njit(**FAST)
 def cells_crossed(rows: Doubles, band: float, channels: int) -> float:
-    """Cells that samples of rows as `Gridding.rows` are added to: of a baseline those in the same cell count once."""
+    """Count the cells to which samples of `Gridding.rows` are added; those of a baseline in one cell count once."""
     total = 0.0
     for r in range(rows.shape[0]):
         total += min(float(channels), 1 + (abs(rows[r, 0]) + abs(rows[r, 1])) * band)

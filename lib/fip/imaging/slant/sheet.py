@@ -205,7 +205,7 @@ def _q_slanted(x: Doubles, y: Doubles, shift: Doubles, a: float, b: float, q: Do
 
 @njit(**FAST)
 def _q_image(xi: Doubles, eta: Doubles, a: float, b: float, q: Doubles) -> int:
-    """Find q on the lattice of the image [xi, eta]; return a number that says why it is none."""
+    """Find q on the lattice of the image [xi, eta]; return 0, or the number of the reason why there is none."""
     why = 0
     for i in range(_POINTS):
         for j in range(_POINTS):
@@ -240,7 +240,7 @@ def _steps(
     field: Field, eta: Doubles, image_xi: Doubles, a: float, b: float,
     baselines: Doubles, starts: NDArray[np.int64], highest: Doubles, longest: Doubles, needs: Needs,
 ) -> tuple[int, float, float]:  # fmt: skip
-    """Samples in xi and eta fine enough for the frequencies in the slanted image, wherever a tap reads it.
+    """Return samples in xi and eta fine enough for the frequencies in the slanted image, at each place a tap reads.
 
     They are at least those of the baselines themselves, from which margins follow that are wide enough. To these the
     interpolation along xi, at fixed eta, adds some of v, and the screen some of d.
@@ -303,7 +303,7 @@ def _cover(values: Doubles, step: float, multiple: int, needs: Needs) -> Samples
 
 @njit(**FAST)
 def _extent(values: Doubles) -> tuple[float, float]:
-    """The least and the largest, and an eighth of the second differences beyond, as it may be between the points."""
+    """Return the least and the largest, and an eighth of the second differences beyond, for places between points."""
     low, high, second = values[0, 0], values[0, 0], 0.0
     rows, columns = values.shape
     for i in range(rows):

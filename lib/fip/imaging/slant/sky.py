@@ -64,7 +64,7 @@ def _plane(plan: SkyPlan, blocks: Sequence[Block], stokes: int, out: NDArray[np.
 def _emphasised(
     plan: SkyPlan, visibility: NDArray[np.complexfloating], rows: NDArray[np.float64], frequency: NDArray[np.float64]
 ) -> NDArray[np.complexfloating]:
-    """[row, node]: what the interpolation takes away of each frequency is added before."""
+    """Return visibilities [row, node], with what the interpolation will take away of each frequency added."""
     out = np.empty_like(visibility)
     emphasised(visibility, rows, frequency, 1 / plan.u_size, 1 / plan.v_size, correction_polynomial(plan.scheme), out)
     return out

@@ -72,7 +72,7 @@ def _are_numbers(uvw: Doubles) -> bool:
 
 @njit(**FAST)
 def _powers(parts: NDArray[np.floating], power: Doubles) -> float:
-    """Add to power[row] that of [stokes, row, real and imaginary parts]; squares of single numbers fit in double."""
+    """Set power[row] of [stokes, row, real and imaginary parts], in double, which holds any square; return its sum."""
     total = 0.0
     for r in range(parts.shape[1]):
         squares = 0.0

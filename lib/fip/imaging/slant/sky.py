@@ -25,7 +25,7 @@ from fip.imaging.slant.stages import transform_u
 
 
 def render_sky(plan: SkyPlan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
-    """Fill out[stokes, y, x] above the horizon as fip.imaging.kernels.Kernel says; what is below it stays as it is."""
+    """Fill out[stokes, y, x] above the horizon as fip.imaging.kernels.Kernel says; leave what is below it."""
     for stokes, plane in enumerate(out):
         with filling(plane, plan.scheme.precision) as whole:
             _plane(plan, blocks, stokes, whole)

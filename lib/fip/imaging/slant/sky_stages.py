@@ -197,7 +197,7 @@ def pixel_loop(cell: int, support: int, degree: int) -> Any:
 
 @njit(**FAST)
 def along_eta(planes: Floats, s: Shape, p: Pixels, taps: Floats, support: int, out: Floats) -> None:
-    """Level planes [term][eta][xi] at the pixels of eta: out[term][xi][eta pixel, padded to `padded(width)`]."""
+    """Fill out[term][xi][eta pixel, padded to `padded(width)`]: level planes [term][eta][xi] at the pixels of eta."""
     across, pixels = s.blocks * 16, padded(p.width)
     weights, first = np.zeros(pixels * support, taps.dtype), np.zeros(pixels, np.int64)
     for x in range(pixels):  # those beyond the image repeat its last, and those beyond the sky its edge

@@ -17,7 +17,7 @@ def sub_bands(band: Band, count: int) -> tuple[Band, ...]:
 
 
 def parts(frequency: NDArray[np.float64], bands: Sequence[Band]) -> Iterator[tuple[int, slice]]:
-    """Yield for each of `bands` that has some of these ascending frequencies its number, and which it has."""
+    """Yield the number of each of `bands` that has some of these ascending frequencies, and the slice of them in it."""
     starts = [band.centre - band.width / 2 for band in bands[1:]]
     edges = [0, *np.searchsorted(frequency, starts).tolist(), len(frequency)]
     for channel, (first, end) in enumerate(pairwise(edges)):

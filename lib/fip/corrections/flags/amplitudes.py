@@ -39,7 +39,7 @@ def amplitudes(
 def _root_mean_square(
     visibility: NDArray[np.complexfloating], weighs: NDArray[np.bool_], good: NDArray[np.bool_]
 ) -> NDArray[np.floating]:
-    """That over correlations that are good, NaN without any; takes what is no number or does not weigh out of good."""
+    """Return it over good correlations, NaN without any; mark what is no number or has no weight as not good."""
     power = np.zeros(visibility.shape[:2], visibility.real.dtype)
     count = np.zeros(visibility.shape[:2], np.uint8)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):

@@ -107,7 +107,7 @@ def narrow(profile: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def _baselines(over: NDArray[np.floating], usual: float) -> NDArray[np.bool_]:
-    """Which rows [row] are too bright over all channels, `over` [row, channel] what all see alike, that is `usual`."""
+    """Return which rows [row] are too bright over all channels: `over` [row, channel] what all see, `usual`."""
     there = np.isfinite(over)
     count = np.count_nonzero(there, axis=1)
     mean = np.full(len(over), np.nan)

@@ -23,7 +23,7 @@ FEWEST_ANTENNAS = 8
 
 
 def dead_rows(residual: Observed, predicted: Predicted) -> NDArray[np.bool_]:
-    """Which rows [row] are of antennas that receive noise alone, by what is good once a model was subtracted."""
+    """Return which rows [row] are of antennas that receive only noise, by samples that are good without the model."""
     count = 1 + int(max(residual.antenna1.max(initial=0), residual.antenna2.max(initial=0)))
     seen, expected = np.zeros(count), np.zeros(count)
     for at, hand in enumerate(predicted.hands):

@@ -19,5 +19,5 @@ class Flags:
         return observed
 
     def after(self, observed: Observed, predicted: Predicted | None = None) -> Observed:
-        """With what residual visibilities show to be bad, after gains and models; `predicted` is the model, if any."""
+        """Mark samples that residuals show to be bad, after gains and models; `predicted` is the model, if any."""
         return observed

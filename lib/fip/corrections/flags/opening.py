@@ -16,7 +16,7 @@ _AOFLAGGER = "aoflagger:"
 
 
 def open_flags(asked: str, expected: Expected) -> Flags | None:
-    """The flags of `--flag none|auto|FILE`; None for "none". UsageError for a file that is not one of known bands."""
+    """Open the flags of `--flag none|auto|FILE`; None for "none". UsageError for a file without known bands."""
     if asked == "none":
         return None
     if asked == "auto":

@@ -1,7 +1,7 @@
 """The edge to h5parm files (LOFAR's solutions, as DP3 and losoto write them), read by h5py.
 
-One solution set, one direction; amplitude, phase and TEC, of which there may be one each. h5py is imported only if such
-a file is asked for.
+A file has one solution set and one direction; at most one amplitude, one phase and one TEC. h5py is imported only if
+such a file is asked for.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _RECEPTORS = (("XX", "YY"), ("RR", "LL"), ("XX", "XY", "YX", "YY"), ("RR", "RL",
 
 
 def read_h5parm(asked: Asked, expected: Expected) -> Source:
-    """A file, checked against what it is for. InputError if it is not what can be applied."""
+    """Read a file, checked against the recording. InputError if it cannot be applied."""
     try:
         import h5py
     except ImportError:
@@ -110,7 +110,7 @@ class _Reader:
         return self._made("tec", values[None], bad, axes)
 
     def _read_gain(self, amplitude: Any | None, phase: Any | None) -> _Solved:
-        """Amplitudes and phases as gains; of amplitudes alone the phase is 0, of phases alone the amplitude 1."""
+        """Read amplitudes and phases as gains. Without phases the phase is 0, without amplitudes the amplitude is 1."""
         read = [self._read(each) for each in (amplitude, phase) if each is not None]
         if len(read) == 2 and not all(np.array_equal(read[0][2][axis], read[1][2][axis]) for axis in read[0][2]):
             raise InputError(f"{self.asked.label}: amplitude and phase have different axes; give files with one each")
@@ -196,7 +196,7 @@ class _Reader:
         )
 
     def _positions(self, names: tuple[str, ...]) -> NDArray[np.float64]:
-        """Of these antennas; zeros for those that the file does not place."""
+        """Return the positions of these antennas; zeros for those without one in the file."""
         sets = next(each for each in self.file.values() if hasattr(each, "items") and "antenna" in each)
         rows = sets["antenna"][...]
         places = {_text(row["name"]): np.asarray(row["position"], np.float64) for row in rows}

@@ -74,7 +74,7 @@ def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def make_transform(n: int, scheme: Scheme, get: Get) -> Transform:
-    """The two work arrays lie 1 KiB apart modulo 4 KiB, so that writing one does not wait for reading the other."""
+    """Make a transform. Its work arrays lie 1 KiB apart modulo 4 KiB: a write of one waits for no read of the other."""
     page = 4096 // np.dtype(scheme.precision).itemsize
     size = -(-n * 16 // page) * page
     both = get("fft", 2 * size + 2 * page)

@@ -136,7 +136,7 @@ class _Fit(NamedTuple):
     right: NDArray[np.float64]  # [value][tap]
 
     def of(self, target: NDArray[np.complex128]) -> tuple[NDArray[np.float64], float]:
-        """Taps [place, tap] for target[frequency, place]; and the largest error of a place, rms over frequencies."""
+        """Return taps [place, tap] for target[frequency, place]; and the largest error, rms over frequencies."""
         both = np.concatenate([target.real, target.imag])
         parts = self.left.T @ both
         off = both - self.left @ parts

@@ -1,4 +1,4 @@
-"""Solutions on their way into samples: V_ij becomes J_i^-1 V_ij J_j^-H, and weights go with |g_i|^2 |g_j|^2. Pure."""
+"""Solutions applied to samples: V_ij becomes J_i^-1 V_ij J_j^-H, and weights go with |g_i|^2 |g_j|^2. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

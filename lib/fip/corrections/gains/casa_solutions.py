@@ -162,7 +162,7 @@ class _Meaning:
         )
 
     def _chosen(self, there: int, number: int | None) -> Solved:
-        """The solutions of a window and field, of antennas that the recording has. InputError if there are none."""
+        """Return the solutions of a window and field, of antennas of the recording. InputError if there are none."""
         solved = self.table.solved[there]
         chosen = self.numbers[self.table.antenna[solved.row]] >= 0
         if number is not None:

@@ -67,7 +67,7 @@ class Folder:
         return (*lines, *(note for each in self._open.values() for note in each.notes))
 
     def at(self, moment: float, window: int | None = None) -> tuple[Source, ...]:
-        """The newest tables at a time (s UTC), one of each kind; of one spectral window of the recording, or all."""
+        """Return the newest table of each kind at a time (s UTC), for one spectral window of the recording, or all."""
         self._look()
         chosen = dict.fromkeys(
             path

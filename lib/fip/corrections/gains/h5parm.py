@@ -143,7 +143,7 @@ class _Reader:
         return _Solved(law, names, axes["time"], axes["freq"], values, bad, polarisations)
 
     def _read(self, table: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_], Mapping[str, Any]]:
-        """Values and what is none, [time, ant, freq, pol], and the axes. InputError for several directions."""
+        """Read values and which are bad, [time, ant, freq, pol], and the axes. InputError for several directions."""
         values = np.asarray(table["val"][...], np.float64)
         names = _text(table["val"].attrs["AXES"]).split(",")
         weight = np.asarray(table["weight"][...]) if "weight" in table else np.ones(values.shape)
@@ -204,7 +204,7 @@ class _Reader:
 
     def _check_band(self, solved: _Solved, window: ExpectedWindow) -> None:
         frequency = np.asarray(solved.frequency, np.float64)
-        every = np.concatenate([each.frequency for each in self.expected.windows])  # which one solution may be for
+        every = np.concatenate([each.frequency for each in self.expected.windows])  # one may be for all these
         width = float(np.diff(frequency).max()) if len(frequency) > 1 else 2 * float(np.ptp(every))
         within = overlap(window, frequency, width)
         if not within.any():

@@ -35,7 +35,7 @@ def moment(times: NDArray[np.float64], time: float, how: How) -> Moment:
 
 
 def between(values: NDArray[np.floating], when: Moment, turns: bool) -> NDArray[np.float64]:
-    """The values [part, ...] at a moment, of `values` [part, time, ...]; if it `turns`, part 1 is a phase in rad."""
+    """Return values [part, ...] at a moment, of `values` [part, time, ...]; if it `turns`, part 1 is a phase, rad."""
     low = values[:, when.low].astype(np.float64)
     if not when.share:
         return low
@@ -54,7 +54,7 @@ def resampled(
     how: How,
     fills_gaps: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """From frequencies `given` to `wanted`: `values` [part, antenna, frequency, element] and `bad` of the same shape.
+    """Move `values` and `bad` [part, antenna, frequency, element] from the frequencies `given` to those `wanted`.
 
     The last of two parts is a phase. For each antenna and element only good values are interpolated. Unless it
     `fills_gaps`, a channel is bad if it rests on a bad solution.

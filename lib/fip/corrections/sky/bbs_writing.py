@@ -1,11 +1,11 @@
-"""Lists of points as `.skymodel`, which `bbs` reads, and WSClean and DP3 as well."""
+"""Lists of points as `.skymodel`, which `bbs` reads; WSClean and DP3 do, too."""
 
 from collections.abc import Sequence
 
 from fip.data.directions import Frame
 
 REF_TYPES: dict[Frame, str] = {"FK5": "J2000", "ICRS": "ICRS", "FK4": "B1950"}
-"""What the format calls the frames that it knows."""
+"""The names of the frames in the format."""
 
 
 def format_line(reference: float, frame: Frame = "FK5") -> str:
@@ -29,7 +29,7 @@ def point_line(
 
 
 def _sexagesimal(value: float, separator: str, digits: int) -> str:
-    """12:30:00.0 of hours, or +12.30.00.0 of degrees, with so many digits of the second."""
+    """Write hours as 12:30:00.0, or degrees as +12.30.00.0, with so many digits of the second."""
     unit = 10**digits
     minutes, seconds = divmod(round(abs(value) * 3600 * unit), 60 * unit)
     sign = "" if separator == ":" else "-" if value < 0 else "+"

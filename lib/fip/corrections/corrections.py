@@ -48,7 +48,7 @@ class Corrections:
 
     @property
     def digests(self) -> dict[str, str]:
-        """The digest of the content of each, by the name of its option: the run's id has them in place of paths."""
+        """Return the digest of the content of each, by the name of its option: the run's id has it, not the paths."""
         return {name: each.digest for name, each in self._named()}
 
     @property

@@ -81,7 +81,7 @@ def _diagonal(
     one: NDArray[np.complexfloating],  # [antenna, channel or 1, correlation]
     other: NDArray[np.complexfloating],
 ) -> None:
-    """Row by row of one antenna: its matrix stays in the cache, and those of its partners are often neighbours."""
+    """Correct rows antenna by antenna: its matrix stays in the cache, and its partners' are often neighbours."""
     step = max(1, _BATCH // max(1, visibility[0].size)) if len(visibility) else 1
     for begin in range(0, len(left), step):
         end = min(begin + step, len(left))

@@ -54,7 +54,7 @@ def resampled(
     how: How,
     fills_gaps: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Move `values` and `bad` [part, antenna, frequency, element] from the frequencies `given` to those `wanted`.
+    """Move `values` [part, antenna, frequency, element] and `bad` [antenna, ...] from frequencies `given` to `wanted`.
 
     The last of two parts is a phase. For each antenna and element only good values are interpolated. Unless it
     `fills_gaps`, a channel is bad if it rests on a bad solution.

@@ -103,7 +103,7 @@ class Gains:
         return observed
 
     def used(self, time: float) -> str:
-        """What is applied at a time (s UTC), the middle of a slice, as the header says: of a folder, its table then."""
+        """Write for the header what is applied at a time (s UTC), the middle of a slice: a folder's table then."""
         return ",".join(
             "+".join(f"{table.name}@{table.digest}" for table in each.at(time)) or f"{each.name}: none yet"
             if isinstance(each, Folder)

@@ -49,7 +49,7 @@ class _Graph:
 def arrays(
     antenna1: NDArray[np.int32], antenna2: NDArray[np.int32], integration: NDArray[np.intp], uvw: Doubles
 ) -> list[tuple[Array, float]]:
-    """Antennas of each integration by least squares; and by how many metres a baseline is off the difference of two.
+    """Find antennas of each integration by least squares; and by how many metres a baseline is off at most.
 
     Baselines that were averaged over different times do not close. Rows that have no uvw are left out, see `lost`.
     """

@@ -1,4 +1,4 @@
-"""Few channels, the nodes, that tell all: a model's visibilities are smooth in frequency, as far as its delays reach.
+"""A few channels, the nodes, give all others: a model's visibilities are smooth in frequency, its delays limited.
 
 The fringe of a component at delay tau is exp(2 pi i f tau), |tau| <= T, times its spectrum, a polynomial of low degree
 times a little. An interpolative decomposition (docs/compression.md, where visibilities are summed that way) finds

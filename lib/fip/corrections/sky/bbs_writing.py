@@ -9,7 +9,7 @@ REF_TYPES: dict[Frame, str] = {"FK5": "J2000", "ICRS": "ICRS", "FK4": "B1950"}
 
 
 def format_line(reference: float, frame: Frame = "FK5") -> str:
-    """The first line, of points whose spectra are about `reference`, Hz; KeyError for a frame that has no name."""
+    """Return the first line, for points with spectra about `reference`, Hz; KeyError for a frame without a name."""
     others = "" if frame == "FK5" else f", RefType='{REF_TYPES[frame]}'"
     return (
         "Format = Name, Type, Ra, Dec, I, SpectralIndex, LogarithmicSI, ReferenceFrequency="

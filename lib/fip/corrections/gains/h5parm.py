@@ -78,7 +78,7 @@ class _Reader:
         return Source(self.asked.path.name, "h5parm", digest_of(factors), begin, notes, factors)
 
     def _tables(self) -> Mapping[str, Any]:
-        """The tables of solutions by kind. InputError for several sets, kinds that are not applied, or two of one."""
+        """Find the tables of solutions by kind. InputError for several sets, kinds not applied, or two of a kind."""
         sets = [name for name, each in self.file.items() if hasattr(each, "items") and "antenna" in each]
         if len(sets) != 1:
             raise InputError(

@@ -92,7 +92,7 @@ def _over(frequency: Doubles) -> Doubles:
 
 @lru_cache(maxsize=512)
 def _nodes(channels: bytes, rung: int, degree: int, tolerance: float) -> Nodes | None:
-    """For the channels of a window (float64, Hz) on a rung of the ladder of delays; None if they are not far fewer."""
+    """Return nodes of the channels of a window (float64, Hz) on a rung of the delay ladder; None if not far fewer."""
     frequency = np.frombuffer(channels)
     product = 2 ** (rung / _RUNGS_PER_OCTAVE) - 1
     most = _WORTH_WHILE * len(frequency)

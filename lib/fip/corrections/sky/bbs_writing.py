@@ -20,7 +20,7 @@ def format_line(reference: float, frame: Frame = "FK5") -> str:
 def point_line(
     name: str, place: tuple[float, float], flux: float, terms: Sequence[float], logarithmic: bool, reference: float
 ) -> str:
-    """A point at right ascension and declination in degrees, of `flux` Jy at the reference, Hz, and its spectrum."""
+    """Write a point at right ascension and declination in degrees, `flux` Jy at the reference, Hz, and its spectrum."""
     spectrum = ",".join(f"{each:.12g}" for each in terms)
     return (
         f"{name},POINT,{_sexagesimal(place[0] / 15, ':', 10)},{_sexagesimal(place[1], '.', 9)},{flux:.12g},"

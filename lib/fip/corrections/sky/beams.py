@@ -19,7 +19,7 @@ class PowerBeam:
     reference: float
 
     def __call__(self, east: Array, north: Array, frequency: float) -> Array:
-        """The share of the power, at direction cosines of any shape and a frequency in Hz. UsageError as `beam_of`."""
+        """Return the share of power at direction cosines of any shape and a frequency, Hz. UsageError as `beam_of`."""
         return _made(self)(east, north, frequency)
 
 

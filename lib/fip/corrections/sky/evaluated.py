@@ -56,7 +56,7 @@ class Sky:
         beam: PowerBeam | None,
         windows: int,
     ) -> None:
-        """`centres` are unit vectors of u, v, w [3, 3] in ICRS of each field; `windows` how many are evaluated in turn.
+        """Take `centres`, unit vectors of u, v, w [3, 3] in ICRS of each field; `windows`, how many are used in turn.
 
         `beam` is about each field's centre; None: fluxes are apparent.
         """

@@ -71,7 +71,7 @@ def _read(path: Path, content: bytes) -> SkyImage:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a header could say better; what is needed of it is checked below
+            warnings.simplefilter("ignore")  # faults that do not matter; what is needed of it is checked below
             with fits.open(BytesIO(content)) as file:
                 header, data = file[0].header, np.asarray(file[0].data)
             if (reason := next(_faults(header, data), None)) is None:
@@ -160,7 +160,7 @@ def _image(path: Path, header: Any, data: NDArray[np.generic]) -> SkyImage:
 
 
 def weighted(image: SkyImage, beam: PowerBeam, centre: Array, band: tuple[float, float]) -> SkyImage:
-    """An image times the power beam about `centre`, e(s) [3, 3] in ICRS; planes are added if a band, Hz, has few."""
+    """Multiply an image by the power beam about `centre`, e(s) [3, 3] in ICRS; add planes if a `band`, Hz, has few."""
     low, high = band
     needed = np.linspace(low, high, max(2, 1 + math.ceil((high - low) / (_STEP * high))))
     frequency = image.frequency if len(image.frequency) >= len(needed) else np.union1d(image.frequency, needed)

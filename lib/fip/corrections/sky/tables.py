@@ -75,7 +75,7 @@ def _read(path: Path, content: bytes) -> tuple[Any, Frame]:
     kind = FORMATS[path.suffix.lower()]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a VOTable could say better; what is needed of it is checked below
+            warnings.simplefilter("ignore")  # faults that do not matter; what is needed of it is checked below
             table = Table.read(BytesIO(content), format=kind)
             said = _systems(content) if kind == "votable" else _said(table.meta)
     except Exception as error:  # noqa: BLE001  astropy's readers raise what they like on what is no table

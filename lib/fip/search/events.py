@@ -7,7 +7,7 @@ from fip.search.peaks import is_near
 from fip.search.words import Event, Matrix, Peak, Place
 
 SHADOW = 10.0
-"""From this S/N on, an event would leave a shadow in a running reference: one of 64 slices, of 0.44 of its S/N."""
+"""From this S/N on, an event would leave a shadow in a running reference: after 64 slices, of 0.44 of its S/N."""
 
 _APART = 4  # a boxcar of up to 1/4 of the widest may lie between two peaks of one event
 

@@ -50,7 +50,7 @@ def with_floors(
     searched: Searched,
     own: Place | None = None,
 ) -> tuple[tuple[Peak, ...], tuple[Peak, ...]]:
-    """Peaks of the slices in the ring, best first, with their floors; and the strong ones, with these among them.
+    """Return peaks of the slices in the ring, best first, with floors; and the strong ones, with these among them.
 
     bright: by step, the sources that were peeled off a slice. own: the source that the search has put in itself,
     without sidelobes.

@@ -107,7 +107,7 @@ def weights_at(core: Core, x: float, y: float, pixels: NDArray[np.floating]) -> 
 
 
 def weighted(pixels: NDArray[np.floating], weights: Weights | None) -> float:
-    """The flux by these weights in a plane [y, x]; NaN without weights, and if a pixel that counts is no number."""
+    """Return the flux by these weights in a plane [y, x]; NaN without weights, or if a needed pixel is no number."""
     if weights is None:
         return math.nan
     (left, low), (rows, columns) = weights.corner, weights.weights.shape
@@ -142,7 +142,7 @@ def noise_around(pixels: NDArray[np.floating], x: float, y: float, core: Core, l
 
 
 def unbiased(flux: float, error: float) -> float:
-    """A flux that was chosen as the best of many places and boxcars, less what that makes of it; 0 if it is no more."""
+    """Return a flux, chosen as the best of many places and boxcars, without the excess by that; 0 if none is left."""
     squared = flux * flux - CHOSEN * error * error
     return math.copysign(math.sqrt(squared), flux) if squared > 0 else 0.0
 

@@ -90,7 +90,7 @@ def is_refraction(event: Event) -> bool:
 
 
 def is_unsteady(peak: Peak, known: Circumstances) -> bool:
-    """Whether what is about a place changes as much in the same slices, or a bright source beside it leaves as much.
+    """Return whether pixels around a place change as much in the same slices, or a bright source beside it leaves that.
 
     Errors of gains, the ionosphere, and a sky that was not subtracted stay for many slices. They are below the noise of
     each, but add up as a source does. The same happens 2 to 10 beams away, and that is then the noise of the event.
@@ -131,7 +131,7 @@ def crowds(events: Iterable[Event]) -> frozenset[int]:
     ends = np.array([event.best.last + 1 for event in by_time])
     found = set()
     for at, event in enumerate(by_time):
-        few = slice(*np.searchsorted(firsts, (2 * firsts[at] - ends[at], ends[at])))  # wider ones have too few in it
+        few = slice(*np.searchsorted(firsts, (2 * firsts[at] - ends[at], ends[at])))  # wider ones share too little
         shared = np.minimum(ends[few], ends[at]) - np.maximum(firsts[few], firsts[at])
         either = np.maximum(ends[few], ends[at]) - np.minimum(firsts[few], firsts[at])
         if np.count_nonzero(shared >= _AT_ONE_TIME * either) > MOST_PLACES:

@@ -1,4 +1,4 @@
-"""Marks of a slice: what is wrong with all of it, as those before it show. `mark` is called once for each image."""
+"""Marks of a slice: what is wrong with all of it, by those before it. `mark` is called once for each image."""
 
 import math
 from collections.abc import Mapping

@@ -192,7 +192,7 @@ def median_size(counts: Any, fewest: int) -> Any:
 
 @njit(**FAST)
 def tile_sizes(z: Any, pixels: Any, side: int, tiles: Any, fewest: int, medians: Any) -> None:
-    """medians[i] = that of |z|, int16 [y, x], in tile tiles[i] = (row, column), of pixels that are a number; or NaN."""
+    """medians[i] = the median of |z|, int16 [y, x], in tile tiles[i] = (row, column), of finite pixels; or NaN."""
     counts = np.zeros(_COUNTED, np.int32)
     for number in range(len(tiles)):
         row, column = tiles[number]

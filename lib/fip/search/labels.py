@@ -85,7 +85,7 @@ def _sidelobes(events: Sequence[Event], known: Circumstances) -> frozenset[int]:
 
 
 def is_refraction(event: Event) -> bool:
-    """Return whether, within 2 beams and in its slices, something became fainter by half of its own increase."""
+    """Return whether, within 2 beams and in its slices, something became fainter by half of the event's S/N or more."""
     return event.best.beside >= max(REFRACTED * event.best.snr, _LEAST_DECREASE)
 
 
@@ -104,7 +104,7 @@ def is_unsteady(peak: Peak, known: Circumstances) -> bool:
 
 
 def is_at_edge(peak: Peak, known: Circumstances) -> bool:
-    """Whether a place is within half a beam of a pixel that is not imaged: it may be the flank of a source there."""
+    """Return whether a place is within half a beam of a pixel without image: it may be the flank of a source there."""
     (xx, xy), (_, yy) = known.beam
     height, width = known.shape
     determinant = xx * yy - xy * xy

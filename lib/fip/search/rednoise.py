@@ -28,7 +28,7 @@ BEFORE = 16
 """The least number of slices before a peak with which it is compared."""
 
 COARSELY = 0.8
-"""Of a threshold: the noise of a tile is that of a place in it to a fifth, and what is above is measured at its own."""
+"""Share of a threshold: a tile's noise is a place's to a fifth, and a peak above is measured by its own noise."""
 
 UNEVEN = 0.054, 0.08, 0.115
 """Share of the noise about a place by which that of the place itself differs, as a standard deviation: errors of a sky
@@ -100,7 +100,7 @@ def even(snr: float, width: int, compared: bool) -> float:
 
 
 def least_of(red: Red, level: int) -> float:
-    """Return the factor over white noise that all tiles have in a level, or nearly all."""
+    """Return a factor over white noise that all tiles have in a level, or nearly have."""
     return max(1.0, COARSELY * float(red.times[level].min()))
 
 

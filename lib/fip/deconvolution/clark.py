@@ -1,6 +1,6 @@
 """The minor cycle: points taken off the bright pixels one by one, and off the whole image by FFT (Clark 1980).
 
-Sub-bands are joined: a point is where the mean of all is largest, and has a flux in each by a spectrum of two terms
+Sub-bands are joined: a point is put at the largest mean of all, and has a flux in each by a spectrum of two terms
 (Offringa & Smirnov 2017, MNRAS 471, 301, do so with polynomials). The PSF is that of the middle, as large as the image;
 what lies farther away than it reaches, and what differs from it, is for the next major cycle.
 """
@@ -93,7 +93,7 @@ class _Search:
         self.known[points.place] = points.flux
         self.telling = TWO_TERMS_FROM * noise
         spread = psf.planes.reshape(len(self.share), -1).T
-        self.psf = np.concatenate([spread, np.zeros_like(spread[:1])])  # [pixel, band]; the last is where it ends
+        self.psf = np.concatenate([spread, np.zeros_like(spread[:1])])  # [pixel, band]; the last is beyond its end
 
     @property
     def fluxes(self) -> Planes:

@@ -55,7 +55,7 @@ class State:
     red: Red | None  # without a reference
     time: float = math.nan  # s, of the last image
     psf: Known | None = None  # the last one so far
-    bright: dict[int, tuple[Part, ...]] = field(default_factory=dict)  # by step, of those in the ring, what was peeled
+    bright: dict[int, tuple[Part, ...]] = field(default_factory=dict)  # by step, in the ring: peeled sources
     strong: tuple[Peak, ...] = ()  # those that may leave something beside them
     own: Place | None = None  # what the search has put into recent images itself
     excess: NDArray[np.float32] | None = None  # [y, x], of the last image, as `Facts` has it
@@ -232,7 +232,7 @@ def _last(pyramid: Pyramid) -> NDArray[np.int16]:
 
 
 def _step_to(state: State, facts: Facts) -> tuple[list[Peak], bool]:
-    """Passes over the slices without an image before this one; what they complete, and whether a segment begins."""
+    """Pass over slices without an image before this one; return what they complete, and whether a segment begins."""
     steps = _steps(state, facts.time)
     state.time = facts.time
     new_segment = steps >= WIDEST

@@ -53,7 +53,7 @@ class Depth:
 
 
 def most_expected(found: int) -> float:
-    """The expected number of events of which so few, or fewer, come in 5 % of cases: 3.0 for none, 4.7 for one."""
+    """Return the expected number of events if `found` or fewer come in 5 % of cases: 3.0 for none, 4.7 for one."""
     return float(gammaincinv(found + 1, 0.95))
 
 

@@ -39,7 +39,7 @@ class Track:
 
     @property
     def speed(self) -> float:
-        """Pixels a slice."""
+        """The speed in pixels a slice."""
         return math.hypot(*self.velocity)
 
 

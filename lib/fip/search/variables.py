@@ -71,7 +71,7 @@ NOTHING = Excess(0.0, ((0.0, 0.0), (0.0, 0.0)))
 
 
 def model_of(image: NDArray[np.floating], beam: Matrix, noise: float) -> Model:
-    """Of a restored image [y, x] in Jy/beam, 0 where there is no sky, and the noise of an image. Once for a run."""
+    """Make a model of a restored image [y, x] in Jy/beam, 0 outside the sky, and an image's noise. Once for a run."""
     clean = np.nan_to_num(np.asarray(image, np.float64))
     slope_y, slope_x = (np.asarray(each) for each in np.gradient(clean))
     pixels = np.flatnonzero(np.abs(clean) >= noise)
@@ -117,7 +117,7 @@ def is_known(model: Model, x: float, y: float, noise: float) -> bool:
 
 
 def is_left_over(model: Model, x: float, y: float, flux: float) -> bool:
-    """Whether a change (Jy/beam) at a pixel is less than DYNAMIC_RANGE of a source of the model within 3 beams."""
+    """Return whether a change (Jy/beam) at a pixel is less than DYNAMIC_RANGE of a model source within 3 beams."""
     return abs(flux) < DYNAMIC_RANGE * _brightest_near(model, x, y, _BESIDE)
 
 
@@ -188,7 +188,7 @@ def _measured(residual: NDArray[np.floating], model: Model, noise: float) -> Exc
 
 
 def _spread(values: Array, covariance: Array, floor: float) -> Array:
-    """The mean of v v^T [n, n] over sources, v: [source, n], less that of noise; a few that vary are left out."""
+    """Average v v^T [n, n] over sources, v: [source, n], less that of noise; a few that vary are left out."""
     variance = np.trace(covariance, axis1=1, axis2=2) / values.shape[1]
     weight = 1 / (variance + floor**2)
     size = np.linalg.norm(values, axis=1)

@@ -57,7 +57,7 @@ class History:
     count: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # images in these
     totals: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))  # [image, place, stokes], oldest first
     weights: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))
-    changed: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # images it stays told
+    changed: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # images to go
 
 
 def watch_fluxes(planes: NDArray[Any], places: Floats, core: Core) -> Fluxes:
@@ -78,7 +78,7 @@ def watch_fluxes(planes: NDArray[Any], places: Floats, core: Core) -> Fluxes:
 
 
 def threshold_of(budget: Budget, looked_at: int, cadence: float) -> float:
-    """The S/N of a change, of so many places x planes an image, one each `cadence` s: 5, or what a budget asks."""
+    """Return the S/N of a change, for `looked_at` places x planes an image, one each `cadence` s: 5, or by budget."""
     low, high = LEAST, 40.0
     if false_changes(low, looked_at) / cadence <= budget.per_second:
         return low

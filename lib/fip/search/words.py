@@ -16,7 +16,7 @@ from fip.data.detecting import parse_budget as parse_budget
 from fip.data.values import Beam
 
 WIDEST = 64
-"""Slices of the widest boxcar; also the quiet slices that close an event, and the gap that begins a new segment."""
+"""Slices of the widest boxcar; also of the quiet time that closes an event, and of the gap before a new segment."""
 
 NEAR = 1.2
 """Full widths at half maximum within which two peaks are of one source."""

@@ -111,7 +111,7 @@ def add_by_antennas(
 def _at_nodes(
     array: Array, delay: Doubles, flux: Doubles, frequency: Doubles, precision: type[np.floating]
 ) -> NDArray[np.complexfloating]:
-    """[stokes, row, node]"""
+    """Return the visibilities at nodes, [stokes, row, node]."""
     count, planes = len(delay), flux.shape[2]
     positive = planes == 1 and bool((flux >= 0).all())
     fill = functions().fill_phases

@@ -153,7 +153,7 @@ def add_rows(
 
 @njit(**FAST)
 def _fade(fall: NDArray[np.float64], square: float, weight: Floats) -> None:
-    """weight *= 2^(fall square)"""
+    """Fade by a Gaussian: weight *= 2^(fall square)"""
     least = weight.dtype.type(_LEAST_POWER)
     for x in range(LANES):
         z = max(weight.dtype.type(fall[x] * square), least)

@@ -1,7 +1,7 @@
 """A few channels, the nodes, give all others: a model's visibilities are smooth in frequency, its delays limited.
 
 The fringe of a component at delay tau is exp(2 pi i f tau), |tau| <= T, times its spectrum, a polynomial of low degree
-times a little. An interpolative decomposition (docs/compression.md, where visibilities are summed that way) finds
+times a little. An interpolative decomposition (docs/compression.md, in which visibilities are summed that way) finds
 nodes among the channels and real weights A so that for all such fringes, times polynomials T_k(f),
 
     V_c = sum_n A_cn V_n, to within tolerance.

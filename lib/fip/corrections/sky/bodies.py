@@ -1,8 +1,8 @@
 """The Sun, the Moon and Jupiter: their places as seen from the array, and their discs.
 
-Their places are those of erfa's ephemerides, which astropy calls its built-in one (epv00, moon98, plan94): right to
-0.1 arcsec for the Sun, 3 in the mean for the Moon, and 70 for Jupiter. What is given is the direction from the array to
-where the body was when the light left it, without aberration, as for stars in a catalogue.
+Their places are those of erfa's ephemerides, which astropy calls its built-in one (epv00, moon98, plan94): right to 0.1
+arcsec for the Sun, 3 in the mean for the Moon, and 70 for Jupiter. The direction is that from the array to the place
+that the body had when the light left it, without aberration, as for stars in a catalogue.
 """
 
 import math

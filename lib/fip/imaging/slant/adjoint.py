@@ -191,7 +191,7 @@ def spread_xi(
 
 @njit(**FAST)
 def _fill_tiles(image: Floats, block: int, blocks: int, rows: int, columns: int, tiles: Floats, size: int) -> None:
-    """tiles[block][row][16], `size` floats each."""
+    """Fill tiles[block][row][16] from the image, `size` floats each."""
     for row in range(rows):
         at = row * columns + block * 16
         for b in range(blocks):

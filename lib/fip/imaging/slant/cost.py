@@ -61,7 +61,7 @@ _SKY = {
 
 
 class _WGridder(NamedTuple):
-    """Seconds by ducc0's w-gridder."""
+    """Seconds of an image by ducc0's w-gridder."""
 
     fixed: float
     block: float

@@ -89,7 +89,7 @@ def shuffled(builder: Any, value: Any, lanes: Sequence[int]) -> Any:
 
 
 def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c, of floats or vectors, in one instruction where there is one."""
+    """Return a * b + c, of floats or vectors, in one instruction if there is one."""
     return called(builder, "fmuladd", a.type, a, b, c)
 
 
@@ -103,7 +103,7 @@ def called(builder: Any, name: str, result: Any, *values: Any, **how: Any) -> An
 
 
 def horner(builder: Any, coefficients: Sequence[Any], x: Any) -> Any:
-    """sum_p coefficients[p] x^p"""
+    """Return the polynomial sum_p coefficients[p] x^p."""
     *lower, total = coefficients
     for each in reversed(lower):
         total = fused(builder, total, x, each)

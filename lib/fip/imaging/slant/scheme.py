@@ -48,7 +48,7 @@ class Scheme:
 
     @property
     def samples(self) -> np.dtype[np.complexfloating]:
-        """The type of visibilities."""
+        """The complex type of visibilities."""
         return np.result_type(self.precision, np.complex64)
 
     @property

@@ -23,7 +23,7 @@ from fip.imaging.slant.emit import BITS, called, fused, horner, lanes_of, load_a
 from fip.imaging.slant.emit import Vec as Vec
 from fip.imaging.slant.scheme import POWERS, Precision
 
-from numba import types  # isort: skip # after emit, which says where compiled functions are kept
+from numba import types  # isort: skip # after emit, which sets the cache of compiled functions
 from numba.core import cgutils  # isort: skip
 from numba.extending import intrinsic, overload  # isort: skip
 
@@ -173,7 +173,7 @@ def swap_halves(typing: Any, a: Any) -> Any:
 
 @intrinsic
 def join(typing: Any, a: Any, b: Any) -> Any:
-    """two vectors as one"""
+    """two vectors joined as one"""
     both = lanes_of(range(2 * a.lanes))
     return Vec(a.number, 2 * a.lanes)(a, b), made(lambda builder, x, y: builder.shuffle_vector(x, y, both))
 
@@ -224,7 +224,7 @@ def load_powers(typing: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def polynomial(typing: Any, coefficients: Any, t: Any) -> Any:
-    """sum_p coefficients[p] t^p"""
+    """the polynomial sum_p coefficients[p] t^p"""
     code = made(lambda builder, packed, x: horner(builder, cgutils.unpack_tuple(builder, packed), x))
     return t(coefficients, t), code
 

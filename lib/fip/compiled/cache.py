@@ -56,7 +56,7 @@ def _digest(content: bytes) -> str:
 
 
 def use_cache() -> Path:
-    """Point numba at the folder; to be called before the first function is compiled.
+    """Point numba at the folder. Call this before the first function is compiled.
 
     If the folder cannot be written, as in a reader's unit, use a temporary one instead: a copy of it if it has been
     filled. Otherwise the temporary one is empty, a warning is logged, and each process compiles anew.

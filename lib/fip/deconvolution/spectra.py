@@ -13,7 +13,7 @@ UNTOLD = 1e-9
 
 
 def basis(logs: Array, index: Array) -> tuple[Array, Array]:
-    """(f / reference)^index and its derivative by the index, each [point, band], for ln(f / reference) [band].
+    """Return (f / reference)^index and its derivative by index, each [point, band], for ln(f / reference) [band].
 
     A flux d0 g0 + d1 g1 is, to first order, a power law of flux d0 and index + d1 / d0.
     """

@@ -25,7 +25,7 @@ class Deep:
 
     @property
     def share(self) -> Array:
-        """What each band is of the whole, [band]; the sum is 1."""
+        """The share of each band in the whole, [band]; the sum is 1."""
         share: Array = self.weight / self.weight.sum()
         return share
 

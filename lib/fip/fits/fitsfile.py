@@ -20,7 +20,7 @@ def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
     """Return the complete FITS file of an image, with CHECKSUM and DATASUM.
 
     The primary array (STOKES, FREQ, DEC, RA) is the whole band. If the band is divided, an extension CHANNELS of the
-    same axes has a plane for each output channel, and a table BEAMS has their beams. Tables of stages come last. Raises
+    same axes has a plane for each output channel, and a table BEAMS has their beams. Tables of stages come last. Raise
     UserCodeError for a card of a stage that is in the header already.
     """
     units: list[tuple[str, NDArray[Any]]] = [(header_cards(slice_, image, kind), image.pixels[:, :1])]

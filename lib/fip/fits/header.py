@@ -250,7 +250,7 @@ def _observation_cards(observation: Observation) -> Iterator[CardTuple]:
 
 
 def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]:
-    """Cartesian and geodetic, on the ellipsoid of IAU 1976 as in Rots et al. 2015: wcslib warns of either alone."""
+    """Yield Cartesian and geodetic, on the ellipsoid of IAU 1976 (Rots et al. 2015): wcslib warns of either alone."""
     longitude, latitude, height = erfa.gc2gde(*IAU_1976, np.array(position))
     for axis, value in zip("XYZ", position, strict=True):
         yield f"OBSGEO-{axis}", float(value), "[m] ITRF"

@@ -30,7 +30,7 @@ class Identity:
     begin: float  # s UTC since MJD 0
 
     def matches(self, other: "Identity") -> bool:
-        """Whether both are of one slice, and of one kind."""
+        """Return whether both are of one slice, and of one kind."""
         return replace(self, begin=other.begin) == other and abs(self.begin - other.begin) < _SAME_TIME
 
 
@@ -50,7 +50,7 @@ def identity_of(cards: Cards) -> Identity | None:
 
 
 def is_whole(content: bytes) -> bool:
-    """Whether the file is as long as its headers say, and the CHECKSUM of each unit is right (FITS 4.0, 4.4.2.7)."""
+    """Return whether the file is as long as its headers say and each CHECKSUM is right (FITS 4.0, 4.4.2.7)."""
     try:
         return all("CHECKSUM" in cards and _sum(unit) == _ALL_ONES for cards, unit in _units(memoryview(content)))
     except ValueError:

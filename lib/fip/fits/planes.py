@@ -24,7 +24,7 @@ class BandPlanes:
     band: Band  # its weighted mean frequency, and its width; NaN if that is not known
     beam: Beam | None
     pixels: Pixels  # of the unit that has its planes
-    first: int  # of these planes, that of the first Stokes
+    first: int  # the number of the plane of the first Stokes
     step: int  # planes from one Stokes to the next
 
 

@@ -61,7 +61,7 @@ def tiling_of(cards: Mapping[str, str]) -> Tiling:
 
 
 def is_image_table(cards: Sequence[str]) -> bool:
-    """Whether these are the cards of a table that is a compressed image."""
+    """Return whether these are the cards of a table that is a compressed image."""
     return any(each[:8] == "ZIMAGE  " and each[10:].split("/")[0].strip() == "T" for each in cards)
 
 

@@ -22,7 +22,7 @@ class BaselineSums:
     """Sums by which the antennas are judged: over the samples of one Stokes of each baseline of a slice."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        """`names` are those of the ANTENNA table."""
+        """Take the `names` of the ANTENNA table."""
         self.names = names
         self._size = len(names) ** 2 + 1  # the last is of antennas that are not in the table
         self._sums = np.zeros((4, self._size))  # samples selected, good; sum |w V|^2, sum w^2

@@ -143,8 +143,8 @@ def few_frequencies(
     """Return frequencies, and the matrix [channel, frequency] that turns weights at the block's own into theirs.
 
     They make the same PSF in a patch, of a block whose baselines are `longest` metres in y's frequencies; None if they
-    are the block's own. cos(2 pi f tau), as a polynomial in f through n Chebyshev nodes of a band, is right to 2
-    (z/2)^n / n!, with z = pi bandwidth tau.
+    are the block's own. cos(2 pi f tau), as a polynomial in f through n Chebyshev nodes of a band, is right to
+    2 (z/2)^n / n!, with z = pi bandwidth tau.
     """
     delay = longest * math.sqrt(2) * (side // 2) * step / SPEED_OF_LIGHT
     nodes, error, half = 0, 2.0, math.pi / 2 * delay * float(block.frequency[-1] - block.frequency[0])

@@ -47,10 +47,10 @@ class Kernel(Protocol):
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
         """Fill out[stokes, y, x] with sum_k Re[V_k exp(-2 pi i (u_k l + v_k m + w_k (n - 1)))] over all samples.
 
-        V_k is what the blocks hold, weight x visibility, so the caller divides by the sum of weights. y ascends to the
-        north (m), x descends to the east (l), pixel (height/2, width/2) is l = m = 0; there is no factor 1/n. L2(out -
-        exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined. Return the name of the kernel that was
-        used: this one, or the one that it fell back on for these samples.
+        V_k is what the blocks hold, weight x visibility, so the caller divides by the sum of weights.
+        y ascends to the north (m), x descends to the east (l), pixel (height/2, width/2) is l = m = 0; there is
+        no factor 1/n. L2(out - exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined.
+        Return the name of the kernel that was used: this one, or the one that it fell back on for these samples.
         """
 
     def measured(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> tuple[str, Statistics | None]:

@@ -57,7 +57,7 @@ class History:
     count: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # images in these
     totals: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))  # [image, place, stokes], oldest first
     weights: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))
-    changed: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # images to go
+    changed: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # images to wait
 
 
 def watch_fluxes(planes: NDArray[Any], places: Floats, core: Core) -> Fluxes:

@@ -37,7 +37,7 @@ _exp2 = make_even_polynomial(_exp2_polynomial(7), _exp2_polynomial(13))
 
 @intrinsic
 def _power_of_two(typing: Any, k: Any) -> Any:
-    """2^k of a float that is a whole number, from its bits."""
+    """Return 2^k of a float that is a whole number, from its bits."""
     bits, mantissa, bias = (32, 23, 127) if k.bitwidth == 32 else (64, 52, 1023)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:

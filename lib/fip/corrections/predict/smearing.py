@@ -27,7 +27,7 @@ class Smearing:
 def smeared(components: Components, observed: Observed, smear: Smearing | None) -> NDArray[np.bool_]:
     """Return which components [component] lose more by smearing than a tenth of the image's noise.
 
-    Weights are taken to be inverse variances of samples, so that the noise is 1 / sqrt(sum w), flagged ones included.
+    Weights are taken to be inverse variances of samples, so that the noise is 1 / sqrt(sum w), with flagged samples.
     This is rather less than the noise of the image, so that more components are smeared than necessary. The loss is the
     mean over baselines of 1 - sinc(x) <= (pi x)^2 / 6, which is a quadratic form in the component's offset.
     """

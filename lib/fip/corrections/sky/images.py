@@ -35,7 +35,7 @@ class _File:
 
     @property
     def grid(self) -> tuple[object, ...]:
-        """Equal for files that are planes of one image."""
+        """Return a key that is equal for files that are planes of one image."""
         here = self.image
         unit = here.scale * _SAME
         place = (round(here.centre.longitude / unit), round(here.centre.latitude / unit), here.centre.frame)

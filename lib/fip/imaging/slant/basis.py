@@ -160,7 +160,7 @@ def _moments(at: NDArray[np.float64], share: NDArray[np.float64], nodes: int) ->
 def _polynomials(
     values: NDArray[np.float64], odd: NDArray[np.int64], tolerance: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """[function, power] of polynomials of the given parity through values [function, node], as short as that allows.
+    """Fit polynomials [function, power] of the given parity to values [function, node], as short as `tolerance` allows.
 
     `tolerance` [function] is the largest error of each.
     """

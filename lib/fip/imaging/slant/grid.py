@@ -44,7 +44,7 @@ def kernel_function(scheme: Scheme, x: NDArray[np.float64]) -> NDArray[np.float6
 
 @cache
 def kernel_polynomials(scheme: Scheme) -> Floats:
-    """[degree + 1, 2 W] coefficients, highest first, in z = 2 fraction - 1: the W weights along v, then along u.
+    """Return coefficients [degree + 1, 2 W], highest first, in z = 2 fraction - 1: the W weights along v, then along u.
 
     The weights alternate in sign, as do those of neighbouring cells: the image's centre becomes the middle point.
     """
@@ -69,7 +69,7 @@ def _polynomials(scheme: Scheme, sign: NDArray[np.float64]) -> Floats:
 
 @cache
 def correction_polynomial(scheme: Scheme) -> Floats:
-    """Coefficients in y^2, lowest first, of 1 / (transform of the kernel) at |y| <= edge, y = pixel / transform."""
+    """Fit 1 / (transform of the kernel) at |y| <= edge, y = pixel / transform: coefficients in y^2, lowest first."""
     support, (nodes, weights) = scheme.support, legendre.leggauss(100)
     furthest = scheme.edge * 1.01
     y = furthest * np.cos(np.pi * (np.arange(200) + 0.5) / 400)

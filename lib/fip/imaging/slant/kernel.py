@@ -47,7 +47,7 @@ class SlantKernel(Kernel):
     of_the_sky = "sky"  # its name if it images term by term
 
     def __init__(self, grid: Grid, epsilon: float, fall_back: Imager, only_if_faster: bool) -> None:
-        """`only_if_faster`: also fall back if the w-gridder is expected to take less time."""
+        """Set up for a grid. If `only_if_faster`, also fall back if the w-gridder is expected to take less time."""
         self._grid, self._epsilon = grid, epsilon
         self._fall_back, self._only_if_faster = fall_back, only_if_faster
         self._corner = (grid.width**2 + grid.height**2) * grid.scale**2 / 4

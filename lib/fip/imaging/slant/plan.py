@@ -26,8 +26,8 @@ _LONGEST = 2**28  # points of a transform: with more, two lines alone are larger
 class Plane:
     """Baselines split by the plane that fits them best: w = a u + b v + d, in metres.
 
-    (u, v) belong to (xi, eta), the pixel coordinates (y, x), or (x, y) if `transposed`; x runs with the columns, x =
-    -l, and y = m, so that the image is sum Re[V exp(2 pi i f / c (u xi + v eta - w q))].
+    (u, v) belong to (xi, eta), the pixel coordinates (y, x), or (x, y) if `transposed`; x runs with the columns,
+    x = -l, and y = m, so that the image is sum Re[V exp(2 pi i f / c (u xi + v eta - w q))].
     """
 
     transposed: bool
@@ -102,7 +102,7 @@ class Plan(Gridding):
 
     @property
     def size(self) -> int:
-        """Bytes of the largest buffers."""
+        """The bytes of the largest buffers."""
         s = self.shape
         columns = s.terms * 32 * s.rows + 16 * self.eta_line.rows
         floats = self.grid_size + s.blocks * columns + 16 * self.u_size * s.terms

@@ -6,8 +6,8 @@ source runs everywhere. Automatic vectorisation would fail here: numba's arrays 
 Arrays are flat and contiguous, float32 or float64, and an index counts floats. The precision of a vector is that of its
 array, so that a function of vectors compiles for either. Nothing is checked: an index out of range reads or writes
 other memory. So this module has a twin in numpy, tests/support/checked_simd.py, of the same names, which raises
-IndexError, and the tests run the whole kernel on it, uncompiled. Whatever is added here must be added there. A complex
-point is 16 floats: 8 real parts, then 8 imaginary ones.
+IndexError, and the tests run the whole kernel on it, uncompiled. Whatever is added here must be added there.
+A complex point is 16 floats: 8 real parts, then 8 imaginary ones.
 """
 
 import operator

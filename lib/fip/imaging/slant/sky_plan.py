@@ -36,7 +36,7 @@ class SkyPlan(Gridding):
 
     @property
     def size(self) -> int:
-        """Bytes of the largest buffers."""
+        """The bytes of the largest buffers."""
         s = self.shape
         images = s.blocks * 16 * s.length * self.cell
         turned = s.terms * s.blocks * 16 * (self.grid.width + 16) if self.level else 0

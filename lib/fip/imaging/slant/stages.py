@@ -104,7 +104,7 @@ def transform_u(grid: Floats, marks: Marks, s: Shape, f: Transform, staged: Floa
 
 @njit(inline="always")
 def _turn(x: Floats, at: int, out: Floats, to: int) -> None:
-    """16 points of eight sequences -> [sequence][16 re | 16 im]."""
+    """Turn 16 points of eight sequences into [sequence][16 re | 16 im]."""
     transpose8(x, at, 16, out, to, 32)
     transpose8(x, at + 128, 16, out, to + 8, 32)
     transpose8(x, at + 8, 16, out, to + 16, 32)
@@ -113,7 +113,7 @@ def _turn(x: Floats, at: int, out: Floats, to: int) -> None:
 
 @njit(**FAST)
 def _stage(grid: Floats, marks: Marks, row: int, s: Shape, n: int, filled: Marks, staged: Floats) -> bool:
-    """Eight rows of the grid side by side in `staged`, u = 0 first; False if none of their tiles is marked.
+    """Put eight rows of the grid side by side in `staged`, u = 0 first; return False if none of their tiles is marked.
 
     filled[tile] says whether `staged` holds values; it is made to hold 0 for a tile that is not marked.
     """
@@ -159,7 +159,7 @@ def _shear_phases(turns: NDArray[np.float64], first: int, rows: int, out: Floats
 
 @njit(inline="always")
 def _sheared(half: Floats, at: int, phases: Floats, r: int, sign: Vec) -> tuple[Vec, Vec]:
-    """Row r times its shear phase, two real columns in each of 8 complex lanes: the parts of (v) and of (-v)."""
+    """Return row r times its shear phase, two real columns in each of 8 complex lanes: the parts of (v) and of (-v)."""
     re, im = load(half, at + r * 32, 16), load(half, at + r * 32 + 16, 16)
     wr, wi = load(phases, r * 32, 16), load(phases, r * 32 + 16, 16)
     return fnma(im, wi, re * wr), swap_halves(fma(re, wi, im * wr)) * sign

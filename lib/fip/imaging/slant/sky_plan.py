@@ -16,8 +16,8 @@ from fip.imaging.slant.stages import Shape
 MOST_TERMS = 16  # a cell of so many is one vector
 _OVERSAMPLING = 1.7
 """The oversampling of the terms' images. The kernel's own, 1.25 or 1.5, would do for most arrays. But a frequency at
-the band's edge is made up to thirty times as large, which the interpolation takes away again, and it does not take away
-the aliasing of its gridding. One of few baselines may be just there."""
+the band's edge is made up to thirty times as large. The interpolation takes that away again, but not the aliasing of
+its gridding. With few baselines, one may be just there."""
 
 BEYOND = 1e-9  # rad over the horizon: pixels there stand for those that rounding would leave out
 

@@ -105,7 +105,7 @@ class _Search:
         return made.reshape(-1, self.height, self.width)
 
     def heights(self, planes: Planes) -> Planes:
-        """Return how far pixels are from 0, [y, x] in Jy/beam: the whole band, and its slope for those with a spectrum."""
+        """Return how far pixels are from 0, [y, x] in Jy/beam: the whole band, and with a spectrum also its slope."""
         found = np.abs(np.tensordot(self.share.astype(np.float32), planes, 1)).ravel()
         here = np.flatnonzero(np.abs(self.known + self.zeroth) > self.telling)
         values = planes.reshape(len(self.share), -1)[:, here].T.astype(np.float64)

@@ -1,1 +1,1 @@
-"""Where code that is compiled on this machine is kept, and by which names."""
+"""The cache of code that is compiled on this machine: its folder, and the names in it."""

@@ -1,4 +1,4 @@
-"""Where compiled functions are kept, so that a machine compiles them once and a worker starts in a second."""
+"""The cache of compiled functions: a machine compiles them once, and a worker starts in a second."""
 
 import fcntl
 import hashlib
@@ -22,21 +22,22 @@ COMPILED = (
     "scheme", "emit", "simd", "basis", "fft", "tiles", "grid", "taps", "resample", "sheet", "rows", "trial", "psf",
     "stages", "sky_stages", "degrid", "adjoint",
 )  # fmt: skip
-"""Their modules with functions that are compiled into one another. Of other modules each stands for itself."""
+"""Its modules whose functions are compiled into one another. Each other module stands for itself."""
 
 COMPILERS = ("numba", "llvmlite", "numpy")
-"""Packages, any other version of which may compile otherwise."""
+"""Packages that compile. Another version of one of them may compile otherwise."""
 
 LOCATOR = "fip.compiled.locator.ByContent"
 NUMBAS_OWN = "UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator,IPythonCacheLocator,ZipCacheLocator"
 
 
 def cache_directory() -> Path:
-    """Where compiled functions are: below $FIP_CACHE, else $XDG_CACHE_HOME/fip, else ~/.cache/fip.
+    """Return the folder of compiled functions: below $FIP_CACHE, else $XDG_CACHE_HOME/fip, else ~/.cache/fip.
 
-    A folder for each state of all that they are made of: the sources of the kernels, since numba does not see that a
-    function which is compiled into another has changed, Python, and what compiles. Where the sources stand is nothing
-    to it: another version of FIP that has the same finds them compiled.
+    There is one folder for each state of all that they are made of: the sources of the kernels, Python, and the
+    packages that compile. The sources count because numba does not see that a function has changed if it is compiled
+    into another. The place of the sources does not count: another version of FIP with the same sources finds them
+    compiled.
     """
     general = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "fip"
     base = Path(os.environ.get("FIP_CACHE") or general)
@@ -46,7 +47,7 @@ def cache_directory() -> Path:
 
 
 def digest_of(sources: Iterable[Path]) -> str:
-    """What tells sources from others, whatever they are called."""
+    """Return a digest of the content of sources; their names do not count."""
     return _digest(b"".join(hashlib.sha256(each.read_bytes()).digest() for each in sources))
 
 
@@ -55,10 +56,10 @@ def _digest(content: bytes) -> str:
 
 
 def use_cache() -> Path:
-    """Point numba at the folder; to be called before the first function is compiled.
+    """Point numba at the folder. Call this before the first function is compiled.
 
-    Where the folder cannot be written, as in a reader's unit, a temporary one takes its place: a copy of it if it
-    has been filled, else an empty one, with a warning: each process then compiles anew.
+    If the folder cannot be written, as in a reader's unit, use a temporary one instead: a copy of it if it has been
+    filled. Otherwise the temporary one is empty, a warning is logged, and each process compiles anew.
     """
     folder = cache_directory()
     try:
@@ -81,12 +82,12 @@ def use_cache() -> Path:
 
 
 def processor() -> str:
-    """What tells this processor from another: numba keeps apart what it compiles for each."""
+    """Return a digest of this processor: numba keeps apart what it compiles for each."""
     return _digest(repr(_processor()).encode())
 
 
 def _processor() -> tuple[str, ...]:
-    """The name and the abilities of the processor; of one that Linux does not tell, its kind."""
+    """Return the name and the abilities of the processor; only its kind if Linux does not name them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -97,7 +98,7 @@ def _processor() -> tuple[str, ...]:
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
-    """Workers that start together take turns: the second finds what the first has compiled."""
+    """Let workers that start together take turns: the second finds what the first has compiled."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""What is done to the samples of a slice before Stokes are formed, in this order: gains, flags, model, flags again.
+"""The changes to the samples of a slice before Stokes are formed, in this order: gains, flags, model, flags again.
 
 Opened once for a run; from then on a pure function of the samples, whatever recording they come from.
 """
@@ -48,16 +48,16 @@ class Corrections:
 
     @property
     def digests(self) -> dict[str, str]:
-        """The digest of the content of each, by the name of its option: the run's id has them in place of paths."""
+        """Return the digest of the content of each, by the name of its option: the run's id has it, not the paths."""
         return {name: each.digest for name, each in self._named()}
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the log should say."""
+        """Return what the log should say."""
         return tuple(f"{name}: {note}" for name, each in self._named() for note in (each.named, *each.notes))
 
     def cards(self, time: float) -> Iterator[Card]:
-        """What the header of an image says was applied at a time (s UTC since MJD 0)."""
+        """Yield the header cards that say what was applied at a time (s UTC since MJD 0)."""
         if self.gains:
             yield Card("FIPGAINS", self.gains.used(time)[:LONGEST_LINE], "gains applied @ digest")
         if self.flags:
@@ -68,9 +68,9 @@ class Corrections:
             yield Card("FIPPARAL", True, "feeds are turned: Q and U are of the sky")
 
     def apply(self, observed: Observed, model: NDArray[np.complexfloating] | None) -> tuple[Observed, Tally]:
-        """The samples without the gains, the flagged ones, and the steady sky; and what that took.
+        """Return the samples without the gains, the flagged ones, and the steady sky; and the tally of that.
 
-        `model` [row, channel, correlation] is subtracted, too: it is that of the recording (MODEL_DATA).
+        `model` [row, channel, correlation] is also subtracted: it is that of the recording (MODEL_DATA).
         """
         work = _Work(observed)
         if self.gains:
@@ -90,7 +90,7 @@ class Corrections:
         return work.observed, work.tally
 
     def _less_models(self, observed: Observed, model: NDArray[np.complexfloating] | None) -> tuple[Observed, Predicted]:
-        """Without that of the sky model and `model`, and both together as parallel hands see them."""
+        """Subtract the sky model and `model`; also return both together as parallel hands see them."""
         names, visibility = observed.correlations, observed.visibility
         parts: list[Predicted] = []
         if model is not None:
@@ -105,7 +105,7 @@ class Corrections:
         return replace(observed, visibility=visibility), reduce(add, parts)
 
     def _predicted(self, observed: Observed) -> NDArray[np.complexfloating]:
-        """What the sky model gives, [row, channel, 1 or 4] in Jy."""
+        """Return what the sky model gives, [row, channel, 1 or 4] in Jy."""
         from fip.corrections.predict.predicting import predict  # late: it imports ducc0, and numba
 
         assert self.sky
@@ -127,14 +127,14 @@ class _Work:
         self.tally = Tally(samples=_good(observed))
 
     def change(self, name: str, correct: Callable[[Observed], Observed]) -> None:
-        """Corrects, and counts what has become bad."""
+        """Correct, and count what has become bad."""
         before = _good(self.observed)
         self.observed = self._timed(name, lambda: correct(self.observed))
         if flagged := before - _good(self.observed):
             self.tally += Tally(flagged={name: flagged})
 
     def subtract(self, correct: Callable[[Observed], tuple[Observed, Predicted]]) -> Predicted:
-        """Takes models away; returns what they were."""
+        """Subtract models, and return them."""
         self.observed, predicted = self._timed("model", lambda: correct(self.observed))
         return predicted
 
@@ -146,7 +146,7 @@ class _Work:
 
 
 def open_corrections(source: Selection, expected: Expected) -> Corrections | None:
-    """What is asked for, checked against the data; None for nothing. Raises InputError and UsageError."""
+    """Open what is asked for, checked against the data; None for nothing. Raise InputError and UsageError."""
     gains = open_gains(source.gains, expected) if source.gains else None
     flags = open_flags(source.flag, expected) if source.flag != NO_FLAGS else None
     sky = open_sky(source.sky_model, expected) if source.sky_model else None

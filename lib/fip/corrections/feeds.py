@@ -16,7 +16,7 @@ LINEAR, CIRCULAR = ("XX", "XY", "YX", "YY"), ("RR", "RL", "LR", "LL")
 
 
 def upright(observed: Observed) -> Observed:
-    """The samples as if the feeds did not turn. Of linear feeds a sample is bad if one of its four hands is."""
+    """Return the samples as if the feeds did not turn. For linear feeds a sample is bad if one of its four hands is."""
     angle = observed.feed_angle
     assert angle is not None
     if set(CIRCULAR) <= set(observed.correlations):
@@ -40,6 +40,6 @@ def upright(observed: Observed) -> Observed:
 
 
 def check_hands(correlations: tuple[str, ...], where: str) -> None:
-    """UsageError unless all four hands are there, which turn into each other."""
+    """Raise UsageError unless all four hands are there: they turn into each other."""
     if not (set(LINEAR) <= set(correlations) or set(CIRCULAR) <= set(correlations)):
         raise UsageError(f"{where}: --parallactic needs all four hands, and {', '.join(correlations)} are on file")

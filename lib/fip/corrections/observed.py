@@ -1,4 +1,4 @@
-"""The samples of a slice as they were recorded, and what gains, flags and models are checked against when opened."""
+"""The samples of a slice as recorded, and the facts against which gains, flags and models are checked when opened."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from fip.data.directions import Direction
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observed:
-    """The samples of a slice and one spectral window, all correlations, on their way to Stokes.
+    """The samples of a slice and one spectral window, all correlations, before they become Stokes.
 
-    Whoever corrects them may write into `visibility`, `weight` and `bad`, and returns them, or others in their place.
+    A correction may write into `visibility`, `weight` and `bad`; it returns them, or other arrays in their place.
     """
 
     path: Path  # of the recording, for messages
@@ -25,7 +25,7 @@ class Observed:
     correlations: tuple[str, ...]  # as ("XX", "XY", "YX", "YY")
     antenna1: NDArray[np.int32]  # [row]
     antenna2: NDArray[np.int32]  # [row]
-    integration: NDArray[np.intp]  # [row] which of the slice's integrations it is of
+    integration: NDArray[np.intp]  # [row] the number of its integration in the slice
     time: NDArray[np.float64]  # [row] s UTC since MJD 0, middle
     interval: NDArray[np.float64]  # [row] s, how long it was integrated
     uvw: NDArray[np.float64]  # [row, 3] m, as on file; what is not finite is 0, and bad
@@ -38,7 +38,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExpectedWindow:
-    """A spectral window that is imaged, or the channels of it that are."""
+    """A spectral window that is imaged, or those of its channels that are."""
 
     spectral_window: int  # SPECTRAL_WINDOW_ID
     frequency: NDArray[np.float64]  # [channel] Hz, strictly ascending
@@ -48,7 +48,7 @@ class ExpectedWindow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expected:
-    """What corrections are for: they are checked against it once, when they are opened."""
+    """Facts of the recording: corrections are checked against them once, when they are opened."""
 
     path: Path  # of the recording, for messages
     telescope: str  # TELESCOPE_NAME
@@ -57,7 +57,7 @@ class Expected:
     diameter: float | None  # m, of the dishes; None if that is unknown
     windows: tuple[ExpectedWindow, ...]
     fields: Mapping[int, str]  # FIELD_ID -> name, of those imaged
-    centres: Mapping[int, Direction]  # FIELD_ID -> where its phase centre is at the begin
+    centres: Mapping[int, Direction]  # FIELD_ID -> its phase centre at the begin
     begin: float  # s UTC since MJD 0, of the first integration
     end: float  # s UTC, of the last; that of the first one if more are to come
     growing: bool  # whether more are to come

@@ -1,4 +1,4 @@
-"""The model that was taken away from samples, in parallel hands, and how well it fits them. Pure."""
+"""The model that was subtracted from samples, in parallel hands, and how well it fits them. Pure."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -14,14 +14,14 @@ from fip.imaging.polarisation import GARBLED
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predicted:
-    """What was subtracted from the parallel hands of some samples: they are residuals now."""
+    """What was subtracted from the parallel hands of some samples, which are residuals now."""
 
     hands: tuple[int, ...]  # their places on the axis of correlations
-    values: NDArray[np.complexfloating]  # [row, channel, hand] Jy; may be a view that is not to be written
+    values: NDArray[np.complexfloating]  # [row, channel, hand] Jy; may be a read-only view
 
     @classmethod
     def of(cls, correlations: tuple[str, ...], values: NDArray[np.complexfloating]) -> Self:
-        """Of a model [row, channel, correlation]."""
+        """Take the parallel hands of a model [row, channel, correlation]."""
         hands = hands_of(correlations)
         return cls(hands, values[..., list(hands)])
 
@@ -29,17 +29,17 @@ class Predicted:
         return Predicted(self.hands, self.values + other.values)
 
     def seen(self, residual: Observed, at: int) -> NDArray[np.complexfloating]:
-        """The visibilities [row, channel] of a hand as they were before; `at` counts hands."""
+        """Return the visibilities [row, channel] of a hand before the subtraction; `at` counts hands."""
         return np.asarray(residual.visibility[..., self.hands[at]] + self.values[..., at])
 
 
 def hands_of(correlations: tuple[str, ...]) -> tuple[int, ...]:
-    """Where parallel hands, or Stokes I, are among correlations."""
+    """Return the places of parallel hands, or Stokes I, among correlations."""
     return tuple(at for at, name in enumerate(correlations) if name in (*HANDS, "I"))
 
 
 def fit(residual: Observed, predicted: Predicted) -> Tally:
-    """The sums of w V conj(M) and of w |M|^2 over the good samples of parallel hands: V = residual + M."""
+    """Sum w V conj(M) and w |M|^2 over the good samples of parallel hands: V = residual + M."""
     cross, power = 0j, 0.0
     for at, hand in enumerate(predicted.hands):
         model, seen = predicted.values[..., at], predicted.seen(residual, at)

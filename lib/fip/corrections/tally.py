@@ -1,4 +1,4 @@
-"""What corrections have done to samples: sums, which add up over spectral windows and slices."""
+"""The effect of corrections on samples: sums, which add up over spectral windows and slices."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ _Number = TypeVar("_Number", int, float)
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was done to some samples, all correlations counted."""
+    """What corrections did to some samples, all correlations counted."""
 
     samples: int = 0  # that came in good
     flagged: Mapping[str, int] = field(default_factory=dict)  # of these, by what: "gains", "flags", "auto"
@@ -35,4 +35,4 @@ def _added(one: Mapping[str, _Number], other: Mapping[str, _Number]) -> dict[str
 
 
 NOTHING = Tally()
-"""What no corrections do."""
+"""The tally if there are no corrections."""

@@ -1,6 +1,6 @@
 """The minor cycle: points taken off the bright pixels one by one, and off the whole image by FFT (Clark 1980).
 
-Sub-bands are joined: a point is where the mean of all is largest, and has a flux in each by a spectrum of two terms
+Sub-bands are joined: a point is put at the largest mean of all, and has a flux in each by a spectrum of two terms
 (Offringa & Smirnov 2017, MNRAS 471, 301, do so with polynomials). The PSF is that of the middle, as large as the image;
 what lies farther away than it reaches, and what differs from it, is for the next major cycle.
 """
@@ -15,20 +15,20 @@ from fip.deconvolution.spectra import basis, fitted, heights, indices_of, merged
 from fip.deconvolution.values import Array, Deep, Planes, Points, beside
 
 GAIN = 0.1  # share of a peak that is taken off at a time
-DEPTH = 0.2  # of the highest peak, down to which one set of bright pixels is worked on
+DEPTH = 0.2  # of the highest peak: one set of bright pixels is worked on down to this
 MOST_ACTIVE = 20_000  # bright pixels in a set
 MOST_TAKEN = 100_000  # times that something is taken off, in a minor cycle
 DEEPER = 1.0  # times the noise
 RISING = 1.5  # times the lowest peak so far: higher ones mean that it diverges
-TWO_TERMS_FROM = 20.0  # times the noise: fainter peaks do not tell their spectrum
+TWO_TERMS_FROM = 20.0  # times the noise: the spectrum of fainter peaks cannot be known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cleaned:
-    """What a minor cycle has come to."""
+    """The result of a minor cycle."""
 
     points: Points  # all that are known now
-    left: Deep  # the image without what was found, as far as the PSF tells
+    left: Deep  # the image without what was found, as far as the PSF reaches
     taken: int  # times that something was taken off
     diverged: bool  # whether peaks rose: the PSF is not that of the image
 
@@ -36,7 +36,7 @@ class Cleaned:
 def minor_cycle(
     image: Deep, psf: Deep, points: Points, allowed: NDArray[np.bool_], down_to: float, noise: float
 ) -> Cleaned:
-    """Finds points until no pixel of the whole band that is `allowed` [y, x] is above `down_to`, Jy/beam, either way.
+    """Find points until no `allowed` pixel [y, x] of the whole band is above `down_to`, Jy/beam, of either sign.
 
     `image` is what is left after `points` were subtracted; `psf` has the same bands and grid. `noise` is that of the
     whole band, Jy/beam.
@@ -62,7 +62,7 @@ def minor_cycle(
 def deepened(
     image: Deep, psf: Deep, points: Points, allowed: NDArray[np.bool_], down_to: float, noise: float
 ) -> Points:
-    """The points after a minor cycle, and after one more about those that there are, down to `DEEPER` x the noise.
+    """Return the points after a minor cycle, and after one more around the points found, down to `DEEPER` x the noise.
 
     A source between pixels is several points, and what is left of it has sidelobes all over the image.
     """
@@ -72,7 +72,7 @@ def deepened(
 
 
 def _bright(whole: Planes, limit: float) -> NDArray[np.intp]:
-    """The pixels above a limit, the brightest `MOST_ACTIVE` of them at most."""
+    """Return the pixels above a limit, at most the brightest `MOST_ACTIVE` of them."""
     values = whole.ravel()
     found = np.flatnonzero(values > limit)
     if len(found) > MOST_ACTIVE:
@@ -93,11 +93,11 @@ class _Search:
         self.known[points.place] = points.flux
         self.telling = TWO_TERMS_FROM * noise
         spread = psf.planes.reshape(len(self.share), -1).T
-        self.psf = np.concatenate([spread, np.zeros_like(spread[:1])])  # [pixel, band]; the last is where it ends
+        self.psf = np.concatenate([spread, np.zeros_like(spread[:1])])  # [pixel, band]; the last is beyond its end
 
     @property
     def fluxes(self) -> Planes:
-        """Of what was found, in each band: [band, y, x], Jy."""
+        """The fluxes found in each band: [band, y, x], Jy."""
         made = np.zeros((len(self.share), len(self.index)), np.float32)
         here = np.flatnonzero(self.zeroth)
         zeroth, first = basis(self.logs, self.index[here])
@@ -105,7 +105,7 @@ class _Search:
         return made.reshape(-1, self.height, self.width)
 
     def heights(self, planes: Planes) -> Planes:
-        """How far pixels are from 0, [y, x] in Jy/beam: the whole band, or if they have a spectrum also its slope."""
+        """Return how far pixels are from 0, [y, x] in Jy/beam: the whole band, and with a spectrum also its slope."""
         found = np.abs(np.tensordot(self.share.astype(np.float32), planes, 1)).ravel()
         here = np.flatnonzero(np.abs(self.known + self.zeroth) > self.telling)
         values = planes.reshape(len(self.share), -1)[:, here].T.astype(np.float64)
@@ -113,7 +113,7 @@ class _Search:
         return found.reshape(planes.shape[1:])
 
     def take(self, active: NDArray[np.intp], planes: Planes, limit: float, most: int) -> int:
-        """Takes points off a set of pixels until none of them is above the limit; returns how often, `most` at most."""
+        """Take points off a set of pixels until none is above the limit; return how many times, at most `most`."""
         y, x = np.divmod(active, self.width)
         values = planes.reshape(len(self.share), -1)[:, active].T.astype(np.float64)
         zeroth, first = basis(self.logs, self.index[active])
@@ -131,7 +131,7 @@ class _Search:
         return most
 
     def _step(self, pixel: int, values: Array, zeroth: Array, first: Array) -> Array:
-        """Notes a point on a pixel with these values [band]; returns what of it is to be taken off, [band] in Jy."""
+        """Note a point on a pixel with these values [band]; return the part of it to take off, [band] in Jy."""
         known = self.known[pixel] + self.zeroth[pixel]
         terms = 2 if abs(known + self.share @ values) > self.telling else 1
         d0, d1 = fitted(values, self.share, zeroth, first, terms, known)
@@ -160,5 +160,5 @@ def _without(image: Planes, psf: Planes, fluxes: Planes) -> Planes:
 
 
 def peak_of(image: Deep, allowed: NDArray[np.bool_]) -> float:
-    """How far from 0 the whole band is at most, where `allowed` [y, x]; Jy/beam."""
+    """Return the largest distance from 0 of the whole band, over the `allowed` pixels [y, x]; Jy/beam."""
     return float((np.abs(image.whole) * allowed).max())

@@ -9,11 +9,11 @@ STEEPEST = 4.0
 FARTHEST = 2.0
 """How far from the index so far one step may go."""
 UNTOLD = 1e-9
-"""Of what two terms would be if they had nothing in common: below it, the bands do not tell them apart."""
+"""A share of what two terms with nothing in common would give: below it, the bands cannot separate them."""
 
 
 def basis(logs: Array, index: Array) -> tuple[Array, Array]:
-    """(f / reference)^index and its derivative by the index, each [point, band], for ln(f / reference) [band].
+    """Return (f / reference)^index and its derivative by index, each [point, band], for ln(f / reference) [band].
 
     A flux d0 g0 + d1 g1 is, to first order, a power law of flux d0 and index + d1 / d0.
     """
@@ -22,7 +22,7 @@ def basis(logs: Array, index: Array) -> tuple[Array, Array]:
 
 
 def sums(values: Array, share: Array, zeroth: Array, first: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """What a fit of two terms needs of points: g0 g0, g0 g1, g1 g1, g0 v and g1 v, each summed over bands, [point].
+    """Return the sums that a fit of two terms needs: g0 g0, g0 g1, g1 g1, g0 v and g1 v, each over bands, [point].
 
     `values`, and the two of `basis`, are [point, band], `share` is [band].
     """
@@ -32,7 +32,7 @@ def sums(values: Array, share: Array, zeroth: Array, first: Array) -> tuple[Arra
 
 
 def heights(values: Array, share: Array, zeroth: Array, first: Array) -> Array:
-    """How high points stand, [point] in Jy/beam, if a slope counts as well as a flux; one of the same flux as that."""
+    """Return the height of points, [point] in Jy/beam: a slope counts as well as a flux; without one it is the flux."""
     a, b, c, of0, of1 = sums(values, share, zeroth, first)
     apart = a * c - b * b
     told = apart > UNTOLD * a * c
@@ -41,10 +41,10 @@ def heights(values: Array, share: Array, zeroth: Array, first: Array) -> Array:
 
 
 def fitted(values: Array, share: Array, zeroth: Array, first: Array, terms: int, known: float) -> tuple[float, float]:
-    """The terms (d0, d1), Jy, of what is nearest to the values of one point, [band] as all others, by least squares.
+    """Return the terms (d0, d1), Jy, nearest to the values of one point by least squares; the arrays are all [band].
 
-    With 1 of `terms`, or if the bands cannot tell two apart, d1 is 0. It is at most `FARTHEST` times the flux that the
-    point has then, `known` Jy so far: what would be more is sidelobes, and to take it off would put others in.
+    If `terms` is 1, or if the bands cannot separate two terms, d1 is 0. It is at most `FARTHEST` times the flux that
+    the point has then, `known` Jy so far: anything more is sidelobes, and to take it off would put others in.
     """
     a, b, c, of0, of1 = (float(each) for each in sums(values, share, zeroth, first))
     apart = a * c - b * b
@@ -56,14 +56,14 @@ def fitted(values: Array, share: Array, zeroth: Array, first: Array, terms: int,
 
 
 def indices_of(points: Points, pixels: int) -> Array:
-    """The spectral index of each of so many pixels: that of its point, or `FIRST_INDEX`."""
+    """Return the spectral index of each of so many pixels: that of its point, or `FIRST_INDEX`."""
     found = np.full(pixels, FIRST_INDEX)
     found[points.place] = points.index
     return found
 
 
 def merged(points: Points, zeroth: Array, first: Array) -> Points:
-    """The points, and what was found about them: d0 and d1 [pixel] in Jy. What comes to nothing is left out."""
+    """Return the points with what was found added: d0 and d1 [pixel] in Jy. A point of flux 0 is left out."""
     flux = np.zeros(len(zeroth))
     flux[points.place] = points.flux
     flux += zeroth

@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 Planes = NDArray[np.float32]
 
 FIRST_INDEX = -0.7
-"""Of a point of which nothing is known yet: that of most radio sources."""
+"""The spectral index of a point about which nothing is known yet: that of most radio sources."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,7 @@ class Deep:
 
     @property
     def share(self) -> Array:
-        """What each band is of the whole, [band]; the sum is 1."""
+        """The share of each band in the whole, [band]; the sum is 1."""
         share: Array = self.weight / self.weight.sum()
         return share
 
@@ -54,12 +54,12 @@ class Points:
 
 
 def no_points(reference: float) -> Points:
-    """None, about a reference frequency in Hz."""
+    """Return an empty set of points, about a reference frequency in Hz."""
     return Points(reference, np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
 
 
 def beside(points: Points, grid: Grid) -> NDArray[np.bool_]:
-    """The pixels [y, x] that have a point, and those that touch them."""
+    """Return the pixels [y, x] that have a point, and those that touch them."""
     near = np.zeros((grid.height + 2, grid.width + 2), bool)
     y, x = np.divmod(points.place, grid.width)
     for down in range(3):
@@ -69,7 +69,7 @@ def beside(points: Points, grid: Grid) -> NDArray[np.bool_]:
 
 
 def noise_of(pixels: Planes) -> float:
-    """The standard deviation of what has no sources in it: 1.4826 times the median absolute deviation, Jy/beam.
+    """Return the standard deviation of pixels without sources: 1.4826 times the median absolute deviation, Jy/beam.
 
     `pixels` have any shape; those that are exactly 0, as beyond the horizon, do not count. 0 if none is left.
     """

@@ -1,4 +1,4 @@
-"""Points that are not steady: those of a source whose light curve has a stretch that is brighter than the rest.
+"""Points that are not steady: the light curve of their source has a stretch that is brighter than the rest.
 
 A transient is in a deep image as its mean, and a model of that image would take its mean off every slice.
 """
@@ -14,7 +14,7 @@ from fip.deconvolution.values import Array, Points, beside
 
 SURE = 8.0  # standard deviations of a stretch: beyond what the best of all stretches of all points is by chance
 CHANGE = 0.05  # of its mean flux: a change of less is as well one of gains
-_ROUNDS = 8  # in which the ends of a stretch are looked for
+_ROUNDS = 8  # that look for the ends of a stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,10 @@ class Variable:
 
 
 def brightest_stretch(values: Array, weight: Array) -> Stretch | None:
-    """The stretch that stands out most, of values [image] in Jy with weights 1/sd^2; None if there are not 3 images.
+    """Return the stretch that stands out most, of values [image] in Jy with weights 1/sd^2; None for under 3 images.
 
-    Widths are first powers of 2, at any begin; then either end goes where it stands out more. It is shorter than all.
+    Widths are first powers of 2, at any begin; then either end moves to make the stretch stand out more. It is shorter
+    than all images together.
     """
     if len(values) < 3:
         return None
@@ -76,13 +77,13 @@ def brightest_stretch(values: Array, weight: Array) -> Stretch | None:
 
 
 def sources_of(points: Points, grid: Grid) -> NDArray[np.intp]:
-    """Of each point [point] the number of its source, from 0: points with two pixels or less between them are one."""
+    """Return the source number of each point [point], from 0: points with two pixels or less between them are one."""
     numbers, _ = ndimage.label(beside(points, grid), np.ones((3, 3)))
     return np.asarray(numbers.ravel()[points.place] - 1, np.intp)
 
 
 def steady(points: Points, grid: Grid, left: Array, weight: Array, least: float) -> tuple[Points, tuple[Variable, ...]]:
-    """The points with variable sources at what they have outside their stretch, and these.
+    """Return the points, with variable sources at their flux outside their stretch, and these variable sources.
 
     `left` is what the images have at each point without them, [image, point] in Jy/beam, and `weight` 1/sd^2 of each
     image. A source that is below `least` Jy then leaves the model.

@@ -27,11 +27,11 @@ _COLUMNS = {  # dtype, TFORM, TUNIT
 }
 
 ROW = np.dtype([(name, dtype) for name, (dtype, _, _) in _COLUMNS.items()])
-"""Of the table, as a file has it."""
+"""The dtype of a row of the table, as a file has it."""
 
 
 def beam_table(slice_: Slice, image: Image) -> NDArray[np.void]:
-    """A row for each output channel and Stokes, as a FITS table has them; NaN where there is no beam or no data."""
+    """Return a row for each output channel and Stokes, as a FITS table has them; NaN for no beam or no data."""
     rows = [row for channel in range(len(slice_.bands)) for row in _rows(slice_, image, channel)]
     return np.array(rows, ROW)
 
@@ -49,7 +49,7 @@ def _rows(slice_: Slice, image: Image, channel: int) -> Iterator[tuple[float, ..
 
 
 def beam_cards(table: NDArray[np.void], slice_: Slice) -> str:
-    """All cards of its header but CHECKSUM, DATASUM and END, 80 characters each."""
+    """Return all cards of its header except CHECKSUM, DATASUM and END, 80 characters each."""
     cards: list[CardTuple] = [
         ("XTENSION", "BINTABLE", "beam and data of each output channel"),
         ("BITPIX", 8, ""),

@@ -24,7 +24,7 @@ from fip.fits.user_table import table_unit
 _CARD = 80
 _SUMS = 2  # cards, of a header and its data
 _WHOLE_TILE = 8192
-"""A tile has so many pixels, and more to fill its last row: what each costs beside them is then little."""
+"""The pixels of a tile, and more to fill its last row: with so many, the overhead of a tile is small."""
 
 _EMPTY: tuple[CardTuple, ...] = (
     ("SIMPLE", True, "FITS standard 4.0"), ("BITPIX", 8, ""), ("NAXIS", 0, "the image is in the next unit"),
@@ -33,7 +33,7 @@ _EMPTY: tuple[CardTuple, ...] = (
 
 
 def compressed_bytes(slice_: Slice, image: Image, kind: Kind, steps: Steps) -> memoryview:
-    """The complete FITS file of an image without infinite pixels, with CHECKSUM and DATASUM, each plane in its steps.
+    """Return the complete FITS file, with CHECKSUM and DATASUM, of an image without infinite pixels, planes in steps.
 
     A pixel is read back within half a step. ZHECKSUM and ZDATASUM are those of the image that is compressed. The dither
     is that of the run and the slice. UserCodeError for a card of a stage that is in the header already.
@@ -61,7 +61,7 @@ def compressed_bytes(slice_: Slice, image: Image, kind: Kind, steps: Steps) -> m
 
 
 def _seed(slice_: Slice, name: str) -> int:
-    """ZDITHER0, 1 to 10,000: another in each slice, and the same whoever images it."""
+    """Return ZDITHER0, 1 to 10,000: different in each slice, and the same whoever images it."""
     return 1 + zlib.crc32(f"{slice_.run} {slice_.index} {name}".encode()) % rice.SEQUENCE
 
 
@@ -71,7 +71,7 @@ def _table_bytes(cards: str, data: NDArray[Any]) -> bytes:
 
 
 def _room(cards: str, pixels: NDArray[np.floating]) -> int:
-    """More bytes than the unit of an image takes."""
+    """Return more bytes than the unit of an image takes."""
     tiling = _tiling(pixels, 1, 0)
     plane = pixels.shape[2] * pixels.shape[3]
     heap = pixels.shape[0] * pixels.shape[1] * rice.most_bytes(plane, tiling.width * tiling.rows)
@@ -93,7 +93,7 @@ def _put_image(
     file: NDArray[np.uint8], begin: int, cards: str, pixels: NDArray[np.floating], step: NDArray[np.float64],
     lowest: NDArray[np.int64], seed: int,
 ) -> int:  # fmt: skip
-    """Writes the unit of an image [stokes, plane, y, x] at file[begin:], and returns where it ends."""
+    """Write the unit of an image [stokes, plane, y, x] at file[begin:], and return its end."""
     tiling = _tiling(pixels, seed, int(lowest.min()) - 1)
     table = begin + _header_size(cards, tiling)
     heap = table + tiling.tiles * ROW.itemsize
@@ -115,7 +115,7 @@ def _put_image(
 def _code_planes(
     file: NDArray[np.uint8], at: int, tiling: Tiling, pixels: NDArray[np.floating], step: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], int]:
-    """Codes all planes at file[at:]: where each tile ends, and the sum of the words of all pixels."""
+    """Code all planes at file[at:]; return the end of each tile, and the sum of the words of all pixels."""
     stokes, planes, *_ = pixels.shape
     tile, of_a_plane = tiling.width * tiling.rows, tiling.tiles // (stokes * planes)
     ends, work, total = np.empty(tiling.tiles, np.int64), np.empty(2 * tile + 4 * rice.BLOCK, np.int32), 0
@@ -132,7 +132,7 @@ def _code_planes(
 
 
 def _as_table(image: str, tiling: Tiling) -> str:
-    """The cards of the table, but its own CHECKSUM, DATASUM and END, for all cards of an image but its END."""
+    """Return the cards of the table, except its own CHECKSUM, DATASUM and END, for all cards of an image except END."""
     own: Sequence[CardTuple] = (
         ("XTENSION", "BINTABLE", "a compressed image"), ("BITPIX", 8, ""), ("NAXIS", 2, ""),
         ("NAXIS1", ROW.itemsize, ""), ("NAXIS2", tiling.tiles, "tiles"), ("PCOUNT", tiling.size, ""), ("GCOUNT", 1, ""),

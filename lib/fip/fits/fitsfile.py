@@ -11,17 +11,17 @@ from fip.fits.beam_table import beam_cards, beam_table
 from fip.fits.header import channels_cards, header_cards
 from fip.fits.user_table import table_unit
 
-BLOCK = 2880  # bytes, of which header and data are multiples (FITS standard 4.0, 3.1)
+BLOCK = 2880  # bytes: header and data are multiples of it (FITS standard 4.0, 3.1)
 PAGE = 4096  # bytes; a file that begins at a multiple of it in memory can be written past the page cache
 _CARD = 80
 
 
 def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
-    """The complete FITS file of an image, with CHECKSUM and DATASUM.
+    """Return the complete FITS file of an image, with CHECKSUM and DATASUM.
 
-    The primary array (STOKES, FREQ, DEC, RA) is the whole band. Where that is divided, an extension CHANNELS of the
-    same axes has a plane for each output channel, and a table BEAMS their beams. Tables of stages are the last ones.
-    Raises UserCodeError for a card of a stage that is in the header already.
+    The primary array (STOKES, FREQ, DEC, RA) is the whole band. If the band is divided, an extension CHANNELS of the
+    same axes has a plane for each output channel, and a table BEAMS has their beams. Tables of stages come last. Raise
+    UserCodeError for a card of a stage that is in the header already.
     """
     units: list[tuple[str, NDArray[Any]]] = [(header_cards(slice_, image, kind), image.pixels[:, :1])]
     if image.pixels.shape[1] > 1:
@@ -45,7 +45,7 @@ def fits_bytes(slice_: Slice, image: Image, kind: Kind = "dirty") -> memoryview:
 
 
 def begun_file(planes: NDArray[np.floating]) -> tuple[NDArray[np.uint8], list[NDArray[Any]], int]:
-    """Room for the file of planes[plane, y, x]: its bytes, where planes go, flat, and how many the header has.
+    """Make room for the file of planes[plane, y, x]; return its bytes, the flat room of each plane, the header's size.
 
     Room is left for a header as long as the last one was: if this one is not, `fits_bytes` moves the planes.
     """
@@ -56,11 +56,11 @@ def begun_file(planes: NDArray[np.floating]) -> tuple[NDArray[np.uint8], list[ND
     return file, list(data.reshape(len(planes), -1)), header
 
 
-_last_header = 2 * BLOCK  # bytes, of the last image: where the next one's planes are put, and nothing else
+_last_header = 2 * BLOCK  # bytes, of the last image: it decides only at which byte the next one's planes are put
 
 
 def _with_planes(written: Written | None, header: int, size: int) -> NDArray[np.uint8]:
-    """A file of so many bytes, with the planes behind a header of so many, if they are written."""
+    """Return a file of `size` bytes, with the planes behind a header of `header` bytes, if they are written."""
     global _last_header
     _last_header = header
     if written is None:
@@ -74,7 +74,7 @@ def _with_planes(written: Written | None, header: int, size: int) -> NDArray[np.
 
 
 def sealed(cards: str, datasum: int) -> bytearray:
-    """The whole header of a unit, with the sum of its data and that of both; as long whatever the sum."""
+    """Return the whole header of a unit, with the sum of its data and that of both: as long for any sum."""
     cards += f"DATASUM = '{datasum:<10d}'".ljust(_CARD)
     checksum_at = len(cards) + len("CHECKSUM= '")
     cards += f"CHECKSUM= '{'0' * 16}'".ljust(_CARD) + "END"
@@ -85,7 +85,7 @@ def sealed(cards: str, datasum: int) -> bytearray:
 
 
 def room_for(size: int) -> NDArray[np.uint8]:
-    """So many bytes, which begin at a multiple of `PAGE`."""
+    """Return room for so many bytes, which begins at a multiple of `PAGE`."""
     return on_boundary(size, PAGE)
 
 
@@ -95,7 +95,7 @@ def _fill(room: NDArray[np.uint8], data: NDArray[Any]) -> None:
 
 
 def ones_complement_sum(values: NDArray[Any]) -> int:
-    """Sum of an array's 32-bit words with end-around carry (FITS standard 4.0, 4.4.2.7), as if written big-endian.
+    """Sum an array's 32-bit words with end-around carry (FITS standard 4.0, 4.4.2.7), as if written big-endian.
 
     The words of native numbers are summed: of 4-byte numbers they are those of the file, of 8-byte numbers the
     two words of each change places, which a sum does not see.
@@ -105,7 +105,7 @@ def ones_complement_sum(values: NDArray[Any]) -> int:
 
 
 def encode_checksum(total: int) -> bytes:
-    """The CHECKSUM that makes the sum of a HDU all ones, given its sum with 16 characters '0' there (appendix J)."""
+    """Make the CHECKSUM for which the sum of a HDU is all ones, given its sum with 16 characters '0' (appendix J)."""
     complement = 0xFFFFFFFF - total
     columns = []
     for byte in complement.to_bytes(4, "big"):
@@ -126,12 +126,12 @@ _PUNCTUATION = frozenset(b":;<=>?@[\\]^_`")
 
 
 def folded(total: int) -> int:
-    """A sum with its carries added at its other end, to 32 bits: of sums of parts it is the sum of all."""
+    """Return a sum folded to 32 bits: its carries are added at its other end. Sums of parts fold to the sum of all."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
 
 
 def whole_blocks(size: int) -> int:
-    """Bytes that so many take in a FITS file."""
+    """Return the bytes that so many take in a FITS file: a multiple of `BLOCK`."""
     return -(-size // BLOCK) * BLOCK

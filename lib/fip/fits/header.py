@@ -40,7 +40,7 @@ CardTuple = tuple[str, "str | float | int | bool", str]
 
 
 def frequency_axis(bands: tuple[Band, ...]) -> tuple[float, float]:
-    """(CRVAL3, CDELT3) in Hz; one plane spans the selected band. Raise UsageError for bands not evenly spaced."""
+    """Return (CRVAL3, CDELT3) in Hz; one plane spans the selected band. UsageError for bands not evenly spaced."""
     if len(bands) == 1:
         return bands[0].centre, bands[0].width
     step = (bands[-1].centre - bands[0].centre) / (len(bands) - 1)
@@ -54,19 +54,19 @@ def frequency_axis(bands: tuple[Band, ...]) -> tuple[float, float]:
 
 
 def header_cards(slice_: Slice, image: Image, kind: Kind) -> str:
-    """All cards of the primary header, of the whole band, but CHECKSUM, DATASUM and END, 80 characters each."""
+    """Return the primary header's cards, 80 characters each, for the whole band, without CHECKSUM, DATASUM and END."""
     varying = "".join(card(*each) for each in (*_slice_cards(slice_, image, kind), *_sample_cards(slice_)))
     return _with_added(_same_in_all(False, slice_, image, kind) + varying, image)
 
 
 def channels_cards(slice_: Slice, image: Image, kind: Kind) -> str:
-    """The same of the extension CHANNELS, whose planes are the output channels; the table BEAMS has their beams."""
+    """Return those of the extension CHANNELS, whose planes are the output channels; the table BEAMS has their beams."""
     varying = "".join(card(*each) for each in _time_cards(slice_))
     return _same_in_all(True, slice_, image, kind) + varying
 
 
 def _with_added(header: str, image: Image) -> str:
-    """With the cards that stages have added. UserCodeError for one that the header has already."""
+    """Return the header with the cards that stages have added. UserCodeError for one that the header has already."""
     own = {header[at : at + 8].rstrip() for at in range(0, len(header), 80)} if image.cards else set()
     for each in image.cards:
         if each.keyword in own:
@@ -89,7 +89,7 @@ def _same_in_all(apart: bool, slice_: Slice, image: Image, kind: Kind) -> str:
 
 
 def printable(text: str) -> str:
-    """The text in the characters of a FITS header, no longer than a card takes: é becomes e, 東 becomes ?."""
+    """Return the text in the characters of a FITS header, no longer than a card takes: é becomes e, 東 becomes ?."""
     plain = text
     if not (text.isascii() and text.isprintable()):
         plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
@@ -101,9 +101,9 @@ def printable(text: str) -> str:
 
 
 def card(keyword: str, value: str | float, comment: str) -> str:
-    """A card of 80 characters in the fixed format (FITS standard 4.0, 4.2), as astropy writes it, but faster.
+    """Make a card of 80 characters in the fixed format (FITS standard 4.0, 4.2), as astropy writes it, but faster.
 
-    What a header has no characters for is changed (`printable`); a comment that is too long is cut. Comments have no
+    Characters that a header cannot have are changed (`printable`); a comment that is too long is cut. Comments have no
     quotes: after an empty text astropy would read them as part of it.
     """
     if keyword in ("COMMENT", "HISTORY"):
@@ -145,7 +145,7 @@ def _run_cards(
     observation: Observation,
     settings: Imaging,
 ) -> str:
-    """What is the same in every slice of a run, of the whole band or of the output channels apart."""
+    """Return the cards that are the same in every slice of a run, for the whole band or for the output channels."""
     axis = bands if apart else (whole(bands),)
     found = [
         *_array_cards(apart, shown, grid, bands, settings),
@@ -188,7 +188,7 @@ def _array_cards(
 
 
 def sky_cards(grid: Grid) -> Iterator[CardTuple]:
-    """The celestial axes."""
+    """Yield the cards of the celestial axes."""
     longitude, latitude = math.degrees(grid.longitude) % 360, math.degrees(grid.latitude)
     equatorial = grid.frame in _EQUATORIAL
     names = ("RA---SIN", "DEC--SIN") if equatorial else ("GLON-SIN", "GLAT-SIN")
@@ -250,7 +250,7 @@ def _observation_cards(observation: Observation) -> Iterator[CardTuple]:
 
 
 def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]:
-    """Cartesian and geodetic, on the ellipsoid of IAU 1976 as in Rots et al. 2015: wcslib warns of either alone."""
+    """Yield Cartesian and geodetic, on the ellipsoid of IAU 1976 (Rots et al. 2015): wcslib warns of either alone."""
     longitude, latitude, height = erfa.gc2gde(*IAU_1976, np.array(position))
     for axis, value in zip("XYZ", position, strict=True):
         yield f"OBSGEO-{axis}", float(value), "[m] ITRF"
@@ -260,7 +260,7 @@ def _position_cards(position: tuple[float, float, float]) -> Iterator[CardTuple]
 
 
 def site_of(header: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    """Where an image says that the array is: m, ITRF; None if it does not."""
+    """Return the place of the array, m in ITRF, that an image names; None if it names none."""
     try:
         x, y, z = (float(header[f"OBSGEO-{axis}"]) for axis in "XYZ")
     except (KeyError, TypeError, ValueError):
@@ -296,7 +296,7 @@ def _settings_cards(run: str, observation: Observation, settings: Imaging, prima
 
 
 def _slice_cards(slice_: Slice, image: Image, kind: Kind) -> Iterator[CardTuple]:
-    """What changes from slice to slice."""
+    """Yield the cards that change from slice to slice."""
     yield from _time_cards(slice_)
     yield "FIPKERN", image.kernel or "NONE", "imaging kernel used for this slice"
     if image.beam is not None:
@@ -336,7 +336,7 @@ def _time_cards(slice_: Slice) -> Iterator[CardTuple]:
 
 
 def _sample_cards(slice_: Slice) -> Iterator[CardTuple]:
-    """What was really there, of the first Stokes."""
+    """Yield the cards of what was really there, of the first Stokes."""
     visibilities = int(slice_.visibilities[0].sum())
     yield "FIPSLICE", slice_.integration, "number of the (first) integration"
     yield "FIPEMPTY", slice_.empty, "no good visibility"
@@ -356,7 +356,7 @@ def _sample_cards(slice_: Slice) -> Iterator[CardTuple]:
 
 
 def effective_band(slice_: Slice) -> Band | None:
-    """Weighted mean frequency and width of what has weight in the whole band, of the first Stokes."""
+    """Return the weighted mean frequency and the width of what has weight in the whole band, of the first Stokes."""
     weights = slice_.sum_of_weights[0].tolist()
     found = [(band, weight) for band, weight in zip(slice_.effective[0], weights, strict=True) if band is not None]
     if not found:

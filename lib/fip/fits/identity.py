@@ -1,6 +1,6 @@
-"""Which slice a FITS file of FIP's is an image of, as its own header says, and whether it is whole.
+"""The slice that a FITS file of FIP's shows, as its own header says, and whether the file is whole.
 
-Read by the sink, of which little is to be imported: numpy alone.
+The sink reads with it and must import little: only numpy.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from fip.data.values import Beam, ImageFile, Kind, Statistics
 from fip.fits.units import BLOCK, Cards, image_unit, reading_in, unit_at, values_of
 
 HEADER_READ = 12 * BLOCK
-"""Bytes that are enough to know whose a file is: more than FIP's headers have without what stages add at their ends."""
+"""Bytes that are enough to identify a file: more than FIP's headers have without the last cards, those of stages."""
 _ALL_ONES = 0xFFFFFFFF
 _KINDS: Mapping[str, Kind] = {"Intensity": "dirty", "Beam": "psf"}
 _SAME_TIME = 1e-3  # s, far less than an integration and more than a header rounds
@@ -30,17 +30,17 @@ class Identity:
     begin: float  # s UTC since MJD 0
 
     def matches(self, other: "Identity") -> bool:
-        """Whether both are of one slice, and of one kind."""
+        """Return whether both are of one slice, and of one kind."""
         return replace(self, begin=other.begin) == other and abs(self.begin - other.begin) < _SAME_TIME
 
 
 def cards_of(content: bytes) -> Cards:
-    """The header of the image of a file that begins so. ValueError where it is none."""
+    """Return the header of the image of a file that begins so. ValueError if it is none."""
     return values_of(image_unit(reading_in(content)).header)
 
 
 def identity_of(cards: Cards) -> Identity | None:
-    """Whose image it is; None where it is none of FIP's."""
+    """Return which image this is; None if it is none of FIP's."""
     try:
         begin = float(cards["MJD-BEG"]) * SECONDS_PER_DAY
         kind = cards.get("FIPKIND") or _KINDS[cards["BTYPE"]]
@@ -50,7 +50,7 @@ def identity_of(cards: Cards) -> Identity | None:
 
 
 def is_whole(content: bytes) -> bool:
-    """Whether the file is as long as its headers say, and the CHECKSUM of each unit is right (FITS 4.0, 4.4.2.7)."""
+    """Return whether the file is as long as its headers say and each CHECKSUM is right (FITS 4.0, 4.4.2.7)."""
     try:
         return all("CHECKSUM" in cards and _sum(unit) == _ALL_ONES for cards, unit in _units(memoryview(content)))
     except ValueError:
@@ -58,7 +58,7 @@ def is_whole(content: bytes) -> bool:
 
 
 def as_in(cards: Cards, image: ImageFile) -> ImageFile:
-    """The image as the header of its stored file has it, which another attempt at its slice has made."""
+    """Return the image as the header of its stored file has it; another attempt at its slice made that file."""
     beam, statistics = image.beam, image.statistics
     try:
         if "BMAJ" in cards:
@@ -74,7 +74,7 @@ def as_in(cards: Cards, image: ImageFile) -> ImageFile:
 
 
 def _units(content: memoryview) -> Iterator[tuple[Cards, memoryview]]:
-    """Each header and its whole unit, to the end of the file. ValueError where it ends too early or is not FITS."""
+    """Yield each header and its whole unit, to the end of the file. ValueError if it ends too early or is not FITS."""
     read, unit = reading_in(content), unit_at(reading_in(content))
     while True:
         if len(content) < unit.end:

@@ -1,4 +1,4 @@
-"""The planes of an image on disk, plain or compressed, of which only the rows that are asked for are read."""
+"""The planes of an image on disk, plain or compressed. Only the rows that are asked for are read."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ class Pixels:
     dtype: str  # of a pixel, as the unit's header says, big-endian
 
     def rows(self, plane: int, begin: int, end: int) -> NDArray[np.floating]:
-        """The rows [y, x] from `begin` to `end` of a plane; of a plain image mapped into memory, as they are looked at.
+        """Return the rows [y, x] from `begin` to `end` of a plane; a plain image is mapped, and read when it is used.
 
         UsageError if the file is shorter than its header says, or damaged.
         """
@@ -44,7 +44,7 @@ class Pixels:
             raise UsageError(f"{self.path}: its pixels cannot be read ({error})") from None
 
     def plane(self, plane: int) -> NDArray[np.floating]:
-        """All rows of a plane. UsageError."""
+        """Return all rows of a plane. UsageError as `rows`."""
         return self.rows(plane, 0, self.shape[0])
 
     def _decoded(self, plane: int, begin: int, end: int) -> NDArray[np.floating]:
@@ -68,7 +68,7 @@ class Pixels:
         return found.reshape(rows, width)[begin - top : end - top]
 
     def _coded(self, tiling: Tiling, first: int, count: int) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
-        """So many tiles: their rows of the table, and their bytes, with some beyond; "at" is where one begins there."""
+        """Return `count` tiles: their rows of the table, and their bytes and some more; "at" is the begin of a tile."""
         heap = self.unit.begin + tiling.tiles * ROW.itemsize
         with self.path.open("rb") as file:
             file.seek(self.unit.begin + first * ROW.itemsize)

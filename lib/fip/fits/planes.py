@@ -19,12 +19,12 @@ from fip.fits.units import Cards, reading, unit_at, values_of
 
 @dataclass(frozen=True, slots=True)
 class BandPlanes:
-    """A band that an image was made of, the whole or an output channel, and where its planes are."""
+    """A band that an image was made of, the whole or an output channel, and the place of its planes."""
 
-    band: Band  # its weighted mean frequency, and its width; NaN if that is not told
+    band: Band  # its weighted mean frequency, and its width; NaN if that is not known
     beam: Beam | None
     pixels: Pixels  # of the unit that has its planes
-    first: int  # of these planes, that of the first Stokes
+    first: int  # the number of the plane of the first Stokes
     step: int  # planes from one Stokes to the next
 
 
@@ -35,13 +35,13 @@ class Planes:
     path: Path
     layout: Layout
     bands: tuple[BandPlanes, ...]  # the whole first, then the output channels, if they were asked for and are there
-    moments: UvMoments | None  # of the whole band; None if the header does not tell
+    moments: UvMoments | None  # of the whole band; None if the header has none
     telescope: str = ""  # as the header names it
     span: tuple[float, float] = (math.nan, math.nan)  # Hz, from the lowest to the highest of what was selected
 
     @classmethod
     def open(cls, path: Path, apart: bool = False) -> Self:
-        """Reads the header; of the output channels, too, if they are wanted.
+        """Read the header; also that of the output channels, if `apart`.
 
         UsageError if the file is none of FIP's, or cannot be read.
         """
@@ -59,20 +59,20 @@ class Planes:
         return cls(path, image.layout, (whole, *channels), _moments(cards), cards.get("TELESCOP", "").strip(), span)
 
     def plane(self, stokes: int = 0, band: int = 0) -> NDArray[np.floating]:
-        """All pixels [y, x] of a plane; of a plain file mapped into memory, and read as they are looked at.
+        """Return all pixels [y, x] of a plane; a plain file is mapped into memory, and read when it is used.
 
         UsageError if the file is shorter than its header says, or damaged.
         """
         return self.rows(0, self.layout.grid.height, stokes, band)
 
     def rows(self, begin: int, end: int, stokes: int = 0, band: int = 0) -> NDArray[np.floating]:
-        """The rows of a plane from `begin` to `end`, as far as it has them. UsageError."""
+        """Return the rows of a plane from `begin` to `end`, as far as it has them. UsageError as `plane`."""
         where = self.bands[band]
         return where.pixels.rows(where.first + stokes * where.step, begin, end)
 
 
 def _channels(whole: Pixels) -> tuple[BandPlanes, ...]:
-    """The planes of the extension CHANNELS, with the beams and frequencies of the table BEAMS behind it."""
+    """Return the planes of the extension CHANNELS, with the beams and frequencies of the table BEAMS behind it."""
     with whole.path.open("rb") as file:
         read = reading(file)
         unit = unit_at(read, whole.unit.end)

@@ -2,11 +2,11 @@
 
 A plane is coded as its pixels follow one another, `tile` at a time: a tile is so many whole rows. A pixel F becomes the
 whole number I = floor(F / step + R), and is read back as (I - R + 1/2) step, so within half a step of F, with an error
-that does not depend on F: that is SUBTRACTIVE_DITHER_1. R is from the sequence of the standard (appendix I). What is no
-number is `BLANK`. The differences of neighbours are coded in blocks of 32, as Rice: their low bits as they are, what is
-above in unary. A block of large differences is stored as it is.
+that does not depend on F: that is SUBTRACTIVE_DITHER_1. R is from the sequence of the standard (appendix I). NaN is
+coded as `BLANK`. The differences of neighbours are coded in blocks of 32, as Rice codes: their low bits as they are,
+the bits above in unary. A block of large differences is stored as it is.
 
-`encode` believes its caller, who checks; `decode` believes nothing of what it is given.
+`encode` trusts its caller, who checks the arguments; `decode` trusts nothing that it is given.
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from numba.core import cgutils  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
 BLOCK = 32
-"""Differences that are coded alike."""
+"""The number of differences in a block, which are coded alike."""
 
 SEQUENCE = 10_000  # numbers of the dither, from which a tile takes those after one of the first 500
 _STARTS = np.float32(500.0)
@@ -47,7 +47,7 @@ DITHER = dither_sequence()
 
 
 def most_bytes(pixels: int, tile: int) -> int:
-    """More than `encode` ever writes for a plane of so many pixels, and what it may write beyond."""
+    """Return more bytes than `encode` ever writes for a plane of so many pixels, also beyond the end."""
     tiles = -(-pixels // tile)
     return 4 * pixels + pixels // BLOCK + 16 * tiles + _SLACK
 
@@ -100,11 +100,12 @@ def encode(
     pixels: Any, words: Any, tile: Any, step: Any, blank: Any, first: Any, dither: Any, out: Any, at: Any, ends: Any,
     work: Any,
 ) -> Any:  # fmt: skip
-    """Codes a plane into out[at:]; returns where it ends, and the sum of `words`. ends[t] is where tile t ends.
+    """Code a plane into out[at:]; return its end, and the sum of `words`. ends[t] is the end of tile t.
 
-    `pixels` are those of the plane in one row, float32 or float64, none infinite, none 2^29 steps or more from 0, and
-    `words` the same as uint32. `first` is the number of its first tile, from 0, plus ZDITHER0 less 1. `out` has room
-    for `most_bytes`; `work` has 2 x `tile` + 128 int32. If a pixel is NaN, `blank` is coded, which is within 2^29, too.
+    `pixels` are those of the plane in one row, float32 or float64. No pixel is infinite, or 2^29 steps or more from 0.
+    `words` are the same as uint32. `first` is the number of its first tile, from 0, plus ZDITHER0 less 1. `out` has
+    room for `most_bytes`; `work` has 2 x `tile` + 128 int32. If a pixel is NaN, `blank` is coded, which is within 2^29,
+    too.
     """
     per_step, whole, zigzag = 1.0 / step, work[: tile + BLOCK], work[tile + BLOCK :]
     total, each = np.uint64(0), words.size // pixels.size
@@ -128,7 +129,7 @@ def _sum(words: Any) -> Any:
 
 @njit(**_FAST)
 def sum_of_words(content: Any) -> Any:
-    """The sum of all 32-bit words of these bytes, a multiple of 4, the highest byte of each first."""
+    """Sum all 32-bit words of these bytes, a multiple of 4, the highest byte of each first."""
     total = np.uint64(0)
     for i in range(content.size // 4):
         high = (np.uint32(content[4 * i]) << np.uint32(24)) | (np.uint32(content[4 * i + 1]) << np.uint32(16))
@@ -154,7 +155,7 @@ def _quantise(pixels: Any, per_step: Any, blank: Any, row: Any, dither: Any, who
 
 @njit(**_FAST)
 def _code(whole: Any, zigzag: Any, count: Any, out: Any, at: Any) -> Any:
-    """A tile of whole numbers into out[at:]; returns where it ends."""
+    """Code a tile of whole numbers into out[at:]; return its end."""
     _put(out, at, np.uint64(np.uint32(whole[0])) << np.uint64(32))
     at += 4
     zigzag[0] = 0
@@ -215,7 +216,7 @@ def _code(whole: Any, zigzag: Any, count: Any, out: Any, at: Any) -> Any:
 
 @njit(**_FAST)
 def _flush(out: Any, at: Any, word: Any, bits: Any) -> Any:
-    """Writes the last `bits` of a word, 1 to 64, at out[at:], and says where the first byte is that is not whole."""
+    """Write the last `bits` of a word, 1 to 64, at out[at:]; return the place of the first byte that is not whole."""
     _put(out, at, word << (np.uint64(64) - bits))
     return at + np.int64(bits >> np.uint64(3)), bits & np.uint64(7)
 
@@ -225,7 +226,7 @@ def decode(
     coded: Any, begins: Any, ends: Any, tile: Any, steps: Any, blank: Any, first: Any, dither: Any, pixels: Any,
     work: Any,
 ) -> Any:  # fmt: skip
-    """What `encode` was given, within half a step; returns the first tile, from 0, that is damaged, -1 if none is.
+    """Restore what `encode` was given, within half a step; return the first damaged tile, from 0, or -1 if none is.
 
     Tile t is coded[begins[t] : ends[t]], in steps of steps[t] Jy/beam; `coded` goes on for 8 bytes beyond the last.
     `pixels` are those of these tiles in one row, float32 or float64; `work` has `tile` int32.
@@ -242,7 +243,7 @@ def decode(
 
 @njit(**_FAST)
 def _decoded(coded: Any, at: Any, end: Any, count: Any, whole: Any) -> Any:
-    """Whether coded[at:end] has so many whole numbers, which are put down."""
+    """Write `count` whole numbers of coded[at:end] to `whole`; return whether there are as many."""
     last = np.int32(np.uint32(_take(coded, at) >> np.uint64(32)))
     place, final = 8 * (at + 4), 8 * end  # bits
     for begin in range(0, count, BLOCK):
@@ -270,9 +271,9 @@ def _decoded(coded: Any, at: Any, end: Any, count: Any, whole: Any) -> Any:
 
 @njit(**_FAST)
 def _unary(coded: Any, place: Any, final: Any, low: Any, many: Any, part: Any, last: Any) -> Any:
-    """Decodes a block with so many low bits from a place (bits) on; returns the next, beyond `final` if it is damaged.
+    """Decode a block with `low` low bits from a place (bits) on; return the next place, beyond `final` if damaged.
 
-    Of what is seen at once, `known` bits are not yet used.
+    `seen` holds the bits that were read at once; `known` of them are not yet used.
     """
     seen, known, below = np.uint64(0), 0, np.uint64(low)
     for i in range(many):
@@ -302,7 +303,7 @@ def _unary(coded: Any, place: Any, final: Any, low: Any, many: Any, part: Any, l
 
 @njit(**_FAST)
 def _stepped(last: Any, value: Any) -> Any:
-    """The next whole number, by what is coded of its difference."""
+    """Return the next whole number, from the code of its difference."""
     return np.int32(last + (np.int64(value >> np.uint64(1)) ^ -np.int64(value & np.uint64(1))))
 
 

@@ -11,5 +11,5 @@ from fip.fits.header import sky_cards
 
 @lru_cache(maxsize=64)
 def wcs_of(grid: Grid) -> WCS:
-    """The celestial axes of a grid's images, in degrees; NaN where a direction is behind the horizon."""
+    """Return the celestial axes of a grid's images, in degrees; a direction behind the horizon is NaN."""
     return WCS(Header(Card(*each) for each in sky_cards(grid)))

@@ -1,4 +1,4 @@
-"""An image as it is on disk: what its header tells, and its pixels, of which only those asked for are read."""
+"""An image as it is on disk: what its header says, and its pixels. Only the pixels asked for are read."""
 
 import math
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class StoredImage:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Reads the header. UsageError where the file is none of FIP's, or cannot be read."""
+        """Read the header. UsageError if the file is none of FIP's, or cannot be read."""
         try:
             with path.open("rb") as file:
                 unit = image_unit(reading(file))
@@ -58,21 +58,21 @@ class StoredImage:
         return cls(path, layout, cards, Pixels(path, unit, shape, layout.dtype))
 
     def plane(self, stokes: int = 0) -> NDArray[np.floating]:
-        """All pixels [y, x] of a plane in Jy/beam; of a plain file mapped into memory, and read as they are looked at.
+        """Return all pixels [y, x] of a plane in Jy/beam; a plain file is mapped into memory, and read when it is used.
 
-        UsageError where the file is shorter than its header says, or damaged.
+        UsageError if the file is shorter than its header says, or damaged.
         """
         return self.pixels.plane(stokes)
 
 
 def header_of(path: Path) -> fits.Header:
-    """The header of the image of a FITS file, whoever wrote it. OSError, or ValueError if it is none."""
+    """Return the header of the image of a FITS file, whoever wrote it. OSError, or ValueError if it is none."""
     with path.open("rb") as file:
         return fits.Header.fromstring("".join(image_unit(reading(file)).header))
 
 
 def image_hdu(opened: fits.HDUList) -> Any:
-    """The image of a file that astropy has opened: the first unit, or the one behind it if that is empty."""
+    """Return the image of a file that astropy has opened: the first unit, or the next one if the first is empty."""
     return opened[0] if opened[0].header["NAXIS"] or len(opened) == 1 else opened[1]
 
 
@@ -87,7 +87,7 @@ def _layout(cards: str) -> Layout:
 
 
 def grid_of(header: Any) -> Grid:
-    """The grid of a FITS header; KeyError where it has none."""
+    """Return the grid of a FITS header; KeyError if it has none."""
     return Grid(
         width=header["NAXIS1"],
         height=header["NAXIS2"],
@@ -99,7 +99,7 @@ def grid_of(header: Any) -> Grid:
 
 
 def beam_of(header: Any) -> Beam | None:
-    """The restoring beam of a FITS header."""
+    """Return the restoring beam of a FITS header, None if it has none."""
     if "BMAJ" not in header:
         return None
     return Beam(*(math.radians(header[key]) for key in ("BMAJ", "BMIN", "BPA")))

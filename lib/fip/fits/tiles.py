@@ -1,7 +1,7 @@
-"""The header of a compressed image: that of the image and of the table that holds it, in one (FITS standard 4.0, 10).
+"""The header of a compressed image: one for the image and for the table that holds it (FITS standard 4.0, 10).
 
-What the table needs for itself, the image has under a name with a Z: NAXIS1 is ZNAXIS1, CHECKSUM is ZHECKSUM. All other
-cards stay as they are. Read by the sink, of which little is to be imported: numpy alone.
+Keywords that the table needs for itself have a name with a Z for the image: NAXIS1 is ZNAXIS1, CHECKSUM is ZHECKSUM.
+All other cards stay as they are. The sink reads with it and must import little: only numpy.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ROW = np.dtype([("size", ">i8"), ("at", ">i8"), ("step", ">f8"), ("zero", ">f8")])
-"""Of the table: bytes of a tile, and where they begin among all; a whole number's step, and what 0 stands for."""
+"""A row of the table: bytes of a tile, and the first of them among all; a whole number's step, and the value of 0."""
 
 IN_THE_TABLE: Mapping[str, str] = {
     **{name: f"Z{name}" for name in ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "PCOUNT", "GCOUNT", "DATASUM")},
@@ -35,7 +35,7 @@ CODING: Mapping[str, str | int] = {
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """How an image is cut into tiles, and what of them is in the header."""
+    """How an image is cut into tiles, with what the header says of them."""
 
     width: int  # pixels, as of the image
     rows: int  # of a tile; the last of a plane may have fewer
@@ -47,7 +47,7 @@ class Tiling:
 
 
 def tiling_of(cards: Mapping[str, str]) -> Tiling:
-    """That of a table with these values. KeyError and ValueError if it is none that FIP has written."""
+    """Return the tiling of a table with these values. KeyError or ValueError if FIP has not written it."""
     for name, value in {**CODING, "NAXIS1": ROW.itemsize, "ZTILE3": 1, "ZTILE4": 1, "ZTILE1": cards["ZNAXIS1"]}.items():
         if cards[name] != str(value):
             raise ValueError(
@@ -61,16 +61,16 @@ def tiling_of(cards: Mapping[str, str]) -> Tiling:
 
 
 def is_image_table(cards: Sequence[str]) -> bool:
-    """Whether these are the cards of a table that is a compressed image."""
+    """Return whether these are the cards of a table that is a compressed image."""
     return any(each[:8] == "ZIMAGE  " and each[10:].split("/")[0].strip() == "T" for each in cards)
 
 
 def as_image(cards: Sequence[str]) -> list[str]:
-    """The cards of the image, for those of its table as they are read: without END."""
+    """Return the cards of the image, without END, from those of its table as they are read."""
     kept = [each for each in cards if not _OF_THE_TABLE.fullmatch(each[:8].rstrip())]
     return [renamed(each, _OF_THE_IMAGE) for each in kept]
 
 
 def renamed(card: str, names: Mapping[str, str]) -> str:
-    """A card, with the name that its keyword has there, if it has one."""
+    """Return a card with the new name of its keyword, if `names` has one."""
     return f"{names.get(card[:8].rstrip(), card[:8]):8}{card[8:]}"

@@ -1,6 +1,6 @@
-"""The units of a FITS file, each a header and its data, and in which of them its image is, plain or compressed.
+"""The units of a FITS file, each a header and its data, and the unit that has the image, plain or compressed.
 
-Read by the sink, of which little is to be imported: numpy alone.
+The sink reads with it and must import little: only numpy.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from fip.fits.tiles import as_image, is_image_table
 
-BLOCK = 2880  # bytes, of which header and data are multiples
+BLOCK = 2880  # bytes: header and data are multiples of it
 CARD = 80
 LONGEST_HEADER = 100 * BLOCK
 _VALUE = re.compile(r"(?P<name>[A-Z0-9_-]{1,8}) *= *(?:'(?P<text>(?:[^']|'')*)'|(?P<value>[^ /]+))")
@@ -21,7 +21,7 @@ Cards = Mapping[str, str]
 """The values of a header as they are written, texts without their quotes."""
 
 Read = Callable[[int, int], bytes]
-"""Gives so many bytes of a file from this one on, or what there is of them."""
+"""A function of a place and a size: it returns so many bytes of a file from the place on, or fewer at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class Unit:
 
     @property
     def header(self) -> tuple[str, ...]:
-        """Its cards; of a compressed image those of the image."""
+        """Its cards; for a compressed image, those of the image."""
         return tuple(as_image(self.cards)) if self.compressed else self.cards
 
 
 def unit_at(read: Read, start: int = 0) -> Unit:
-    """The unit that begins at this byte. ValueError if none does."""
+    """Return the unit that begins at this byte. ValueError if none does."""
     cards: list[str] = []
     at = start
     while at - start < LONGEST_HEADER and len(block := read(at, BLOCK)) == BLOCK:
@@ -60,13 +60,13 @@ def unit_at(read: Read, start: int = 0) -> Unit:
 
 
 def image_unit(read: Read) -> Unit:
-    """The unit of a file that has the image: the first, or the one behind it if that is empty. ValueError."""
+    """Return the unit of a file that has the image: the first, or the next if that is empty. ValueError if none."""
     first = unit_at(read)
     return unit_at(read, first.end) if first.begin == first.end else first
 
 
 def reading(file: BinaryIO) -> Read:
-    """What reads an open file."""
+    """Return a function that reads an open file."""
 
     def read(begin: int, size: int) -> bytes:
         file.seek(begin)
@@ -76,13 +76,13 @@ def reading(file: BinaryIO) -> Read:
 
 
 def reading_in(content: bytes | memoryview) -> Read:
-    """What reads in the content of a file, or in its beginning."""
+    """Return a function that reads in the content of a file, or in its beginning."""
     view = memoryview(content)
     return lambda begin, size: bytes(view[begin : begin + size])
 
 
 def values_of(cards: Sequence[str]) -> Cards:
-    """The value of each keyword, the first if there are several."""
+    """Return the value of each keyword, the first if there are several."""
     found: dict[str, str] = {}
     for each in cards:
         if match := _VALUE.match(each):
@@ -92,12 +92,12 @@ def values_of(cards: Sequence[str]) -> Cards:
 
 
 def whole_blocks(size: int) -> int:
-    """Bytes that so many take in a FITS file."""
+    """Return the bytes that so many take in a FITS file: a multiple of `BLOCK`."""
     return -(-size // BLOCK) * BLOCK
 
 
 def _data_size(cards: Sequence[str]) -> int:
-    """Bytes of the data (FITS standard 4.0, 4.4.1.2). ValueError if the cards do not tell."""
+    """Return the bytes of the data (FITS standard 4.0, 4.4.1.2). ValueError if the cards do not say."""
     told = values_of([each for each in cards if each.startswith(_STRUCTURE)])
     try:
         axes = [int(told[f"NAXIS{axis}"]) for axis in range(1, int(told["NAXIS"]) + 1)]

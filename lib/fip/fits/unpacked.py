@@ -1,4 +1,4 @@
-"""A FITS file with its images as they are without compression, for programs that cannot read them otherwise."""
+"""A FITS file with its images uncompressed, for programs that cannot read them otherwise."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ _SUMS = ("CHECKSUM", "DATASUM ")
 
 
 def unpacked(path: Path) -> bytes:
-    """All of a file that FIP has stored, plain, with the sums of what it is then. A plain one stays as it is.
+    """Return a file that FIP has stored, uncompressed, with the sums of its new bytes. A plain file stays as it is.
 
     UsageError if it cannot be read, or is damaged.
     """
@@ -41,7 +41,7 @@ def _parts(path: Path) -> Iterator[bytes]:
 
 
 def _plain(path: Path, unit: Unit) -> Iterator[bytes]:
-    """The unit of an image, from that of its table."""
+    """Yield the unit of an image, made from that of its table."""
     cards = values_of(unit.header)
     width, height, channels, stokes = (int(cards[f"NAXIS{axis}"]) for axis in range(1, 5))
     pixels = Pixels(path, unit, (height, width), TYPES[int(cards["BITPIX"])])

@@ -1,4 +1,4 @@
-"""A table as a FITS BINTABLE behind an image, as stages add them."""
+"""A table of a stage as a FITS BINTABLE behind an image."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _FORMS = {"b1": "L", "u1": "B", "i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8"
 
 
 def table_unit(name: str, table: Table, comment: str = "made by a stage") -> tuple[str, NDArray[Any]]:
-    """All cards of its header but CHECKSUM, DATASUM and END, and its bytes, filled up to whole words."""
+    """Return all cards of its header except CHECKSUM, DATASUM and END, and its bytes, filled up to whole words."""
     columns = {column: _as_stored(values) for column, (values, _) in table.columns.items()}
     rows: NDArray[np.void] = np.zeros(
         len(next(iter(columns.values()))), [(column, values.dtype) for column, values in columns.items()]
@@ -34,7 +34,7 @@ def table_unit(name: str, table: Table, comment: str = "made by a stage") -> tup
 
 
 def _as_stored(values: NDArray[Any]) -> NDArray[Any]:
-    """In a type that FITS has, big-endian; a truth value is T or F."""
+    """Convert values to a type that FITS has, big-endian; a truth value is T or F."""
     if values.dtype.kind == "b":
         return np.where(values, b"T", b"F").astype("S1")
     if values.dtype.kind == "S":

@@ -1,4 +1,4 @@
-"""Compiling what compresses and unpacks images, so that no image waits for it."""
+"""Compile the code that compresses and unpacks images, so that no image waits for it."""
 
 import time
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from fip.fits import rice
 
 
 def warm_up_rice(precisions: Iterable[str]) -> float:
-    """Compiles both for pixels of these types, if they are not in the cache; returns the seconds that it took."""
+    """Compile both for pixels of these types, if they are not in the cache; return the seconds that it took."""
     begun = time.perf_counter()
     for precision in precisions:
         pixels = np.zeros(rice.BLOCK, precision)

@@ -1,1 +1,1 @@
-"""From slices to images: pure functions, what `fip-worker` does. `dirty` first, then `kernels`."""
+"""From slices to images: pure functions, the work of `fip-worker`. Read `dirty` first, then `kernels`."""

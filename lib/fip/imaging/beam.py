@@ -1,9 +1,9 @@
 """The restoring beam: an ellipse fitted to the main lobe of a slice's own point spread function.
 
 The PSF is P(x) = sum_k w_k cos(2 pi u_k.x) / sum_k w_k, with x = (l, m) in radians and u_k = (u, v) in wavelengths;
-over a main lobe the w term changes nothing that a fit can see. At its peak P = 1 - 2 pi^2 x.C x, C being the weighted
-mean of u u^T, so in coordinates y with x = C^(-1/2) y every PSF is equally wide and round at its peak: a small patch
-sampled in y resolves any beam, whatever its size in pixels, its elongation or its angle.
+over a main lobe the w term changes nothing that a fit could measure. At its peak P = 1 - 2 pi^2 x.C x, C being the
+weighted mean of u u^T, so in coordinates y with x = C^(-1/2) y every PSF is equally wide and round at its peak: a small
+patch sampled in y resolves any beam, whatever its size in pixels, its elongation or its angle.
 """
 
 import math
@@ -26,19 +26,19 @@ _FIRST_STEP = _GAUSSIAN_LOBE_RADIUS / 12  # a Gaussian lobe then is 450 pixels i
 _PATCHES = [(64, 1), *((128, 4**power) for power in range(7))]
 """Sides in pixels, and the first steps in one; a lobe with a narrow tip on a broad foot runs over the first patch."""
 
-FEWEST = 12  # pixels of half a lobe that has run over a patch; with fewer it has no end, and is cut up by coarse steps
+FEWEST = 12  # pixels of half a lobe that has run over a patch; with fewer it has no end: coarse steps cut it up
 _WIDEST_BEAM = 2.0  # rad, in direction cosines: the sky from horizon to horizon
 PATCH_EPSILON = 1e-4  # of the middle of the PSF
-LAST_STEP = 1e-4  # of the fitted matrix: the next would be its square or so, where damping is next to nothing
+LAST_STEP = 1e-4  # of the fitted matrix: the next would be about its square, as damping is almost 0 there
 UNDAMPED = 1e-4  # of the curvature
 MOST_STEPS = 100  # of the fit; as a rule it takes five
 
 
 class Ways(NamedTuple):
-    """How the two things are done that take time; `PLAIN`, or compiled where a kernel is (fip.imaging.slant.psf)."""
+    """How the two slow steps are done: `PLAIN`, or compiled if a kernel is (fip.imaging.slant.psf)."""
 
     sums: Callable[[Sequence[Block]], tuple[float, NDArray[np.float64]]]
-    """Of all weights of the first Stokes; and the weighted sum [2, 2] of u u^T, in wavelengths squared."""
+    """The sum of all weights of the first Stokes; and the weighted sum [2, 2] of u u^T, in wavelengths squared."""
     main_lobe: Callable[
         [Sequence[Block], NDArray[np.float64], float, int, float], tuple[bool, NDArray[np.float64] | None]
     ]
@@ -48,11 +48,10 @@ class Ways(NamedTuple):
 
 
 def fit_beam(blocks: Sequence[Block], ways: Ways | None = None) -> Beam | None:
-    """Least-squares ellipse, peak fixed at 1, to the PSF of the first Stokes of all blocks; None where there is none.
+    """Fit an ellipse by least squares, peak fixed at 1, to the PSF of the first Stokes of all blocks; None if none fit.
 
-    There is none without weight, or where the PSF has no end in some direction within the sky (one baseline, a linear
-    array). The result does not depend on the pixel grid of the image. It is found in these `ways`, else in `PLAIN`
-    ones.
+    None is found without weight, or if the PSF has no end in some direction within the sky (one baseline, a linear
+    array). The result does not depend on the pixel grid of the image. `ways` is how it is found, `PLAIN` by default.
     """
     ways = ways or PLAIN
     if not blocks:
@@ -73,7 +72,7 @@ def fit_beam(blocks: Sequence[Block], ways: Ways | None = None) -> Beam | None:
 
 
 def uv_moments(blocks: Sequence[Block], ways: Ways | None = None) -> UvMoments | None:
-    """The weighted means of u^2, u v and v^2 of the first Stokes of all blocks; None without weight."""
+    """Return the weighted means of u^2, u v and v^2 of the first Stokes of all blocks; None without weight."""
     total, square = (ways or PLAIN).sums(blocks) if blocks else (0.0, np.zeros((2, 2)))
     if not total > 0:
         return None
@@ -82,7 +81,7 @@ def uv_moments(blocks: Sequence[Block], ways: Ways | None = None) -> UvMoments |
 
 
 def _sums(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
-    """See Ways."""
+    """Sum as `Ways.sums` says, by numpy."""
     frequency = np.concatenate([block.frequency for block in blocks])
     powers = np.stack([np.ones_like(frequency), (frequency / SPEED_OF_LIGHT) ** 2], axis=1)
     parts = np.split(powers, np.cumsum([block.frequency.size for block in blocks[:-1]]))
@@ -95,7 +94,7 @@ def _sums(blocks: Sequence[Block]) -> tuple[float, NDArray[np.float64]]:
 def _main_lobe(
     blocks: Sequence[Block], to_sky: NDArray[np.float64], total: float, side: int, step: float
 ) -> tuple[bool, NDArray[np.float64] | None]:
-    """See Ways."""
+    """Find the main lobe as `Ways.main_lobe` says, by ducc0."""
     centre = side // 2
     psf = dirty(
         *round_samples(blocks, to_sky, side, step), np.complex64, (side, side), step, PATCH_EPSILON, w_term=False
@@ -120,7 +119,7 @@ def _main_lobe(
 def round_samples(
     blocks: Sequence[Block], to_sky: NDArray[np.float64], side: int, step: float
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], list[NDArray[np.floating]]]:
-    """Of each block uvw in y's frequencies, w being 0, few frequencies, and weights [row x frequency] at these."""
+    """Return for each block uvw in y's frequencies, w being 0, few frequencies, weights [row x frequency] at these."""
     rows = [len(block.uvw) for block in blocks]
     uvw = np.zeros((sum(rows), 3))
     uvw[:, :2] = np.concatenate([block.uvw[:, :2] for block in blocks]) @ to_sky  # u.x = (to_sky^T u).y
@@ -135,17 +134,17 @@ def round_samples(
 
 
 PLAIN = Ways(_sums, _main_lobe)
-"""By ducc0 and numpy: for those who may not make machine code, or do not load a compiler for a beam."""
+"""By ducc0 and numpy: for processes that may not make machine code, or do not load a compiler for a beam."""
 
 
 def few_frequencies(
     block: Block, longest: float, side: int, step: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
-    """Frequencies, and the matrix [channel, frequency] that makes weights at these of those at the block's own.
+    """Return frequencies, and the matrix [channel, frequency] that turns weights at the block's own into theirs.
 
     They make the same PSF in a patch, of a block whose baselines are `longest` metres in y's frequencies; None if they
     are the block's own. cos(2 pi f tau), as a polynomial in f through n Chebyshev nodes of a band, is right to
-    2 (z/2)^n / n!, where z = pi bandwidth tau.
+    2 (z/2)^n / n!, with z = pi bandwidth tau.
     """
     delay = longest * math.sqrt(2) * (side // 2) * step / SPEED_OF_LIGHT
     nodes, error, half = 0, 2.0, math.pi / 2 * delay * float(block.frequency[-1] - block.frequency[0])
@@ -159,7 +158,7 @@ def few_frequencies(
 
 @lru_cache(maxsize=512)
 def _interpolation(frequencies: bytes, nodes: int) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """So many Chebyshev nodes in the band of these frequencies (float64, Hz), and their polynomials [frequency, node].
+    """Return Chebyshev nodes in the band of these frequencies (float64, Hz), and their polynomials [frequency, node].
 
     The one of node j is sum_k (2 - [k = 0]) / n T_k(x_j) T_k(x), x from -1 to 1 over the band.
     """
@@ -174,7 +173,7 @@ def _interpolation(frequencies: bytes, nodes: int) -> tuple[NDArray[np.float64],
 
 
 def _connected(mask: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:
-    """The pixels of `mask` [y, x] that are connected with one of them, by sides, as long as they keep off the edges."""
+    """Return the pixels of `mask` [y, x] that are connected with one of them by their sides, and are not at an edge."""
     region = np.zeros_like(mask)
     region[row, column] = True
     # All pixels of an unbroken run have one number, along rows and along columns (but for runs over an edge).
@@ -191,9 +190,9 @@ def _connected(mask: NDArray[np.bool_], row: int, column: int) -> NDArray[np.boo
 
 
 def _fit_gaussian(y: NDArray[np.float64], psf: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A[2, 2] that minimises the sum over points of (exp(-y.A y) - psf)^2, by Newton's steps, damped where they fail.
+    """Return the A[2, 2] of the least sum over points of (exp(-y.A y) - psf)^2, by Newton's steps, damped if they fail.
 
-    That of scipy finds the same; to import it takes each worker, and the ventilator, longer than hundreds of fits.
+    Scipy's fit finds the same, but importing it takes each worker, and the ventilator, longer than hundreds of fits.
     """
     squares = np.stack([y[:, 0] ** 2, 2 * y[:, 0] * y[:, 1], y[:, 1] ** 2])
     # The circle whose Gaussian has the region's area above LOBE_LEVEL: mean square radius = half the radius squared.
@@ -217,7 +216,7 @@ def _fit_gaussian(y: NDArray[np.float64], psf: NDArray[np.float64]) -> NDArray[n
 
 
 def _beam(a: NDArray[np.float64]) -> Beam | None:
-    """The half-power ellipse of exp(-x.A x), x = (l east, m north); None if it is none, or wider than the sky."""
+    """Find the half-power ellipse of exp(-x.A x), x = (l east, m north); None if it is none, or wider than the sky."""
     (along_major, along_minor), axes = np.linalg.eigh(a)
     major = _half_power_width(along_major)
     if not major < _WIDEST_BEAM:
@@ -227,5 +226,5 @@ def _beam(a: NDArray[np.float64]) -> Beam | None:
 
 
 def _half_power_width(a: float) -> float:
-    """Full width at half maximum of exp(-a x^2), 2 sqrt(ln 2 / a); infinite where that does not fall."""
+    """Return the full width at half maximum of exp(-a x^2), 2 sqrt(ln 2 / a); infinite if that does not fall."""
     return 2 * math.sqrt(math.log(2) / a) if a > 0 else math.inf

@@ -1,8 +1,8 @@
-"""Planes of rows in one pass over their cells, compiled: weights, flags, Stokes and what is summed of them.
+"""Planes of rows in one pass over their cells, compiled: weights, flags, Stokes and their sums.
 
 Only rows without a fault are done here: a number that no telescope gives, a sample that nobody observed, or a weight
-below 0 makes a row odd, and `fip.imaging.forming` does it in numpy. What becomes of a row depends on that row alone.
-numba is told where its cache is by `simd`, which is one of the modules that name it (`slant/cache.py`).
+below 0 makes a row odd, and `fip.imaging.forming` does it in numpy. The result of a row depends on that row alone.
+`simd` sets numba's cache: it is one of the modules that name it (`slant/cache.py`).
 """
 
 import time
@@ -30,7 +30,7 @@ _FAR = 1 << 14  # floats of the next row that are fetched at most while a row is
 
 @intrinsic
 def _prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Fetch array[index], which is soon to be read."""
+    """Fetch array[index], which will be read soon."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         start = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -50,14 +50,14 @@ def _of_one(typing: Any, a: Any, result: Any, emit: Any) -> Any:
 
 @intrinsic
 def widened(typing: Any, a: Any) -> Any:
-    """Floats as doubles."""
+    """Return floats as doubles, lane by lane."""
     wide = ir.VectorType(ir.DoubleType(), a.lanes)
     return _of_one(typing, a, Vec(types.float64, a.lanes), lambda builder, x: builder.fpext(x, wide))
 
 
 @intrinsic
 def positive(typing: Any, a: Any) -> Any:
-    """1 in each lane that is above 0, 0 in others."""
+    """Return 1 in each lane that is above 0, and 0 in others."""
 
     def emit(builder: Any, x: Any) -> Any:
         return builder.uitofp(builder.fcmp_ordered(">", x, ir.Constant(x.type, None)), x.type)
@@ -67,7 +67,7 @@ def positive(typing: Any, a: Any) -> Any:
 
 @intrinsic
 def larger(typing: Any, a: Any, b: Any) -> Any:
-    """The larger one of each lane; none is NaN."""
+    """Return the larger one of each lane; none is NaN."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         one, other = args
@@ -78,7 +78,7 @@ def larger(typing: Any, a: Any, b: Any) -> Any:
 
 @njit(**FAST)
 def _fetch(values: Floats, at: int, count: int) -> None:
-    """Fetch what is soon to be read."""
+    """Fetch values that will be read soon."""
     for i in range(at, at + min(count, _FAR), _LINE):
         _prefetch(values, i)
 
@@ -93,12 +93,12 @@ def form_rows(
 ) -> None:  # fmt: skip
     """Fill planes[stokes, n, 3, lane] with w Re V, w Im V and w of rows[n], but if odd[n].
 
-    Others that turn out to be odd are marked so, and nothing of theirs is filled. All arrays are contiguous. data[...]
-    is float32, flag[...] octets, or bits if it is `packed`; where a row begins in them, data_at[row] and flag_at[row].
-    weight[...] likewise with a number for each sample if it is `spectral`, else weight[stokes * row]. pairs[stokes, 3]:
-    the first correlation, the second or -1, and its sign; factors[stokes, 2] of their sum, real and imaginary part;
-    `hands` those that are not all 0 in a sample that was observed. sums[stokes, SUMS, row] and most[stokes, lane], the
-    largest weight of each channel, are added to; place[lane].
+    Other rows that turn out to be odd are marked so, and nothing is filled for them. All arrays are contiguous.
+    data[...] is float32, flag[...] octets, or bits if it is `packed`; a row begins in them at data_at[row] and
+    flag_at[row]. weight[...] likewise with a number for each sample if it is `spectral`, else weight[stokes * row].
+    pairs[stokes, 3]: the first correlation, the second or -1, and its sign; factors[stokes, 2] of their sum, real and
+    imaginary part; `hands` are the correlations that are not all 0 in a sample that was observed. sums[stokes, SUMS,
+    row] and most[stokes, lane], the largest weight of each channel, are added to; place[lane].
     """
     lanes, stokes, count, apart = planes.shape[3], len(pairs), channels * correlations, planes.shape[3] + _APART
     part = np.ones((2 * correlations, apart), np.float32)
@@ -146,7 +146,7 @@ def form_rows(
 
 @njit(**FAST)
 def _weigh(one: Floats, other: Floats, alone: bool, good: Floats, w: Floats) -> None:
-    """The weight of each channel in a plane."""
+    """Find the weight of each channel in a plane."""
     if alone:
         for c in range(w.size):
             w[c] = good[c] * one[c]
@@ -173,7 +173,7 @@ def _planar(values: Floats, at: int, each: int, channels: int, part: Floats) -> 
 
 @njit(**FAST)
 def _clean(flag: NDArray[np.uint8], at: int, count: int, packed: bool) -> bool:
-    """Whether none of so many flags is set."""
+    """Return whether none of so many flags is set."""
     seen = 0
     if not packed:
         for each in flag[at : at + count]:
@@ -193,7 +193,7 @@ def _is_odd(
     bits: NDArray[np.uint32], weights: NDArray[np.uint32], lanes: int, spectral: bool, pairs: NDArray[np.int64],
     either: NDArray[np.bool_], clean: bool, hands: NDArray[np.int64], seen: NDArray[np.uint32],
 ) -> bool:  # fmt: skip
-    """Whether a row is to be done in numpy: by the bits of its numbers, as those of NaN are the largest of all."""
+    """Return whether numpy has to do a row: by the bits of its numbers, as those of NaN are the largest of all."""
     largest = np.uint32(0)
     for s in range(len(pairs)):
         if either[s] and (spectral or not clean):
@@ -208,7 +208,7 @@ def _is_odd(
             if spectral:
                 line = weights[at]
                 for c in range(lanes):
-                    largest = max(largest, line[c])  # with its sign: what is negative is largest
+                    largest = max(largest, line[c])  # with its sign bit: a negative number is the largest
     if largest >= _LIMIT:
         return True
     if not hands.size:
@@ -262,7 +262,7 @@ def _fill_one(
     parts: Floats, at: int, apart: int, good: Floats, same: float, place: NDArray[np.float64], planes: Floats, to: int,
     sums: NDArray[np.float64], r: int, most: Floats,
 ) -> None:  # fmt: skip
-    """A plane of one correlation: its weights are good x same, and its sums are put where they belong."""
+    """Fill a plane of one correlation: its weights are good x same; add its sums to those of its row."""
     zero, weight = splat(place, 0.0, 16), splat(parts, same, 16)
     count = total = squares = power = real = imaginary = scatter = moment = zero
     for c in range(0, good.size, 16):
@@ -280,7 +280,7 @@ def _fill_pair(
     parts: Floats, at: int, other: int, apart: int, sign: float, f: float, g: float, good: Floats, same: float,
     place: NDArray[np.float64], planes: Floats, to: int, sums: NDArray[np.float64], r: int, most: Floats,
 ) -> None:  # fmt: skip
-    """The same of two, (f + ig) x (one + sign x other)."""
+    """Do the same for two correlations, (f + ig) x (one + sign x other)."""
     zero, weight = splat(place, 0.0, 16), splat(parts, same, 16)
     signs, real_factor, other_factor = splat(parts, sign, 16), splat(parts, f, 16), splat(parts, g, 16)
     count = total = squares = power = real = imaginary = scatter = moment = zero
@@ -301,7 +301,7 @@ def _stored(
     x: Vec, y: Vec, w: Vec, c: int, lanes: int, place: Vec, planes: Floats, to: int, most: Floats,
     count: Vec, total: Vec, squares: Vec, power: Vec, real: Vec, imaginary: Vec, scatter: Vec, moment: Vec,
 ) -> tuple[Vec, Vec, Vec, Vec, Vec, Vec, Vec, Vec]:  # fmt: skip
-    """Stores 16 channels, and adds to the sums in double precision: numbers may be up to GARBLED."""
+    """Store 16 channels, and add to the sums in double precision: numbers may be up to GARBLED."""
     re, im = x * w, y * w
     store(planes, to + c, re)
     store(planes, to + lanes + c, im)
@@ -327,7 +327,7 @@ def _put(
 
 
 def warm_up_rows() -> float:
-    """Compile all of it, if it is not in the cache; returns the seconds that it took."""
+    """Compile all of it, if it is not in the cache; return the seconds that it took."""
     begun = time.perf_counter()
     number, octets, nothing = np.zeros(8, np.float32), np.zeros(4, np.uint8), np.zeros(0, np.int64)
     for each in (number, octets):

@@ -28,23 +28,23 @@ PlanesOf: TypeAlias = Callable[[NDArray[np.intp]], tuple[NDArray[np.floating], N
 
 _SHARE_OF_EPSILON = 0.25
 _LARGEST_WEIGHT = 1.5  # max |A|, so that rounding errors do not grow
-_WORTH_WHILE = 0.75  # of the channels: with as many nodes a baseline is left as it is
+_WORTH_WHILE = 0.75  # of the channels: a baseline with so many nodes or more is left as it is
 _RUNGS_PER_OCTAVE = 4  # baselines whose delays differ by less than 2^(1/4) share their nodes
 _WIDEST_SEGMENT = 32.0  # T x bandwidth above which a window is cut into segments, so that A stays small
-_LEAST_FRINGES = 4.0  # T x frequency at least, so that the main lobe of the PSF is right even where a grid is small
+_LEAST_FRINGES = 4.0  # T x frequency at least, so that the main lobe of the PSF is right even if a grid is small
 _MOST_SWAPS = 50
 _NUMBERS_AT_ONCE = 1 << 16  # in a plane of rows whose nodes are summed together
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Way:
-    """How the channels of a window become nodes, segment after segment."""
+    """How the channels of a window become nodes, one segment after the other."""
 
     frequency: NDArray[np.float64]  # [node] Hz
     matrices: tuple[NDArray[np.float64], ...]  # of each segment A [channel, node]
 
     def summed(self, planes: NDArray[np.floating]) -> NDArray[np.floating]:
-        """The nodes [stokes, row, 3, node] of planes [stokes, row, 3, lane], of real numbers."""
+        """Return the nodes [stokes, row, 3, node] of planes [stokes, row, 3, lane], of real numbers."""
         stokes, rows, three, lanes = planes.shape
         flat, parts, first = planes.reshape(stokes, rows * three, lanes), [], 0
         for matrix in _as(self, planes.dtype):
@@ -61,24 +61,24 @@ def _as(way: _Way, dtype: np.dtype[np.floating]) -> list[NDArray[np.floating]]:
 
 
 def compress(slice_: Slice) -> Slice:
-    """The slice with its channels summed into nodes: same image and point spread function inside its grid.
+    """Return the slice with its channels summed into nodes: same image and point spread function inside its grid.
 
-    |error| <= epsilon/4 of the sum of |weight x visibility|, wherever on the sky that comes from. Weights are
-    transformed as visibilities are: they may be negative and mean nothing singly. All else is unchanged.
+    |error| <= epsilon/4 of the sum of |weight x visibility|, from whatever part of the sky that comes. Weights are
+    transformed as visibilities are: they may be negative, and one alone means nothing. All else is unchanged.
     """
     return replace(slice_, blocks=compress_blocks(slice_.blocks, slice_.grid, slice_.settings.epsilon))
 
 
 def compress_blocks(blocks: Sequence[Block], grid: Grid, epsilon: float) -> tuple[Block, ...]:
-    """Each block as several, of the rows that share their nodes; rows that would not get much smaller stay as they are.
+    """Divide each block into blocks of rows that share nodes; rows that would not get much smaller stay as they are.
 
-    The result depends on nothing but the arguments, in every bit.
+    Every bit of the result depends on the arguments alone.
     """
     return tuple(part for block in blocks for part in _compressed(block, grid, _SHARE_OF_EPSILON * epsilon))
 
 
 def reduction(before: Sequence[Block], after: Sequence[Block]) -> str:
-    """What compression has done to these blocks, for a log; "" where that is next to nothing."""
+    """Return what compression has done to these blocks, for a log; "" if it is almost nothing."""
     rows = sum(len(block.uvw) for block in before)
     many, few = (sum(len(block.uvw) * len(block.frequency) for block in blocks) for blocks in (before, after))
     if many <= 1.05 * few:
@@ -90,7 +90,7 @@ def reduction(before: Sequence[Block], after: Sequence[Block]) -> str:
 
 
 def longest_delay(uvw: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
-    """Bound [row] of |u l + v m + w (n - 1)| / c in s, over the sky inside the grid; uvw[row, 3] in m."""
+    """Return a bound [row] of |u l + v m + w (n - 1)| / c in s, over the sky inside the grid; uvw[row, 3] in m."""
     east, north = grid.width * grid.scale / 2, grid.height * grid.scale / 2
     radius = min(hypot(east, north), 1.0)
     u, v, w = np.abs(uvw).T
@@ -121,17 +121,17 @@ def _compressed(block: Block, grid: Grid, tolerance: float) -> Iterator[Block]:
 def compressed_planes(
     uvw: NDArray[np.float64], frequency: NDArray[np.float64], grid: Grid, epsilon: float, planes_of: PlanesOf
 ) -> tuple[Block, ...]:
-    """Blocks as `compress_blocks` makes them, of rows of which `planes_of` makes planes when their turn comes.
+    """Yield blocks as `compress_blocks` makes them; `planes_of` makes the planes of rows when their turn comes.
 
-    uvw[row, 3] m, of all rows; frequency[channel] Hz. `planes_of` is asked for some of them, `rows_at_once` at most,
-    each once. It may use the planes again for others.
+    uvw[row, 3] m, of all rows; frequency[channel] Hz. `planes_of` is asked for some of the rows, at most
+    `rows_at_once`, each row once. It may use the planes again for others.
     """
     rungs = _rungs(uvw, frequency, grid, _SHARE_OF_EPSILON * epsilon)
     return tuple(_of_rungs(rungs, uvw, frequency, planes_of))
 
 
 def rows_at_once(channels: int) -> int:
-    """So many at least that the product is worth its call, and so few that planes stay in the processor's cache."""
+    """Return how many rows: enough that the product is worth its call, and few enough that planes stay in the cache."""
     return max(16, _NUMBERS_AT_ONCE // channels)
 
 
@@ -139,7 +139,7 @@ def _of_rungs(
     rungs: Sequence[tuple[_Way | None, NDArray[np.intp]]], uvw: NDArray[np.float64], frequency: NDArray[np.float64],
     planes_of: PlanesOf,
 ) -> Iterator[Block]:  # fmt: skip
-    """A block of each rung that has rows; those that stay as they are come last."""
+    """Yield a block of each rung that has rows; those that stay as they are come last."""
     summed: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in rungs]
     for some in _together([rows for _, rows in rungs], rows_at_once(frequency.size)):
         planes, good = planes_of(np.concatenate([rows for _, rows in some]))
@@ -160,7 +160,7 @@ def _of_rungs(
 
 
 def _together(rungs: Sequence[NDArray[np.intp]], most: int) -> Iterator[list[tuple[int, NDArray[np.intp]]]]:
-    """The rows of rungs, about so many at a time, with the number of their rung."""
+    """Yield the rows of rungs, about `most` at a time, with the number of their rung."""
     some, size = list[tuple[int, NDArray[np.intp]]](), 0
     for number, rows in enumerate(rungs):
         for piece in pieces(rows, most):
@@ -184,7 +184,7 @@ def _joined(arrays: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
 def _rungs(
     uvw: NDArray[np.float64], frequency: NDArray[np.float64], grid: Grid, tolerance: float
 ) -> list[tuple[_Way | None, NDArray[np.intp]]]:
-    """Which rows share a way into nodes; those that stay as they are, whose way is None, come last."""
+    """Return which rows share a way into nodes; those that stay as they are, whose way is None, come last."""
     bandwidth = float(np.ptp(frequency))
     if bandwidth == 0 or not len(uvw):
         return [(None, np.arange(len(uvw)))]
@@ -204,7 +204,7 @@ def _rungs(
 
 @lru_cache(maxsize=512)
 def _way(channels: bytes, rung: int, tolerance: float) -> _Way | None:
-    """How the channels of a window (float64, Hz) become nodes on a rung; None where there would be too many."""
+    """Return how the channels of a window (float64, Hz) become nodes on a rung; None if there would be too many."""
     frequency = np.frombuffer(channels)
     product = 2 ** (rung / _RUNGS_PER_OCTAVE) - 1
     delay = product / float(np.ptp(frequency))
@@ -221,13 +221,13 @@ def _way(channels: bytes, rung: int, tolerance: float) -> _Way | None:
 
 @lru_cache(maxsize=512)
 def _segment(frequencies: bytes, delay: float, tolerance: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The fewest nodes for channels at these frequencies (float64, Hz, from 0) that are within tolerance.
+    """Return the fewest nodes for channels at these frequencies (float64, Hz, from 0) that are within tolerance.
 
-    They are which of these channels, ascending; and A [channel, node].
+    They are the numbers of these channels, ascending; and A [channel, node].
     """
     frequency = np.frombuffer(frequencies)
     frequency = frequency - frequency[-1] / 2
-    # Of the fringes over |tau| <= T, real parts are even and imaginary parts odd: one half tells all, and so many
+    # Of the fringes over |tau| <= T, real parts are even and imaginary parts odd: one half is enough, and so many
     # Chebyshev points resolve its oscillations and those of the error.
     points = ceil(2 * delay * np.ptp(frequency)) + ceil(-0.7 * log2(tolerance)) + 8
     phase = 2 * np.pi * delay * np.outer(np.cos(np.pi * (np.arange(points) + 0.5) / (2 * points)), frequency)
@@ -238,10 +238,10 @@ def _segment(frequencies: bytes, delay: float, tolerance: float) -> tuple[NDArra
 def decompose(
     fringes: NDArray[np.float64], candidates: NDArray[np.intp], tolerance: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The fewest of the columns `candidates` that make up all columns [channel] of `fringes` to within tolerance.
+    """Return the fewest of the columns `candidates` that make up all columns [channel] of `fringes` within tolerance.
 
-    They are which they are, ascending; and A [channel, node]. The first half of the rows are real parts, the second
-    their imaginary parts. If none will do, all columns and the unit matrix.
+    They are the numbers of the columns, ascending; and A [channel, node]. The first half of the rows are real parts,
+    the second their imaginary parts. If none will do, all columns and the unit matrix.
     """
     points, channels = len(fringes) // 2, fringes.shape[1]
     chosen: list[int] = []
@@ -257,7 +257,7 @@ def decompose(
 
 
 def _farthest_first(vectors: NDArray[np.float64], candidates: NDArray[np.intp]) -> Iterator[tuple[int, float]]:
-    """Of the columns of `vectors` those named, each time the one farthest from the span of those before, and how far.
+    """Yield the named columns of `vectors`, each time the one farthest from the span of those before, and how far.
 
     The order and the pivots of a QR decomposition with column pivoting, here by the modified Gram-Schmidt process:
     scipy's would cost the ventilator more time to import than to use.
@@ -274,7 +274,7 @@ def _farthest_first(vectors: NDArray[np.float64], candidates: NDArray[np.intp]) 
 
 
 def _bounded(fringes: NDArray[np.float64], nodes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Nodes, ascending, and the weights [node, channel] with which they come nearest to all channels.
+    """Return nodes, ascending, and the weights [node, channel] with which they come nearest to all channels.
 
     While a weight is too large its channel takes the place of its node. The volume that the nodes span grows by that
     factor, so it ends (Gu & Eisenstat 1996, SIAM J. Sci. Comput. 17, 848).
@@ -291,7 +291,7 @@ def _bounded(fringes: NDArray[np.float64], nodes: NDArray[np.intp]) -> tuple[NDA
 
 
 def spread(frequency: NDArray[np.float64], most: int) -> NDArray[np.intp]:
-    """So many channels at most, as evenly over the band as there are."""
+    """Return at most so many channels, spread over the band as evenly as possible."""
     if len(frequency) <= most:
         return np.arange(len(frequency))
     return np.unique(np.searchsorted(frequency, np.linspace(frequency[0], frequency[-1], most)))

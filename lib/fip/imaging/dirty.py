@@ -15,11 +15,11 @@ from fip.imaging.kernels import SDP_FUNC, Kernel, make_kernel, pixel_type
 
 
 def dirty_image(slice_: Slice, kernel: Kernel) -> Image:
-    """Pixels, and which kernels made them. The beam is not taken yet, nor statistics, unless the kernel has them.
+    """Make pixels, and say which kernels made them. There is no beam yet, and no statistics unless the kernel has them.
 
     The whole band is the mean of its output channels, weighted by their weights. A gridder is linear in its samples, so
-    that is as accurate as to grid them all at once; and samples, of which there are fewer, are divided by the weights,
-    not pixels.
+    this is as accurate as gridding all of them at once. The samples are divided by the weights, not the pixels: there
+    are fewer samples.
     """
     grid, weights = slice_.grid, slice_.sum_of_weights
     channels = weights.shape[1]
@@ -47,15 +47,15 @@ def dirty_image(slice_: Slice, kernel: Kernel) -> Image:
 
 
 def _per_weight(blocks: Sequence[Block], weights: NDArray[np.float64]) -> list[Block]:
-    """The blocks with their visibilities [stokes, row, node] divided by these weights [stokes], by 1 where one is 0."""
+    """Divide the visibilities [stokes, row, node] of blocks by these weights [stokes], by 1 for a weight of 0."""
     share = (1 / np.where(weights > 0, weights, 1)).astype(blocks[0].visibility.real.dtype)[:, None, None]
     return [Block(b.channel_out, b.uvw, b.frequency, b.visibility * share, b.weight) for b in blocks]
 
 
 def psf_image(slice_: Slice, kernel: Kernel) -> Image:
-    """The point spread function at the phase centre, as `dirty_image`: what a source of 1 Jy would be there.
+    """Make the point spread function at the phase centre, as `dirty_image`: the image of a source of 1 Jy there.
 
-    Stokes of the same weights, as I and Q of linear feeds, share one.
+    Stokes with the same weights, as I and Q of linear feeds, share one.
     """
     planes = range(len(slice_.settings.stokes))
     weights = [[block.weight[plane] for block in slice_.blocks] for plane in planes]
@@ -73,10 +73,10 @@ def psf_image(slice_: Slice, kernel: Kernel) -> Image:
 
 
 def wide_psf(slice_: Slice) -> Image:
-    """The point spread function of the whole band, of twice the width and height: it reaches from any pixel to any.
+    """Make the point spread function of the whole band, twice as wide and high: it reaches from any pixel to any.
 
-    One plane, if all Stokes have the same weights. A kernel is made for it, and what that holds is given back: one
-    slice in thousands has one. It is FIP's own on the processor, whatever made the image.
+    One plane, if all Stokes have the same weights. A kernel is made for it, and its memory is given back: one slice in
+    thousands needs this. The kernel is FIP's own on the processor, whatever made the image.
     """
     settings, grid = slice_.settings, slice_.grid
     name = settings.kernel if settings.kernel in KERNELS and settings.kernel != SDP_FUNC else "wgridder"
@@ -91,17 +91,17 @@ def wide_psf(slice_: Slice) -> Image:
 
 
 def is_bright(statistics: Statistics | None) -> bool:
-    """Whether a pixel of a plane is so far from 0 that its slice is bright."""
+    """Return whether a pixel of a plane is so far from 0 that its slice is bright."""
     return statistics is not None and max(-statistics.minimum, statistics.maximum) >= BRIGHT * statistics.rms > 0
 
 
 def slice_beam(slice_: Slice, ways: Ways | None = None) -> Beam | None:
-    """The beam of the first Stokes, all output channels together; the run's nominal beam for an empty slice."""
+    """Fit the beam of the first Stokes, all output channels together; an empty slice has the run's nominal beam."""
     return slice_.nominal_beam if slice_.empty else fit_beam(slice_.blocks, ways)
 
 
 def channel_beams(slice_: Slice, ways: Ways | None = None) -> tuple[Beam | None, ...]:
-    """The beam of the first Stokes in each output channel; () where the band is not divided."""
+    """Fit the beam of the first Stokes in each output channel; () if the band is not divided."""
     channels = range(len(slice_.bands)) if len(slice_.bands) > 1 else ()
     apart = ([block for block in slice_.blocks if block.channel_out == channel] for channel in channels)
     return tuple(fit_beam(blocks, ways) for blocks in apart)
@@ -109,7 +109,7 @@ def channel_beams(slice_: Slice, ways: Ways | None = None) -> tuple[Beam | None,
 
 @lru_cache(maxsize=8)
 def beyond_horizon(grid: Grid) -> NDArray[np.bool_] | None:
-    """Pixels [y, x] with l^2 + m^2 >= 1; None where the whole grid is sky."""
+    """Return the pixels [y, x] with l^2 + m^2 >= 1; None if the whole grid is sky."""
     east = (np.arange(grid.width) - grid.width // 2) * grid.scale
     north = (np.arange(grid.height) - grid.height // 2) * grid.scale
     below = east**2 + north[:, None] ** 2 >= 1

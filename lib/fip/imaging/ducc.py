@@ -1,4 +1,4 @@
-"""ducc0's gridder (Arras et al. 2021, A&A 646, A58), which is called here alone."""
+"""ducc0's gridder (Arras et al. 2021, A&A 646, A58). Images are made with it only here."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ def dirty(
     epsilon: float,
     w_term: bool = True,
 ) -> NDArray[np.floating]:
-    """ducc0's dirty image [y, x], oriented as Kernel says, of uvw, frequencies and values [row x node] of each block.
+    """Make ducc0's dirty image [y, x], oriented as Kernel says, of uvw, frequencies and values [row x node] of blocks.
 
     All blocks are gridded in one call, at the cost of one.
     """
@@ -37,7 +37,7 @@ def dirty(
         do_wgridding=w_term,
         divide_by_n=False,
         nthreads=1,
-        # Where the field holds few fringes, 1e5 samples meet in a handful of cells and sums in single precision
+        # If the field holds few fringes, 1e5 samples meet in a handful of cells and sums in single precision
         # cost up to 7 epsilon at 1e-5 (a station of 40 m at 1.9 m imaged over 17 degrees). It takes 5 % of time.
         double_precision_accumulation=True,
     )

@@ -1,8 +1,8 @@
-"""Samples of rows to planes of weights and weighted visibilities, and what is summed of each row. Pure.
+"""From samples of rows to planes of weights and weighted visibilities, and the sums of each row. Pure.
 
-There is one function for it, whatever the samples were read from: files that are mapped, or buffers. A row without a
-fault is done in compiled code (`compiled_rows`), any other in numpy (`polarisation`): which way a row goes, and what
-becomes of it, depends on that row alone. In double precision, and where no machine code may be made, all go by numpy.
+One function does it for all samples, read from mapped files or from buffers. Compiled code (`compiled_rows`) does a row
+without a fault, numpy (`polarisation`) any other. The way of a row, and its result, depend on that row alone. In double
+precision, or if no machine code may be made, numpy does all rows.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +21,8 @@ from fip.imaging.polarisation import GARBLED, Product, absent, form, possible, u
 LANES = 16  # channels of a plane are padded to a multiple of it, with weights of 0
 
 COUNT, WEIGHT, SQUARES, POWER, REAL, IMAGINARY, SCATTER, PLACE = range(8)
-"""Sums over a row of a plane: how many samples count; of w; of w^2; of |w V|^2; of Re w V and Im w V; of w |V|^2; of w
-times where in the band the channel is, 0 at its first channel and 1 at its last."""
+"""Sums over a row of a plane: the number of samples that count; of w; of w^2; of |w V|^2; of Re w V and Im w V; of w
+|V|^2; of w times the place of the channel in the band, 0 at its first channel and 1 at its last."""
 
 SUMS = 8
 
@@ -33,22 +33,22 @@ class Cells(NamedTuple):
     """The cells of a column of some rows, anywhere in an array that is flat, contiguous and not to be written."""
 
     flat: NDArray[Any]
-    start: NDArray[np.int64]  # [row] where in it a cell begins
+    start: NDArray[np.int64]  # [row] the index at which a cell begins
 
     @classmethod
     def of(cls, values: NDArray[Any]) -> "Cells":
-        """Those of an array [row, ...]."""
+        """Return the cells of an array [row, ...]."""
         flat = np.ascontiguousarray(values).reshape(-1)
         flat.flags.writeable = False
         each = flat.size // max(1, len(values))
         return cls(flat, np.arange(0, flat.size, max(1, each), dtype=np.int64)[: len(values)])
 
     def moved(self, by: int) -> "Cells":
-        """From so much later on in each."""
+        """Return the same cells, each from `by` values later on."""
         return Cells(self.flat, self.start + by)
 
     def all(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """[row, ...] of all rows, of cells of this shape; a view if they follow each other."""
+        """Return [row, ...] of all rows, of cells of this shape; a view if they follow each other."""
         size, number = prod(shape), len(self.start)
         if number and int(self.start[-1] - self.start[0]) == (number - 1) * size:
             first = int(self.start[0])
@@ -56,7 +56,7 @@ class Cells(NamedTuple):
         return self.taken(np.arange(number), shape)
 
     def taken(self, rows: NDArray[np.intp], shape: tuple[int, ...]) -> NDArray[Any]:
-        """[row, ...] of these rows, of cells of this shape."""
+        """Return [row, ...] of these rows, of cells of this shape."""
         inside = np.arange(prod(shape))
         found: NDArray[Any] = self.flat[self.start[rows, None] + inside].reshape(len(rows), *shape)
         return found
@@ -74,9 +74,9 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Formed:
-    """What became of rows beside their planes."""
+    """The results for rows besides their planes."""
 
-    sums: NDArray[np.float64]  # [stokes, SUMS, row]; 0 of rows that were not asked for
+    sums: NDArray[np.float64]  # [stokes, SUMS, row]; 0 for rows that were not asked for
     most: NDArray[np.floating]  # [stokes, lane] the largest weight of each channel
     counts: "Counts"
 
@@ -108,9 +108,9 @@ class Forming:
     wanted: tuple[Product, ...]
     channels: int
     correlations: int
-    hands: tuple[int, ...]  # which correlations are not all 0 in a sample that was observed; () if zeros are values
+    hands: tuple[int, ...]  # the correlations that are not all 0 in a sample that was observed; () if zeros are values
     precision: np.dtype[np.floating]
-    place: NDArray[np.float64]  # [lane] where in the band a channel is, 0 to 1
+    place: NDArray[np.float64]  # [lane] the place of a channel in the band, 0 to 1
     _pairs: NDArray[np.int64] = field(init=False)
     _factors: NDArray[np.float32] = field(init=False)
     _either: NDArray[np.bool_] = field(init=False)
@@ -129,25 +129,25 @@ class Forming:
         cls, wanted: Sequence[Product], frequency: NDArray[np.float64], correlations: int, hands: Sequence[int],
         precision: np.dtype[np.floating],
     ) -> "Forming":  # fmt: skip
-        """That of a window with channels at these frequencies [channel] Hz, ascending."""
+        """Make that of a window with channels at these frequencies [channel] Hz, ascending."""
         place = np.zeros(lanes(frequency.size))
         place[: frequency.size] = (frequency - frequency[0]) / max(float(np.ptp(frequency)), 1.0)
         return cls(tuple(wanted), frequency.size, correlations, tuple(hands), precision, place)
 
     def planes(self, rows: int) -> NDArray[np.floating]:
-        """Room for planes, [stokes, row, 3, lane]: w Re V, w Im V and w."""
+        """Return room for planes, [stokes, row, 3, lane]: w Re V, w Im V and w."""
         return np.empty((len(self.wanted), rows, 3, self.place.size), self.precision)
 
     def nothing(self, rows: int) -> Formed:
-        """What is told of so many rows before any is formed."""
+        """Return the results for so many rows before any is formed."""
         sums = np.zeros((len(self.wanted), SUMS, rows))
         return Formed(sums, np.zeros((len(self.wanted), self.place.size), self.precision), Counts())
 
     def prepared(self, read: Read, usable: NDArray[np.bool_], due: NDArray[np.bool_]) -> "Prepared":
-        """Rows ready to be formed, in any order and number.
+        """Prepare rows to be formed, in any order and number.
 
-        What is not `usable` [row, 1 or channel] has weight 0; of what is `due`, of the same shape, it is counted what
-        holds nothing.
+        Samples that are not `usable` [row, 1 or channel] have weight 0. Of the samples that are `due`, of the same
+        shape, those that hold nothing are counted.
         """
         odd, weight = with_any(~usable), read.weight
         single = {
@@ -163,7 +163,7 @@ class Forming:
         return Prepared(read, usable, due, compiled, weight, odd)
 
     def form(self, ready: "Prepared", rows: NDArray[np.intp], planes: NDArray[np.floating], told: Formed) -> None:
-        """Fills planes[:, k] with the k-th of `rows`, and adds to what is `told`."""
+        """Fill planes[:, k] with the k-th of `rows`, and add to the results."""
         odd, read = ready.odd[rows], ready.read
         if ready.compiled is not None:
             ready.compiled(
@@ -175,10 +175,10 @@ class Forming:
             self._plainly(ready, rows, np.flatnonzero(odd), planes, told)
 
     def _of_pairs(self, read: Read, odd: NDArray[np.bool_]) -> Cells:
-        """The weight of each row in each plane [stokes, row]; marks rows that compiled code does not do as odd."""
+        """Return the weight of each row in each plane [stokes, row]; mark rows that compiled code leaves out as odd."""
         weight = read.weight.all((self.correlations,)).astype(self.precision, copy=False)
         made = np.empty((len(self.wanted), len(weight)), self.precision)
-        with np.errstate(over="ignore", invalid="ignore"):  # of rows that are odd
+        with np.errstate(over="ignore", invalid="ignore"):  # in rows that are odd
             for product, into in zip(self.wanted, made, strict=True):
                 first = weight[:, product.first]
                 into[...] = first if product.second is None else _of_pair(first, weight[:, product.second])
@@ -194,7 +194,7 @@ class Forming:
         self, ready: "Prepared", rows: NDArray[np.intp], odd: NDArray[np.intp], planes: NDArray[np.floating],
         told: Formed,
     ) -> None:  # fmt: skip
-        """Those of `rows` that are `odd`, by numpy."""
+        """Form those of `rows` that are `odd`, by numpy."""
         step = max(1, _AT_ONCE // (self.channels * self.correlations))
         for begin, end in pairwise([*range(0, odd.size, step), odd.size]):
             to = odd[begin:end]
@@ -216,7 +216,7 @@ class Forming:
     def _samples(
         self, read: Read, rows: NDArray[np.intp]
     ) -> tuple[NDArray[np.complexfloating], NDArray[np.bool_], NDArray[np.floating]]:
-        """Visibilities and flags [row, channel, correlation], and weights of that shape or [row, 1, correlation]."""
+        """Return visibilities and flags [row, channel, correlation], and weights, as these or [row, 1, correlation]."""
         cell = self.channels, self.correlations
         parts = read.visibility.taken(rows, (*cell, 2))
         values = parts.view(np.result_type(parts.dtype, np.complex64))[..., 0]
@@ -231,9 +231,9 @@ class Forming:
     def look(
         self, values: NDArray[np.complexfloating], bad: NDArray[np.bool_], due: NDArray[np.bool_], counts: Counts
     ) -> bool:
-        """Counts what of samples [row, channel, correlation] holds nothing; whether all are possible ones.
+        """Count samples [row, channel, correlation] that hold nothing; return whether all values are possible.
 
-        Adds to `bad` what nobody observed. `due` [row, 1 or channel].
+        Add to `bad` the samples that nobody observed. `due` [row, 1 or channel].
         """
         zero, sound = unobserved(values, self.hands), possible(values)
         if not sound or zero is not None:
@@ -249,7 +249,7 @@ class Forming:
         self, visibility: NDArray[np.complexfloating], weight: NDArray[np.floating], rows: NDArray[np.intp],
         told: Formed,
     ) -> None:  # fmt: skip
-        """As the compiled code does; |V|^2 is found from w V here."""
+        """Sum as the compiled code does; |V|^2 is found from w V here."""
         w, re, im = (each.astype(np.float64) for each in (weight, visibility.real, visibility.imag))
         with np.errstate(over="ignore", invalid="ignore"):
             power = re * re + im * im
@@ -264,12 +264,12 @@ class Forming:
 
 
 def lanes(channels: int) -> int:
-    """How many floats a row of a plane has."""
+    """Return how many floats a row of a plane has."""
     return -(-channels // LANES) * LANES
 
 
 def samples_of(planes: NDArray[np.floating], channels: int) -> tuple[NDArray[np.complexfloating], NDArray[np.floating]]:
-    """Weighted visibilities and weights [stokes, row, channel] of planes [stokes, row, 3, lane]."""
+    """Return weighted visibilities and weights [stokes, row, channel] of planes [stokes, row, 3, lane]."""
     real, imaginary, weight = (planes[:, :, at, :channels] for at in range(3))
     visibility = np.empty(weight.shape, np.result_type(planes.dtype, np.complex64))
     visibility.real, visibility.imag = real, imaginary
@@ -277,18 +277,18 @@ def samples_of(planes: NDArray[np.floating], channels: int) -> tuple[NDArray[np.
 
 
 def with_any(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which rows have one that is true, of a mask [row, 1 or channel]."""
+    """Return which rows of a mask [row, 1 or channel] have a true value."""
     return mask[:, 0] if mask.shape[1] == 1 else np.asarray(mask.any(axis=1))
 
 
 def pieces(rows: NDArray[np.intp], step: int) -> Iterator[NDArray[np.intp]]:
-    """So many rows at a time."""
+    """Yield the rows, `step` at a time."""
     for first in range(0, rows.size, step):
         yield rows[first : first + step]
 
 
 def _of_pair(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.floating]:
-    """4 w_p w_q / (w_p + w_q), as `polarisation.form` has it."""
+    """Return 4 w_p w_q / (w_p + w_q), as `polarisation.form` does."""
     total = np.maximum(one + other, np.finfo(one.dtype).tiny)
     return np.asarray(other / total * one * 4)
 
@@ -300,7 +300,7 @@ def _read_only(values: NDArray[Any]) -> NDArray[Any]:
 
 @cache
 def _compiled() -> Callable[..., None] | None:
-    """The compiled code, or None where none may be made."""
+    """Return the compiled code, or None if none may be made."""
     if not machine_code_allowed():
         return None
     from fip.imaging.compiled_rows import form_rows  # late: numba takes half a second to import

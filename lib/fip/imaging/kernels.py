@@ -1,4 +1,4 @@
-"""Kernels: from the blocks of one output channel to its dirty image. What one is, and which there are. Pure."""
+"""Kernels: from the blocks of one output channel to its dirty image. Their interface, and the choice of one. Pure."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,23 +25,23 @@ GPU_FINEST_EPSILON = 1e-5  # of the slant kernel there, which is single precisio
 _DUCC_SINGLE_PRECISION_EPSILON = 1e-5
 _DUCC_SMALLEST_SIDE = 32
 
-_NARROWEST = 1e-15  # rad^2: where 1 - l^2 - m^2 is 1 in double precision ducc0 finds no n, and its image is NaN
+_NARROWEST = 1e-15  # rad^2: if 1 - l^2 - m^2 is 1 in double precision, ducc0 finds no n, and its image is NaN
 
 _DUCC_MARGIN = 0.7
-"""Of epsilon, what ducc0 is asked for: asked for 1e-3 it was 7 % off that in one image, of 24 x 20 pixels."""
+"""The share of epsilon that ducc0 is asked for: asked for 1e-3, it missed that by 7 % in an image of 24 x 20 pixels."""
 
 
 Imager = Callable[[Sequence[Block], NDArray[np.floating]], str]
-"""`Kernel.image`, as a kernel takes it to fall back on."""
+"""A function as `Kernel.image`, on which another kernel can fall back."""
 
 
 class Kernel(Protocol):
-    """Makes dirty images. May keep what is the same in every slice of a run, nothing that changes a bit of an image."""
+    """Makes dirty images. It may keep what is the same in every slice of a run, but nothing that changes an image."""
 
     beams: Ways = PLAIN  # how the beams of its images are fitted
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """An array of any contents, of which parts may be given to `image` as `out`: what it fills fastest."""
+        """Return an array of any contents that `image` fills fastest; parts of it may be given as `out`."""
         return on_boundary(math.prod(shape) * np.dtype(dtype).itemsize).view(dtype).reshape(shape)
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
@@ -50,18 +50,18 @@ class Kernel(Protocol):
         V_k is what the blocks hold, weight x visibility, so the caller divides by the sum of weights.
         y ascends to the north (m), x descends to the east (l), pixel (height/2, width/2) is l = m = 0; there is
         no factor 1/n. L2(out - exact) <= epsilon L2(exact). Pixels beyond the horizon are undefined.
-        Returns the name of the kernel that was used, which another may have fallen back on for these samples.
+        Return the name of the kernel that was used: this one, or the one that it fell back on for these samples.
         """
 
     def measured(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> tuple[str, Statistics | None]:
-        """As `image`; and the statistics of the first plane above the horizon, if they are cheap if taken here.
+        """Do as `image`; also return the statistics of the first plane above the horizon, if they are cheap here.
 
-        They are those of fip.imaging.statistics.
+        They are the same as fip.imaging.statistics gives.
         """
         return self.image(blocks, out), None
 
     def release(self) -> None:
-        """Gives back the memory that is held for the next image of this thread."""
+        """Give back the memory that is held for the next image of this thread."""
         return
 
 
@@ -77,7 +77,7 @@ class WGridder(Kernel):
         self._precision = np.complex64 if single else np.complex128
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See Kernel."""
+        """Fill `out` as `Kernel.image` says."""
         uvw = [block.uvw for block in blocks]
         frequencies = [block.frequency for block in blocks]
         shape = max(self._grid.height, _DUCC_SMALLEST_SIDE), max(self._grid.width, _DUCC_SMALLEST_SIDE)
@@ -90,7 +90,7 @@ class WGridder(Kernel):
         return self.name
 
     def _curved(self, blocks: Sequence[Block], shape: tuple[int, int]) -> bool:
-        """Whether the sky is curved over the image, so that w tells. UsageError where that is in between."""
+        """Return whether the sky is curved over the image, so that w matters. UsageError for cases in between."""
         square = (math.hypot(*shape) / 2 * self._grid.scale) ** 2
         if square > _NARROWEST:
             return True
@@ -104,11 +104,10 @@ class WGridder(Kernel):
 
 
 def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
-    """The kernel of FIP's that the settings name, ready for this grid on "cpu" or "cuda:N", to be used in one thread.
+    """Make the kernel of FIP's that the settings name, for this grid on "cpu" or "cuda:N", for use in one thread.
 
-    On a GPU, `auto` is the slant kernel, and what that cannot image the w-gridder makes on the CPU; below an epsilon of
-    1e-5 both kernels are the CPU's. Raise UsageError as `check_kernel` does, and where the device or its libraries are
-    missing.
+    On a GPU, `auto` is the slant kernel; the w-gridder images on the CPU what that cannot. Below an epsilon of 1e-5
+    both kernels are the CPU's. Raise UsageError as `check_kernel` does, and if the device or its libraries are missing.
     """
     check_kernel(settings.kernel, settings.epsilon, grid.width, grid.height)
     if settings.kernel not in KERNELS:
@@ -137,7 +136,7 @@ def make_kernel(settings: Imaging, grid: Grid, device: str = CPU) -> Kernel:
 
 
 def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
-    """Raise UsageError for a kernel that cannot make such images as accurately as asked; of users' nothing is known."""
+    """Raise UsageError if a kernel cannot make such images as accurately as asked; those of users are not checked."""
     if not FINEST_EPSILON <= epsilon <= COARSEST_EPSILON:
         raise UsageError(
             f"epsilon {epsilon:g} is out of reach of double precision, or useless: "
@@ -151,5 +150,5 @@ def check_kernel(name: str, epsilon: float, width: int, height: int) -> None:
 
 
 def pixel_type(settings: Imaging) -> type[np.floating]:
-    """float32 for an epsilon of 1e-6 or more, of which its rounding is a tenth; else float64."""
+    """Return float32 for an epsilon of 1e-6 or more, as its rounding is a tenth of that; else float64."""
     return np.float32 if settings.epsilon >= SINGLE_PRECISION_EPSILON else np.float64

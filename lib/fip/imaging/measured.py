@@ -1,6 +1,6 @@
-"""An image with its statistics, and its pixels as their file has them: all that reads every pixel, in one pass.
+"""An image with its statistics, and its pixels as their file has them: one pass does all that reads every pixel.
 
-This compiles, or loads what was compiled: for workers.
+This compiles, or loads compiled code: only workers use it.
 """
 
 from dataclasses import replace
@@ -15,9 +15,9 @@ from fip.imaging.statistics import rms_of
 
 
 def measured(image: Image) -> Image:
-    """The image with statistics of its first plane, None if that is all NaN; and its planes of the whole band, written.
+    """Return the image with statistics of its first plane, None if that is all NaN, and its whole-band planes written.
 
-    The same numbers as `image_statistics`.
+    The statistics are those of `image_statistics`.
     """
     planes = image.pixels[:, 0]
     file, data, header = begun_file(planes)

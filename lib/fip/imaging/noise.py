@@ -1,9 +1,9 @@
 """The noise that a dirty image should have, from the scatter of its own visibilities. Pure.
 
-Neighbouring channels of a baseline see the same sky but for a phase step, and other noise. The step of what dominates a
-baseline is taken from other channels of it, so that no noise fits itself, and what is left of the difference is noise.
-Channels are taken in pairs, none twice; of the pairs of a baseline the median counts, so that a few channels with
-interference, or at which a source begins, are no matter.
+Neighbouring channels of a baseline see the same sky but for a phase step, and different noise. The phase step of the
+strongest source of a baseline is taken from its other channels, so that no noise fits itself. What is left of the
+difference is noise. Channels are taken in pairs, none twice. The median over the pairs of a baseline counts, so that a
+few channels with interference, or at which a source begins, do not matter.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,13 @@ from fip.data.values import Block
 
 
 def expected_noise(natural: Sequence[Block], weighed: Sequence[Block]) -> NDArray[np.float64]:
-    """The standard deviation [stokes] in Jy/beam of the noise of the dirty image of all `weighed`; NaN if untold.
+    """Return the standard deviation [stokes], Jy/beam, of the noise of the dirty image of `weighed`; NaN if unknown.
 
     `natural` are blocks as they were read, weights those of the data; `weighed` the same rows, in the same order, with
     imaging weights W. var(image) = sum W^2 s^2/w / (sum W)^2, s^2/w the variance of either part of a visibility of
     weight w: s^2 is found for each row, so that weights need be right along it alone, and only relative to each other.
-    A row with fewer than two neighbouring good channels has the mean s^2 of the others. Untold: no such row at all.
+    A row with fewer than two neighbouring good channels has the mean s^2 of the others. It is unknown if no row has
+    two.
     """
     planes = len(natural[0].weight) if natural else 0
     return np.array([_of_plane(natural, weighed, plane) for plane in range(planes)], np.float64)
@@ -41,7 +42,7 @@ def _of_plane(natural: Sequence[Block], weighed: Sequence[Block], plane: int) ->
 
 
 def _scale(weighted: NDArray[np.complexfloating], weight: NDArray[np.floating]) -> NDArray[np.float64]:
-    """s^2 [row], of weight x visibility and weight [row, channel]; NaN of a row without a pair of good channels."""
+    """Return s^2 [row], of weight x visibility and weight [row, channel]; NaN without a pair of good channels."""
     pairs = weight.shape[1] // 2
     if not pairs:
         return np.full(len(weight), np.nan)
@@ -63,15 +64,16 @@ def _scale(weighted: NDArray[np.complexfloating], weight: NDArray[np.floating]) 
 
 
 def _turn(product: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
-    """Numbers of modulus 1 of the same phase; 1 of 0."""
+    """Return numbers of modulus 1 of the same phase; 1 for 0."""
     size = np.abs(product)
     return np.asarray(np.divide(product, size, out=np.ones_like(product), where=size > 0))
 
 
 def _mean_by_median(values: NDArray[np.floating], count: NDArray[np.integer]) -> NDArray[np.float64]:
-    """The mean [row] of `count` values [row, pair] of an exponential distribution, others NaN, by their lower median.
+    """Return the mean [row] of `count` values [row, pair], others NaN, of an exponential law, by their lower median.
 
-    Of n such values the k-th smallest is 1/n + 1/(n-1) + ... + 1/(n-k+1) times the mean, in the mean. 0 of nothing.
+    Of n such values the k-th smallest is 1/n + 1/(n-1) + ... + 1/(n-k+1) times the mean, on average. It is 0 without
+    values.
     """
     if not values.shape[1]:
         return np.zeros(len(values))
@@ -84,6 +86,6 @@ def _mean_by_median(values: NDArray[np.floating], count: NDArray[np.integer]) ->
 
 
 def _over(dividend: NDArray[Any], divisor: NDArray[np.floating]) -> NDArray[Any]:
-    """Dividend over divisor, and 0 for a divisor of 0."""
+    """Return dividend over divisor, and 0 for a divisor of 0."""
     shape, kind = np.broadcast_shapes(dividend.shape, divisor.shape), np.result_type(dividend, divisor)
     return np.asarray(np.divide(dividend, divisor, out=np.zeros(shape, kind), where=divisor > 0))

@@ -16,7 +16,7 @@ from fip.data.errors import UsageError
 from fip.data.stokes import HANDS, REQUESTS
 
 GARBLED = 1e15
-"""A visibility or a weight from here on is none, as those that are not finite: no telescope has seen such a number.
+"""A visibility or a weight from here on is no value, like those that are not finite: no telescope gives such a number.
 
 Products of a visibility and a weight below it, and sums of a hundred of them, are within single precision.
 """
@@ -44,14 +44,14 @@ class Product:
     second: int | None = None
     sign: int = 1
     factor: complex = 1.0
-    either: bool = False  # pseudoI: where one hand is bad, the other stands for both
+    either: bool = False  # pseudoI: if one hand is bad, the other stands for both
 
 
 def products(stokes: Sequence[str], correlations: Sequence[str]) -> tuple[Product, ...]:
-    """How to form each of `stokes` (of `REQUESTS`) from `correlations`, named in the order of the data.
+    """Return how to form each of `stokes` (of `REQUESTS`) from `correlations`, named in the order of the data.
 
-    Stokes I (and pseudoI) from a single parallel hand is that hand, under its own name; pseudoI is a plane "I".
-    Raises UsageError where a plane cannot be formed.
+    Stokes I (and pseudoI) from a single parallel hand is that hand, under its own name; pseudoI is a plane "I". Raise
+    UsageError if a plane cannot be formed.
     """
     asked = f"--stokes {','.join(stokes)}"
     if not stokes or not set(stokes) <= set(REQUESTS):
@@ -89,14 +89,14 @@ def form(
 ) -> int:
     """Fill `out_visibility` and `out_weight` [stokes, row, channel] with weight x visibility and the weight.
 
-    `visibility` [row, channel, correlation]; `weight` broadcasts to it; `bad` [row, channel, correlation] marks
-    samples not to be used. What is NaN, infinite or `GARBLED`, or has a weight that is not positive, is not used
-    either: weight 0, visibility 0. Returns how many samples were not used because a number of theirs was garbled.
+    `visibility` [row, channel, correlation]; `weight` broadcasts to it; `bad` [row, channel, correlation] marks samples
+    not to be used. A sample that is NaN, infinite or `GARBLED`, or has a weight that is not positive, is not used
+    either: weight 0, visibility 0. Return how many samples were not used because one of their numbers was garbled.
     Visibilities that are `checked` have no such number.
 
-    A pair counts where both hands are good, with weight 4 w_p w_q / (w_p + w_q): the inverse variance of
-    (p + q)/2 with variances 1/w_p and 1/w_q. (WSClean takes the smaller of the two weights, CASA their mean.)
-    A hand alone keeps its own weight.
+    A pair counts if both hands are good, with weight 4 w_p w_q / (w_p + w_q): the inverse variance of (p + q)/2 with
+    variances 1/w_p and 1/w_q. (WSClean takes the smaller of the two weights, CASA their mean.) A hand alone keeps its
+    own weight.
     """
     used = _used(wanted)
     garbled = 0
@@ -132,16 +132,16 @@ def form(
 
 
 def hands(correlations: Sequence[str]) -> list[int]:
-    """Where the parallel hands are on the correlation axis; Stokes I, if it is on file, stands for them."""
+    """Return the places of the parallel hands on the correlation axis; Stokes I, if it is on file, stands for them."""
     return [at for at, name in enumerate(correlations) if name in HANDS] or [
         at for at, name in enumerate(correlations) if name == "I"
     ]
 
 
 def unobserved(visibility: NDArray[np.complexfloating], parallel: Sequence[int]) -> NDArray[np.bool_] | None:
-    """Which samples [row, channel] of visibilities [row, channel, correlation] are exactly 0 in all parallel hands.
+    """Find the samples [row, channel] of visibilities [row, channel, correlation] that are 0 in all parallel hands.
 
-    Nobody observes that: somebody filled in what was missing, and set no flag. None if there are none.
+    No telescope gives that: somebody filled in missing samples, and set no flag. None if there are none.
     """
     if not parallel or visibility[..., parallel[0]].all():
         return None
@@ -152,12 +152,12 @@ def unobserved(visibility: NDArray[np.complexfloating], parallel: Sequence[int])
 
 
 def possible(visibility: NDArray[np.complexfloating]) -> bool:
-    """Whether all visibilities are numbers that a telescope can give: finite, and not `GARBLED`."""
+    """Return whether all visibilities are numbers that a telescope can give: finite, and not `GARBLED`."""
     return _below(visibility, GARBLED)
 
 
 def absent(wanted: Product, visibility: NDArray[np.complexfloating]) -> NDArray[np.bool_]:
-    """Which samples [row, channel] of a plane are not there: what it is made of is not finite, or garbled.
+    """Return which samples [row, channel] of a plane are missing: what it is made of is not finite, or garbled.
 
     `visibility` [row, channel, correlation] as on file. One hand is enough if the other may stand for it.
     """
@@ -172,12 +172,12 @@ def _is_possible(values: NDArray[np.complexfloating]) -> NDArray[np.bool_]:
 
 
 def _used(wanted: Sequence[Product]) -> list[int]:
-    """The correlations that planes are made of."""
+    """Return the correlations that planes are made of."""
     return sorted({at for product in wanted for at in (product.first, product.second) if at is not None})
 
 
 def _below(values: NDArray[np.inexact], limit: float) -> bool:
-    """Whether all are finite, and smaller than this, real and imaginary parts by themselves."""
+    """Return whether all are finite, and smaller than the limit, real and imaginary parts by themselves."""
     if not values.size:
         return True
     parts = np.ascontiguousarray(values).view(values.real.dtype)
@@ -185,7 +185,7 @@ def _below(values: NDArray[np.inexact], limit: float) -> bool:
 
 
 def _positive(weight: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The same with 0 for NaN, infinities, garbled and negative values."""
+    """Return the same with 0 for NaN, infinities, garbled and negative values."""
     if weight.size and weight.min() >= 0 and weight.max() < GARBLED:
         return weight
     return np.where((weight > 0) & (weight < GARBLED), weight, 0)

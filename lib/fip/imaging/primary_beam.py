@@ -1,4 +1,4 @@
-"""The primary beam: how much of the flux of a source an array sees, by where it is and the frequency.
+"""The primary beam: the share of the flux of a source that an array sees, by its place and the frequency.
 
 It is a power beam about the phase centre, 1 there, the same for all antennas and Stokes. There are three: the Airy
 pattern of an evenly lit dish, (2 J1(x) / x)^2 with x = pi D sin(theta) / lambda (Born & Wolf 1999, 8.5.2); a Gaussian,
@@ -31,7 +31,7 @@ LARGEST_FILE = 1 << 30  # bytes
 
 
 def beam_of(written: str, diameter: float | None, reference: float) -> Beam:
-    """The beam that is asked for, of dishes of `diameter` m; a Gaussian has its width at `reference` Hz.
+    """Return the beam that is asked for, of dishes of `diameter` m; a Gaussian has its width at `reference` Hz.
 
     UsageError for an Airy pattern of dishes without a diameter, or a file that cannot be used or has changed.
     """
@@ -50,14 +50,14 @@ def beam_of(written: str, diameter: float | None, reference: float) -> Beam:
 
 
 def over_band(beam: Beam, east: Floats, north: Floats, band: Band) -> Floats:
-    """The mean of a beam over a band."""
+    """Return the mean of a beam over a band."""
     steps = (np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5
     found: Floats = np.mean([beam(east, north, band.centre + band.width * step) for step in steps.tolist()], axis=0)
     return found
 
 
 def file_digest(path: Path) -> str:
-    """16 hexadecimal digits of a file's content. UsageError if it cannot be read."""
+    """Return 16 hexadecimal digits of a file's content. UsageError if it cannot be read."""
     return _read(path)[1]
 
 
@@ -84,7 +84,7 @@ def _read(path: Path) -> tuple[bytes, str]:
 
 @lru_cache(maxsize=4)
 def _of_file(name: str, digest: str) -> Beam:
-    """A beam that is an image [y, x] for all frequencies, or a cube [frequency, y, x], about its reference pixel."""
+    """Read a beam: an image [y, x] for all frequencies, or a cube [frequency, y, x], about its reference pixel."""
     from io import BytesIO
 
     from astropy.io import fits
@@ -115,7 +115,7 @@ def _of_file(name: str, digest: str) -> Beam:
 
 
 def _frequencies(header: Any, axis: int | None, planes: int) -> Floats:
-    """Of each plane, ascending. ValueError if there are several, and no axis tells."""
+    """Return the frequency of each plane, ascending. ValueError if there are several planes, and no axis says it."""
     if planes == 1:
         return np.zeros(1)
     if axis is None or header[f"NAXIS{axis}"] != planes or float(header[f"CDELT{axis}"]) <= 0:
@@ -125,7 +125,7 @@ def _frequencies(header: Any, axis: int | None, planes: int) -> Floats:
 
 
 def _interpolated(cube: Floats, x: Floats, y: Floats, plane: float) -> Floats:
-    """Linear between pixels and planes; 0 outside."""
+    """Interpolate linearly between pixels and planes; 0 outside."""
     below = min(int(plane), len(cube) - 1)
     above = min(below + 1, len(cube) - 1)
     one, other = (map_coordinates(cube[at], [y, x], order=1, cval=0.0) for at in (below, above))

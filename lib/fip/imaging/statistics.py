@@ -1,4 +1,4 @@
-"""Noise and extremes of an image, cheap enough to take of every slice."""
+"""Noise and extremes of an image, cheap enough to be measured in every slice."""
 
 import math
 
@@ -9,17 +9,17 @@ from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 from fip.data.values import Statistics
 
 MEDIAN_SAMPLE = 2**16
-"""At least this many pixels are taken for a median, where there are so many.
+"""At least this many pixels are taken for a median, if there are so many.
 
 The MAD of n independent Gaussian values estimates sigma with a relative standard error of 1.17/sqrt(n) (its efficiency
 is 0.37, ibid.): 0.46 %. The pixels of a beam are correlated, so that a regular sample loses less than that.
 """
 
-_FEW = 1024  # of them, between which the median is looked for
+_FEW = 1024  # of them: the median is searched between two of these
 
 
 def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
-    """Statistics over the finite pixels of plane[y, x]: extremes exact, rms from a regular sample; None if all NaN."""
+    """Measure the finite pixels of plane[y, x]: extremes exact, rms from a regular sample; None if all are NaN."""
     rms = rms_of(plane)
     if rms is None:
         return None
@@ -27,7 +27,7 @@ def image_statistics(plane: NDArray[np.floating]) -> Statistics | None:
 
 
 def rms_of(plane: NDArray[np.floating]) -> float | None:
-    """1.4826 x the median absolute deviation of the finite pixels of a regular sample; None if there are none."""
+    """Return 1.4826 x the median absolute deviation of finite pixels of a regular sample; None if there are none."""
     stride = sample_stride(plane.size)
     sample = plane[::stride, ::stride].ravel()
     finite = np.isfinite(sample)
@@ -40,15 +40,15 @@ def rms_of(plane: NDArray[np.floating]) -> float | None:
 
 
 def sample_stride(pixels: int) -> int:
-    """Of so many pixels: of each axis one in so many is taken for the median."""
+    """Return the stride for an image of so many pixels: of each axis one in so many is taken for the median."""
     return max(1, math.isqrt(pixels // MEDIAN_SAMPLE))
 
 
 def _median(values: NDArray[np.floating]) -> np.floating:
-    """The upper median: of thousands of pixels as good as the mean of both, and a fifth of the time of numpy's.
+    """Return the upper median: for thousands of pixels as good as the mean of both, in a fifth of numpy's time.
 
-    It is looked for among the values between two of a thousand that enclose it, but for one case in 10^4, and then
-    among all.
+    It is searched among the values between two of a thousand that enclose it. In one case in 10^4 they do not, and then
+    it is searched among all.
     """
     middle = values.size // 2
     few = np.sort(values[:: values.size // _FEW | 1])

@@ -1,4 +1,4 @@
-"""In which steps the pixels of an image may be told: small against its noise, and fixed by its slice alone. Pure."""
+"""The steps in which the pixels of an image may be stored: small against its noise, fixed by its slice alone. Pure."""
 
 import math
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from fip.data.values import Image, Slice
 from fip.imaging.statistics import image_statistics
 
 MOST_OVER_EXPECTED = 2.0
-"""Noise that is found counts up to so many times the noise that is expected: the rest is a source and its sidelobes."""
+"""Measured noise counts up to so many times the expected noise: the rest is a source and its sidelobes."""
 
 FINEST = 2.0**-28
 """No step is finer than this share of the brightest pixel, so that whole numbers of it have room in 32 bits."""
 
 
 def steps_of(slice_: Slice, image: Image, to_the_noise: float) -> Steps | None:
-    """The step of each plane of an image: its noise over `to_the_noise`; None for an image with an infinite pixel.
+    """Return the step of each plane of an image: its noise over `to_the_noise`; None if a pixel is infinite.
 
-    The noise is that which is found, but at most twice that which is expected (`noise.expected`), if that is known. It
-    is known of the first plane, and taken to go as one over the root of the sum of weights in the others. The step is 1
+    The noise is the measured noise, but at most twice the expected noise (`noise.expected`), if that is known. It is
+    known for the first plane, and taken to go as one over the root of the sum of weights in the others. The step is 1
     in a plane without a number, or of zeros.
     """
     shape = image.pixels.shape[:2]
@@ -39,7 +39,7 @@ def steps_of(slice_: Slice, image: Image, to_the_noise: float) -> Steps | None:
 
 
 def _expected(slice_: Slice, image: Image) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Each plane, and the noise that it should have; infinity if nothing is known of it."""
+    """Yield each plane, and the noise that it should have; infinity if nothing is known of it."""
     first, _ = slice_.numbers.get("noise.expected", (math.inf, ""))
     weights = slice_.sum_of_weights
     whole = weights.sum(axis=1, keepdims=True)

@@ -11,13 +11,13 @@ from fip.data.values import Band, Block
 
 
 def sub_bands(band: Band, count: int) -> tuple[Band, ...]:
-    """`count` bands of equal width that make up `band`, ascending; for one, `band` itself."""
+    """Return `count` bands of equal width that make up `band`, ascending; for one, `band` itself."""
     width = band.width / count
     return tuple(Band(band.centre + (number - (count - 1) / 2) * width, width) for number in range(count))
 
 
 def parts(frequency: NDArray[np.float64], bands: Sequence[Band]) -> Iterator[tuple[int, slice]]:
-    """The output channel, and which of these ascending frequencies are in it, for each of `bands` that has some."""
+    """Yield the number of each of `bands` that has some of these ascending frequencies, and the slice of them in it."""
     starts = [band.centre - band.width / 2 for band in bands[1:]]
     edges = [0, *np.searchsorted(frequency, starts).tolist(), len(frequency)]
     for channel, (first, end) in enumerate(pairwise(edges)):
@@ -26,7 +26,7 @@ def parts(frequency: NDArray[np.float64], bands: Sequence[Band]) -> Iterator[tup
 
 
 def split(block: Block, bands: Sequence[Band]) -> Iterator[Block]:
-    """The parts of a block that lie in each of `bands`, by the centres of its channels; views, not copies."""
+    """Yield the parts of a block that lie in each of `bands`, by the centres of its channels; views, not copies."""
     for channel, here in parts(block.frequency, bands):
         yield replace(
             block,
@@ -38,7 +38,7 @@ def split(block: Block, bands: Sequence[Band]) -> Iterator[Block]:
 
 
 def totals(blocks: Sequence[Block], shape: tuple[int, int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Sum of weights and number of visibilities that count, each [stokes, channel_out] of this shape."""
+    """Return the sum of weights and the number of visibilities that count, each [stokes, channel_out] of this shape."""
     sums, counts = np.zeros(shape), np.zeros(shape, np.int64)
     for block in blocks:
         sums[:, block.channel_out] += of_rows(block.weight).sum(axis=1)
@@ -47,16 +47,16 @@ def totals(blocks: Sequence[Block], shape: tuple[int, int]) -> tuple[NDArray[np.
 
 
 def of_rows(weight: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The sum [stokes, row] of each row of weights [stokes, row, node], in double precision."""
+    """Return the sum [stokes, row] of each row of weights [stokes, row, node], in double precision."""
     return np.asarray(weight @ np.ones(weight.shape[2]))
 
 
 def effective_bands(
     blocks: Sequence[Block], widths: Sequence[NDArray[np.float64]], shape: tuple[int, int]
 ) -> tuple[tuple[Band | None, ...], ...]:
-    """Weighted mean frequency, and width that channels with weight cover, [stokes][channel_out] of this shape.
+    """Return weighted mean frequency, and width that channels with weight cover, [stokes][channel_out] of this shape.
 
-    `widths` are those of the channels of each block, [node] Hz. Where channels overlap, as those of two windows may, a
+    `widths` are those of the channels of each block, [node] Hz. If channels overlap, as those of two windows may, a
     frequency counts once. None without weight.
     """
     return tuple(
@@ -83,7 +83,7 @@ def _effective(
 
 
 def covered(low: NDArray[np.float64], high: NDArray[np.float64]) -> float:
-    """Length of the union of the intervals [low, high]."""
+    """Return the length of the union of the intervals [low, high]."""
     order = np.argsort(low)
     low, high = low[order], high[order]
     reached = np.maximum.accumulate(np.append(low[0], high))[:-1]

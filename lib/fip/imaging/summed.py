@@ -1,4 +1,4 @@
-"""What is told of a slice by the sums over its rows, natural weights: totals, its band, its fingerprint. Pure."""
+"""What the sums over the rows of a slice give, natural weights: totals, its band, its fingerprint. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from fip.imaging.subbands import covered
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summed:
-    """Of the rows of one window."""
+    """Sums over the rows of one window."""
 
     frequency: NDArray[np.float64]  # [channel] Hz
     width: NDArray[np.float64]  # [channel] Hz
@@ -22,16 +22,16 @@ class Summed:
     most: NDArray[np.floating]  # [stokes, lane] the largest weight of each channel
 
     def total(self, number: int) -> NDArray[np.float64]:
-        """One of the sums over all rows, [stokes]."""
+        """Return one of the sums over all rows, [stokes]."""
         return np.asarray(self.sums[:, number].sum(axis=1))
 
     def of_rows(self) -> NDArray[np.float64]:
-        """The sum of the weights of all planes of each row, [row]."""
+        """Return the sum of the weights of all planes of each row, [row]."""
         return np.asarray(self.sums[:, WEIGHT].sum(axis=0))
 
 
 def totals_of(windows: Sequence[Summed], planes: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Sum of weights and number of visibilities that count, each [stokes, 1]."""
+    """Return the sum of weights and the number of visibilities that count, each [stokes, 1]."""
     sums, counts = np.zeros((planes, 1)), np.zeros((planes, 1), np.int64)
     for each in windows:
         sums[:, 0] += each.total(WEIGHT)
@@ -40,7 +40,7 @@ def totals_of(windows: Sequence[Summed], planes: int) -> tuple[NDArray[np.float6
 
 
 def effective_of(windows: Sequence[Summed], planes: int) -> tuple[tuple[Band | None], ...]:
-    """As `effective_bands`, for one output channel."""
+    """Return the same as `effective_bands`, for one output channel."""
     return tuple((_effective(windows, plane),) for plane in range(planes))
 
 
@@ -63,7 +63,7 @@ def _effective(windows: Sequence[Summed], plane: int) -> Band | None:
 
 
 def fingerprint_of(windows: Sequence[Summed]) -> Fingerprint:
-    """As `fip.data.fingerprints.fingerprint`, of all samples."""
+    """Return the same as `fip.data.fingerprints.fingerprint`, of all samples."""
     weight, real, imaginary, power, used = (
         sum(float(each.sums[:, number].sum()) for each in windows)
         for number in (WEIGHT, REAL, IMAGINARY, SCATTER, COUNT)

@@ -3,8 +3,8 @@
 A sample's density W is the sum of the weights of all samples of its slice and Stokes, from all windows, in its cell of
 the uv plane. Cells are 1/(P scale) wide along either axis, with P the next multiple of 4 at or above 1.2 times the
 image's pixels along that axis: a rectangular image has rectangular cells. v < 0 is folded onto v > 0, and a cell holds
-its lower edges. That is WSClean's grid, so that a robustness means the same (test_weighting compares with WSClean);
-here it goes on beyond the plane that the pixels sample, where WSClean drops samples.
+its lower edges. That is WSClean's grid, so that a robustness means the same (test_weighting compares with WSClean).
+Here the grid goes on beyond the plane that the pixels sample; WSClean drops samples there.
 """
 
 import math
@@ -19,7 +19,7 @@ from fip.data.settings import Imaging
 from fip.data.values import Block, Grid
 
 _PADDING = 1.2
-_MOST_CELLS = 2**25  # 256 MiB of address space, of which only what is touched becomes memory
+_MOST_CELLS = 2**25  # 256 MiB of address space; only the part that is touched becomes memory
 
 
 def is_natural(settings: Imaging) -> bool:
@@ -28,11 +28,11 @@ def is_natural(settings: Imaging) -> bool:
 
 
 def weigh(blocks: Sequence[Block], settings: Imaging, grid: Grid) -> tuple[Block, ...]:
-    """The blocks of one slice, whose weights are the data's, with the imaging weights that the settings ask for.
+    """Give the blocks of one slice, whose weights are the data's, the imaging weights that the settings ask for.
 
     Uniform: w/W. Briggs (1995, thesis, eq. 3.11): w/(1 + W f^2), f^2 = (5 10^-robust)^2/(sum W_cell^2/sum w). Then a
     taper, whose transform is a Gaussian of that full width at half maximum on the sky: w exp(-(pi taper)^2 (u^2 +
-    v^2)/(4 ln 2)), u and v in wavelengths. Visibilities are multiplied as their weights are.
+    v^2)/(4 ln 2)), u and v in wavelengths. Visibilities are multiplied by the same factors as their weights.
     """
     if settings.weight != "natural" and blocks:
         blocks = _by_density(blocks, settings, grid)
@@ -68,7 +68,7 @@ def _briggs(density: NDArray[np.float64], weight: NDArray[np.float64], robust: f
 
 
 def _cells(blocks: Sequence[Block], grid: Grid) -> tuple[NDArray[np.intp], int]:
-    """Each sample's cell, block after block [row x node], and how many cells there are."""
+    """Return each sample's cell, block after block [row x node], and how many cells there are."""
     lengths = np.array([_padded(grid.width), _padded(grid.height)]) * grid.scale / SPEED_OF_LIGHT
     folded = [block.uvw[:, :2] * np.where(block.uvw[:, 1:2] < 0, -lengths, lengths) for block in blocks]
     reach = [
@@ -85,7 +85,7 @@ def _cells(blocks: Sequence[Block], grid: Grid) -> tuple[NDArray[np.intp], int]:
 
 
 def _numbers(uv: NDArray[np.float64], frequency: NDArray[np.float64], first: int, across: int) -> NDArray[np.intp]:
-    """Number of the cell of each sample [row x node], for uv[row, 2] in cells per Hz."""
+    """Return the number of the cell of each sample [row x node], for uv[row, 2] in cells per Hz."""
     column, row = (np.floor(np.multiply.outer(uv[:, axis], frequency)) for axis in (0, 1))
     row *= across
     row += column
@@ -104,6 +104,6 @@ def _taper(block: Block, width: float) -> NDArray[np.float64]:
 
 
 def _multiplied(block: Block, factor: NDArray[np.float64]) -> Block:
-    """The block with weights and visibilities multiplied by `factor`, which broadcasts to [stokes, row, node]."""
+    """Return the block with weights and visibilities times `factor`, which broadcasts to [stokes, row, node]."""
     factor = factor.astype(block.weight.dtype, copy=False)
     return replace(block, visibility=block.visibility * factor, weight=block.weight * factor)

@@ -1,4 +1,4 @@
-"""What speaks against an event by how it looks when it is measured: its spectrum, its shape, its polarisation."""
+"""What speaks against an event by its look when it is measured: its spectrum, its shape, its polarisation."""
 
 import math
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from fip.search.words import Matrix
 Array = NDArray[np.float64]
 
 UNLIKE = 4.0
-"""Standard deviations by which one half of the band differs from what any spectrum has there, given the other half."""
+"""Standard deviations by which one half of the band differs from any spectrum that fits the other half."""
 
 STEEPEST = 4.0
-"""Of the spectral indices that a spectrum may have, of either sign."""
+"""The largest spectral index that a spectrum may have, of either sign."""
 
 WIDE = 3.0
-"""The chi^2 of the core of an image, a pixel, from which it is not that of a point source."""
+"""The chi^2 a pixel of the core of an image: from here on it is not that of a point source."""
 
 LEAKS = 0.1
-"""Of what is seen in Stokes I, that feeds may show in another plane."""
+"""The share of Stokes I that feeds may show in another plane."""
 
-_CORE = 0.4  # of the peak of a beam, within which it is looked at
+_CORE = 0.4  # of the peak of a beam: only pixels above that are used
 _INDICES = 81  # that are tried
-_SHAPE = 0.05  # of a source, that the beam is known to: slices have errors of gains
+_SHAPE = 0.05  # of a source: so well is the beam known, as slices have errors of gains
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +45,7 @@ class Appearance:
 
 
 def labels_of(seen: Appearance) -> tuple[str, ...]:
-    """BAND, NEAR_FIELD, LEAKAGE, as far as they hold."""
+    """Return those of BAND, NEAR_FIELD, LEAKAGE that hold."""
     band = seen.channels is not None and halves_differ(*seen.channels) > UNLIKE
     near = seen.cutout is not None and shape_chi2(seen) > WIDE
     leaks = seen.intensity is not None and abs(seen.flux) < LEAKS * abs(seen.intensity)
@@ -53,9 +53,9 @@ def labels_of(seen: Appearance) -> tuple[str, ...]:
 
 
 def halves_differ(frequency: Sequence[float] | Array, flux: Sequence[float] | Array, error: Array) -> float:
-    """Standard deviations by which the two halves of a band disagree with the best spectrum F ~ f^alpha.
+    """Return the standard deviations by which the two halves of a band disagree with the best spectrum F ~ f^alpha.
 
-    |alpha| is at most STEEPEST, and both halves have one sign then. 0 if only one half has values.
+    |alpha| is at most STEEPEST, and both halves of that spectrum have one sign. 0 if only one half has values.
     """
     f, s, e = (np.asarray(each, np.float64) for each in (frequency, flux, error))
     known = np.asarray(np.isfinite(f) & np.isfinite(s) & (e > 0))
@@ -71,9 +71,9 @@ def halves_differ(frequency: Sequence[float] | Array, flux: Sequence[float] | Ar
 
 
 def shape_chi2(seen: Appearance) -> float:
-    """Of the core of a cut-out, a pixel, against a point source at its place; 0 if that cannot be said.
+    """Return the chi^2 a pixel of the core of a cut-out against a point source at its place; 0 if it is unknown.
 
-    Its flux and a small error of its place are fitted. Where noise is correlated over a beam it is below 1 in the mean.
+    Its flux and a small error of its place are fitted. If noise is correlated over a beam, the mean is below 1.
     """
     if seen.cutout is None or not seen.noise > 0 or (seen.psf is None and seen.beam is None):
         return 0.0
@@ -96,7 +96,7 @@ def _mean(frequency: Array, flux: Array, error: Array) -> tuple[float, float, fl
 
 
 def _point(seen: Appearance) -> Array:
-    """A source of 1 Jy at the place in the cut-out, [y, x]."""
+    """Return a source of 1 Jy at the place in the cut-out, [y, x]."""
     assert seen.cutout is not None
     y, x = np.indices(seen.cutout.shape, np.float64)
     dx, dy = x - seen.place[0], y - seen.place[1]
@@ -110,7 +110,7 @@ def _point(seen: Appearance) -> Array:
 
 
 def _main_lobe(model: Array, place: tuple[float, float]) -> NDArray[np.bool_]:
-    """Pixels [y, x] of the lobe that the place is in: a sidelobe as high as that is not looked at."""
+    """Return the pixels [y, x] of the lobe that has the place: a sidelobe as high as that is not used."""
     parts, _ = label(model > _CORE)
     row, column = (min(max(round(at), 0), size - 1) for at, size in zip(place[::-1], model.shape, strict=True))
     return np.asarray(parts == parts[row, column]) & (parts > 0)

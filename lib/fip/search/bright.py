@@ -1,9 +1,9 @@
-"""Bright slices: what a source leaves elsewhere is taken off them by their point spread function, as CLEAN does.
+"""Bright slices: the sidelobes of a source are subtracted by their point spread function, as CLEAN does.
 
-A source far above the noise stands in every pixel of its slice, by its sidelobes, and in that slice's noise. It is
+A source far above the noise changes every pixel of its slice, by its sidelobes, and also that slice's noise. It is
 found to a fraction of a pixel, subtracted with its sidelobes, and put back as a Gaussian of the beam's size: the search
-sees the source whole, and nothing of it elsewhere. Gains are not perfect, so that a part of it stays; `Part` says how
-bright it was, and what is found beside it is measured by that.
+sees the source whole, and nothing of it elsewhere. Gains are not perfect, so that a part of it stays. `Part` says how
+bright it was, and anything found beside it is compared with that.
 """
 
 import math
@@ -22,17 +22,17 @@ from fip.search.theory import determinant_of, is_coarse
 from fip.search.words import Matrix, Searched
 
 DYNAMIC = 0.1
-"""Of a bright source, what may be left of it elsewhere in its slice: gains of real arrays leave 6 %."""
+"""The share of a bright source that may be left elsewhere in its slice: gains of real arrays leave 6 %."""
 
 MOST_PARTS = 32  # of a slice
 STILL_GOOD = 60.0
-"""Seconds for which the PSF of a slice does for others: a sidelobe 50 beams away moves by 0.2 of a beam in these."""
+"""Seconds for which the PSF of a slice is good for others: a sidelobe 50 beams away moves by 0.2 of a beam in these."""
 KEPT = 64  # steps, at the most
 
-_TAPS = 12  # pixels along each axis, between which values are looked for
+_TAPS = 12  # pixels along each axis, from which values between them are found
 _BAND = 0.27  # cycles a pixel up to which an image has structure: 0.25 if a pixel is a quarter of the finest fringe
-_ONE = 0.5  # full widths at half maximum within which parts are one
-_RESTORED = 1.75  # full widths at half maximum from its middle to which a Gaussian is put back: 2e-4 of it is beyond
+_ONE = 0.5  # full widths at half maximum: parts within that are one
+_RESTORED = 1.75  # full widths at half maximum: a Gaussian is put back so far from its middle, and 2e-4 of it is beyond
 _NEWTON, _CLOSE = 8, 1e-4  # steps, and pixels
 
 Pixels = NDArray[np.float32]
@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Peeled:
-    """A slice without what its bright sources leave elsewhere."""
+    """A slice without the sidelobes of its bright sources."""
 
     pixels: Pixels  # [y, x] Jy/beam, as the image was, its sources of the beam's shape
     noise: float  # Jy/beam, of what is left without them
@@ -65,13 +65,13 @@ class Known:
     step: int  # of its slice
 
     def is_good(self, step: int, cadence: float) -> bool:
-        """Whether it does for the slice of that step."""
+        """Return whether it is good for the slice of that step."""
         age = step - self.step
         return age == 0 or (0 < age <= KEPT and age * cadence <= STILL_GOOD)
 
 
 def known(psf: NDArray[np.floating], step: int, searched: Searched) -> Known:
-    """A PSF [y, x] of twice the image's size, 1 at its middle pixel; 0 is taken for what is beyond the horizon.
+    """Prepare a PSF [y, x] of twice the image's size, 1 at its middle pixel; beyond the horizon it is taken as 0.
 
     ValueError for another size.
     """
@@ -85,10 +85,10 @@ def known(psf: NDArray[np.floating], step: int, searched: Searched) -> Known:
 
 
 def peel(pixels: Pixels, reference: Pixels, noise: float, psf: Known, searched: Searched) -> Peeled | None:
-    """Cleans an image [y, x] less a reference, if that has values, from a source on that is BRIGHT x its noise.
+    """Clean an image [y, x] less a reference, if that has values, if a source is at least BRIGHT x its noise.
 
-    What is fainter than DYNAMIC of the brightest is left: it may be no source. None if nothing is as bright, or if the
-    noise would rise: the PSF is not that of this slice.
+    Anything fainter than DYNAMIC of the brightest is left: it may be no source. None if nothing is as bright, or if the
+    noise would rise: then the PSF is not that of this slice.
     """
     rest = pixels - reference if reference.size else pixels.copy()
     parts, most, now = list[Part](), 0.0, noise
@@ -112,18 +112,18 @@ def peel(pixels: Pixels, reference: Pixels, noise: float, psf: Known, searched: 
 
 
 def left_by(parts: Sequence[Part], x: float, y: float, beam: Matrix) -> float:
-    """What may be left at a place, in Jy/beam, of the sources of a slice that are not there."""
+    """Return what may be left at a place, in Jy/beam, by the sources of a slice that are at other places."""
     elsewhere = (abs(part.flux) for part in parts if not is_near(part.x - x, part.y - y, beam))
     return DYNAMIC * max(elsewhere, default=0.0)
 
 
 def has_part(parts: Sequence[Part], x: float, y: float, beam: Matrix) -> bool:
-    """Whether one of the sources of a slice is at a place."""
+    """Return whether one of the sources of a slice is at a place."""
     return any(is_near(part.x - x, part.y - y, beam) for part in parts)
 
 
 def _located(rest: Pixels, x: int, y: int, searched: Searched) -> Part:
-    """The maximum near the brightest pixel: with natural weights its place and value are the likeliest ones."""
+    """Find the maximum near the brightest pixel: with natural weights its place and value are the likeliest ones."""
     flux = float(rest[y, x])
     if not (1 <= x < searched.width - 1 and 1 <= y < searched.height - 1) or is_coarse(determinant_of(searched)):
         return Part(x, y, flux)
@@ -136,7 +136,7 @@ def _located(rest: Pixels, x: int, y: int, searched: Searched) -> Part:
 
 
 def _climbed(rest: Pixels, x: int, y: int, at_x: float, at_y: float, searched: Searched) -> Part | None:
-    """The maximum by Newton's steps, its second derivatives those of a PSF; None if it is not within a pixel."""
+    """Find the maximum by Newton's steps, with the second derivatives of a PSF; None if it is not within a pixel."""
     inverse = np.linalg.inv(np.array(searched.curvature))
     for _ in range(_NEWTON):
         column, row = math.floor(at_x) - _TAPS // 2 + 1, math.floor(at_y) - _TAPS // 2 + 1
@@ -167,7 +167,7 @@ def _subtract(rest: Pixels, part: Part, psf: Known, searched: Searched) -> None:
 
 
 def _added(parts: list[Part], part: Part, beam: Matrix) -> list[Part]:
-    """With a part more, or with more of one that is there; their place is the mean, weighted by flux."""
+    """Add a part, or add to one that is there; their place is the mean, weighted by flux."""
     (xx, xy), (_, yy) = beam
     for at, other in enumerate(parts):
         dx, dy = part.x - other.x, part.y - other.y
@@ -194,7 +194,7 @@ def _put_back(rest: Pixels, part: Part, beam: Matrix) -> None:
 
 
 def _between(fraction: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What pixels -5..6 count for at a place between 0 and 1, and the derivative of that along the axis.
+    """Return the weights of pixels -5..6 at a place between 0 and 1, and their derivative along the axis.
 
     Least squares over all waves of up to _BAND cycles a pixel: those of 0.25 are off by 4e-5 at the most.
     """

@@ -1,4 +1,4 @@
-"""Lambda, by which maxima of noise are counted: from the samples of a slice, or from images of which no more is known.
+"""Lambda, by which maxima of noise are counted: from the samples of a slice, or from images alone.
 
 Weighted with w_k, the noise of an image has the autocorrelation sum w_k cos(2 pi u_k.x) / sum w_k for natural weights,
 which is 1 - d.Lambda d / 2 near 0: Lambda = 4 pi^2 <u u^T>, by the weighted second moments of u and v.
@@ -14,22 +14,22 @@ from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 from fip.search.words import Matrix
 
 _LAGS = {1: 3 / 2, 2: -3 / 5, 3: 1 / 10}
-"""Pixels, and what each counts for: the fourth and sixth derivatives of the autocorrelation then cancel."""
+"""Lags in pixels, and their weights: with these, the fourth and sixth derivatives of the autocorrelation cancel."""
 
-_CLIP = 5.0  # standard deviations beyond which a pixel is no noise
+_CLIP = 5.0  # standard deviations: a pixel beyond is no noise
 _WAYS = {"x": (0, 1), "y": (1, 0), "up": (1, 1), "down": (1, -1)}
 
 
 def from_moments(uu: float, uv: float, vv: float, scale: float) -> Matrix:
-    """Lambda in 1/pixel^2, of the weighted means of u^2, u v, v^2 in wavelengths^2 and pixels of `scale` rad."""
+    """Return Lambda in 1/pixel^2, from weighted means of u^2, u v, v^2 in wavelengths^2, and pixels of `scale` rad."""
     unit = (2 * math.pi * scale) ** 2
     return (unit * uu, -unit * uv), (-unit * uv, unit * vv)  # x descends to the east
 
 
 def from_images(images: Iterable[NDArray[np.floating]]) -> Matrix:
-    """Lambda in 1/pixel^2, of images [y, x] that follow one another: by what is different between neighbours.
+    """Return Lambda in 1/pixel^2, from images [y, x] that follow one another: from the difference of neighbours.
 
-    What does not change cancels. ValueError if there are not two with values.
+    Anything that does not change cancels. ValueError if there are not two with values.
     """
     before: NDArray[np.float64] | None = None
     sums = dict.fromkeys(((way, lag) for way in _WAYS for lag in _LAGS), (0.0, 0.0))
@@ -53,7 +53,7 @@ def from_images(images: Iterable[NDArray[np.floating]]) -> Matrix:
 
 
 def _structure(z: NDArray[np.float64], dy: int, dx: int) -> tuple[float, float]:
-    """The sums of (z - z')^2 and of z^2 + z'^2, z' so far away from z."""
+    """Return the sums of (z - z')^2 and of z^2 + z'^2, z' so far away from z."""
     height, width = z.shape
     one = z[: height - dy, max(0, -dx) : width - max(0, dx)]
     other = z[dy:, max(0, dx) : width - max(0, -dx)]
@@ -66,5 +66,5 @@ def _added(one: tuple[float, float], other: tuple[float, float]) -> tuple[float,
 
 
 def _second(sums: tuple[float, float], lag: int) -> float:
-    """2 (1 - autocorrelation) / lag^2."""
+    """Return 2 (1 - autocorrelation) / lag^2."""
     return 2 * sums[0] / sums[1] / lag**2

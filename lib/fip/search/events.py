@@ -7,7 +7,7 @@ from fip.search.peaks import is_near
 from fip.search.words import Event, Matrix, Peak, Place
 
 SHADOW = 10.0
-"""S/N from which an event would leave a shadow in a running reference: of 64 slices, one of 0.44 of its S/N."""
+"""From this S/N on, an event would leave a shadow in a running reference: after 64 slices, of 0.44 of its S/N."""
 
 _APART = 4  # a boxcar of up to 1/4 of the widest may lie between two peaks of one event
 
@@ -17,17 +17,17 @@ class Events:
     """The events of a series of images that can still change, and how many there were."""
 
     open: tuple[Event, ...] = ()
-    recent: tuple[Event, ...] = ()  # closed, and still in a mean that waits to become part of a reference
+    recent: tuple[Event, ...] = ()  # closed, but still in a mean that will become part of a reference
     opened: int = 0
 
 
 def associate(
     events: Events, peaks: Sequence[Peak], beam: Matrix, widest: int, step: int, index: int
 ) -> tuple[Events, tuple[Event, ...]]:
-    """Takes the peaks of an image in, best first: that of a step, and of a slice of this index.
+    """Take in the peaks of an image, best first; `step` and `index` (of its slice) are the image's.
 
-    Returns the events, and those that were opened, became better or were closed. A peak beside a better one of the
-    other sign is a sidelobe or a shadow of it, and no event of its own.
+    Return the events, and those that were opened, became better or were closed. A peak beside a better one of the other
+    sign is a sidelobe or a shadow of it, and no event of its own.
     """
     open_, opened, changed = list(events.open), events.opened, dict[int, Event]()
     for peak in peaks:
@@ -50,13 +50,13 @@ def associate(
 
 
 def close(events: Events) -> tuple[Events, tuple[Event, ...]]:
-    """Closes all that are open, as at the end of a run or of a segment."""
+    """Close all that are open, as at the end of a run or of a segment."""
     closed = tuple(replace(event, closed=True) for event in events.open)
     return Events((), (), events.opened), closed
 
 
 def places(events: Events) -> tuple[Place, ...]:
-    """What a running reference is to spare: those whose shadow in it would be seen."""
+    """Return the places that a running reference must spare: those of events whose shadow in it would be seen."""
     strong = [each for each in (*events.recent, *events.open) if each.best.snr >= SHADOW]
     return tuple(Place(each.best.x, each.best.y, each.first, each.last) for each in strong)
 

@@ -1,7 +1,8 @@
-"""What brighter sources may have left at the place of a peak: if it is not above that, too, it may be a part of them.
+"""What brighter sources may have left at the place of a peak: if it is not also above that, it may be a part of them.
 
-In a slice whose bright sources were peeled off that is a share of them, as gains are not perfect. In the others it is a
-sidelobe: at a distance a PSF has nothing above its highest there, however the array has turned since it was known.
+In a slice whose bright sources were peeled off, a share of them is left, as gains are not perfect. In the others a
+sidelobe is left: at a distance, no sidelobe of a PSF is above the highest one there, however the array has turned since
+that was measured.
 """
 
 import math
@@ -18,7 +19,7 @@ from fip.search.pyramid import Pyramid, sum_of
 from fip.search.words import Event, Matrix, Peak, Place, Searched
 
 LEAST = 0.5
-"""S/N below which nothing is left: less than the noise of a place itself."""
+"""S/N: below it, nothing counts as left; that is less than the noise of a place itself."""
 
 BESIDE = 3
 """Of `Searched.sidelobes`, the first that is beyond the main lobe, from 0.75 full widths at half maximum on."""
@@ -30,7 +31,7 @@ Parts = Mapping[int, tuple[Part, ...]]
 
 
 def levels_of(psf: NDArray[np.floating], beam: Matrix) -> tuple[float, ...]:
-    """`Searched.sidelobes` of a PSF [y, x], 1 at its middle pixel."""
+    """Return `Searched.sidelobes` of a PSF [y, x], 1 at its middle pixel."""
     (xx, xy), (_, yy) = beam
     y, x = np.ogrid[: psf.shape[0], : psf.shape[1]]
     y, x = y - psf.shape[0] // 2, x - psf.shape[1] // 2
@@ -49,9 +50,10 @@ def with_floors(
     searched: Searched,
     own: Place | None = None,
 ) -> tuple[tuple[Peak, ...], tuple[Peak, ...]]:
-    """Peaks of the slices in the ring, best first, with their floors; and the strong ones, with these among them.
+    """Return peaks of the slices in the ring, best first, with floors; and the strong ones, with these among them.
 
-    bright: by step, what was peeled off a slice. own: what the search has put in itself, which has no sidelobes.
+    bright: by step, the sources that were peeled off a slice. own: the source that the search has put in itself,
+    without sidelobes.
     """
     oldest = pyramid.step - len(pyramid.ring)
     most = max(searched.sidelobes[BESIDE : BESIDE + 1], default=0.0)
@@ -64,7 +66,7 @@ def with_floors(
 
 
 def is_sidelobe(event: Event, threshold: float) -> bool:
-    """Whether what brighter sources may have left at its place is enough to make it."""
+    """Return whether the remains of brighter sources at its place may be enough to make it."""
     return event.best.snr < threshold + event.best.floor
 
 
@@ -94,7 +96,7 @@ def _floor(
 def _sidelobe(
     peak: Peak, other: Peak, steps: Sequence[int], bright: Parts, pyramid: Pyramid, searched: Searched
 ) -> float:
-    """The sum of z that a brighter source may have left at a peak, in the slices in which it was not peeled off."""
+    """Return the sum of z that a brighter source may have left at a peak, in slices in which it was not peeled off."""
     (xx, xy), (_, yy) = searched.beam
     dx, dy = peak.x - other.x, peak.y - other.y
     distance = math.sqrt(xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy)

@@ -1,9 +1,9 @@
 """Forced flux: how bright a known place is in an image, whether or not anything can be seen there.
 
 An image d of a source F at x0 is F p(x - x0) and noise, whose covariance with natural weights is sigma^2 p(x - x'), of
-the same core p. The best linear unbiased estimate from the pixels around, C having their covariances and c = p(x - x0),
-is F = c C^-1 d / c C^-1 c. On a pixel c is a column of C, so that F is the pixel, and nothing around adds to it;
-between pixels F is the image there, interpolated. docs/transients.md says more.
+the same core p. With the covariances C of the pixels around, and c = p(x - x0), the best linear unbiased estimate from
+them is F = c C^-1 d / c C^-1 c. On a pixel c is a column of C, so that F is the pixel, and nothing around adds to it;
+between pixels F is the interpolated image. docs/transients.md says more.
 """
 
 import math
@@ -19,19 +19,19 @@ NEIGHBOURHOOD = 20.0
 """The noise at a place is that of a square of so many beams: some 350 independent values, sigma good to 6 %."""
 
 CHOSEN = 2.8
-"""By how much the square of a S/N is too large, as the best of many: 2 for its place, 0.8 for its start and end."""
+"""The excess of the square of a S/N that is the best of many: 2 for its place, 0.8 for its start and end."""
 
 _NARROWEST, _WIDEST = 32, 256  # pixels, of that square
 REACH = _WIDEST // 2 + 1
-"""Rows above and below a place, at most, that its flux and noise are told from."""
+"""The most rows above and below a place from which its flux and noise are measured."""
 
-_SAMPLES = 3  # pixels a beam, at least, by which the noise is told: those between are like them
+_SAMPLES = 3  # pixels a beam, at least, that measure the noise: those between are like them
 _REACH = 3  # pixels to each side that count
 _ON_A_PIXEL = 0.01  # pixels: so near, it is the pixel
-_WHITE = 1e-6  # of the variance, that pixels do not share: without it nearly equal pixels would have huge weights
-_LEAST = 0.25  # of c C^-1 c: with less, most of what tells of the place is missing
+_WHITE = 1e-6  # of the variance: the part that pixels do not share, or nearly equal pixels would have huge weights
+_LEAST = 0.25  # of c C^-1 c: with less, most of the pixels that show the place are missing
 _MOST_STEPS, _STEP, _SETTLED, _STEEPEST = 50, 2.0, 1e-6, 20.0  # of the fit of a spectral index
-_SHARPEST = 0.25  # of the curvature, that the narrow part's has at least
+_SHARPEST = 0.25  # of the curvature: the narrow part has at least so much
 
 Floats = NDArray[np.float64]
 
@@ -40,8 +40,8 @@ Floats = NDArray[np.float64]
 class Core:
     """A point source near its peak: half exp(-d.W d / 2), half exp(-d.N d / 2), d in pixels.
 
-    One is as wide as the fitted beam; both together have the curvature of the PSF at its peak, which long baselines
-    make, and no beam that is fitted tells.
+    One is as wide as the fitted beam. Both together have the curvature of the PSF at its peak, which long baselines
+    make, and which a fitted beam does not show.
     """
 
     wide: Matrix  # W, 1/pixel^2
@@ -58,7 +58,7 @@ class Forced:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What the pixels around a place count for: the sum of weights x pixels is the flux there."""
+    """The weights of the pixels around a place: the sum of weights x pixels is the flux there."""
 
     corner: tuple[int, int]  # x, y of the first one
     weights: Floats  # [y, x]; 0 of pixels that are no number
@@ -66,7 +66,7 @@ class Weights:
 
 
 def core_of(beam: Matrix, curvature: Matrix | None = None) -> Core:
-    """By the restoring beam (`fip.search.words.beam_matrix`), and Lambda of the samples, if that is known."""
+    """Make a core from the restoring beam (`fip.search.words.beam_matrix`), and Lambda of the samples, if known."""
     wide = 8 * math.log(2) * np.array(beam)
     if curvature is None:
         return Core(_matrix(wide), _matrix(wide))
@@ -79,9 +79,9 @@ def core_of(beam: Matrix, curvature: Matrix | None = None) -> Core:
 
 
 def weights_at(core: Core, x: float, y: float, pixels: NDArray[np.floating]) -> Weights | None:
-    """What the pixels around (x, y), from 0, count for in a plane [y, x], or in one with numbers in the same places.
+    """Return the weights of pixels around (x, y), from 0, in a plane [y, x], or one with numbers in the same places.
 
-    None if the place is outside, or most of what would tell of it is missing.
+    None if the place is outside, or most of the pixels that would show it are missing.
     """
     height, width = pixels.shape
     column, row = math.floor(x + 0.5), math.floor(y + 0.5)
@@ -107,7 +107,7 @@ def weights_at(core: Core, x: float, y: float, pixels: NDArray[np.floating]) -> 
 
 
 def weighted(pixels: NDArray[np.floating], weights: Weights | None) -> float:
-    """The flux by these weights in a plane [y, x]; NaN without weights, and if a pixel that counts is no number."""
+    """Return the flux by these weights in a plane [y, x]; NaN without weights, or if a needed pixel is no number."""
     if weights is None:
         return math.nan
     (left, low), (rows, columns) = weights.corner, weights.weights.shape
@@ -117,9 +117,9 @@ def weighted(pixels: NDArray[np.floating], weights: Weights | None) -> float:
 
 
 def forced_flux(pixels: NDArray[np.floating], x: float, y: float, core: Core, noise: float | None = None) -> Forced:
-    """The flux of a point source at (x, y), pixels from 0, in a plane [y, x]; its noise, if not told, is that around.
+    """Measure a point source at (x, y), pixels from 0, in a plane [y, x]; by default with the noise around it.
 
-    NaN if the place is outside of the image, or where that has no numbers.
+    NaN if the place is outside of the image, or the image has no numbers there.
     """
     weights = weights_at(core, x, y, pixels)
     if weights is None:
@@ -129,9 +129,9 @@ def forced_flux(pixels: NDArray[np.floating], x: float, y: float, core: Core, no
 
 
 def noise_around(pixels: NDArray[np.floating], x: float, y: float, core: Core, least: int = _NARROWEST) -> float:
-    """1.4826 x the median absolute deviation of the pixels around a place in a plane [y, x]; NaN without any.
+    """Return 1.4826 x the median absolute deviation of pixels around a place in a plane [y, x]; NaN without any.
 
-    They are those of a square of `least` to 256 pixels, of a beam that is wide not all of them.
+    They are those of a square of `least` to 256 pixels; if the beam is wide, not all of them.
     """
     major, minor = np.sqrt(8 * math.log(2) / np.linalg.eigvalsh(np.array(core.wide))).tolist()
     half, step = round(min(max(NEIGHBOURHOOD * major, least), _WIDEST) / 2), max(1, math.floor(minor / _SAMPLES))
@@ -142,16 +142,16 @@ def noise_around(pixels: NDArray[np.floating], x: float, y: float, core: Core, l
 
 
 def unbiased(flux: float, error: float) -> float:
-    """A flux that was chosen as the best of many places and boxcars, less what that makes of it; 0 if it is no more."""
+    """Return a flux, chosen as the best of many places and boxcars, without the excess by that; 0 if none is left."""
     squared = flux * flux - CHOSEN * error * error
     return math.copysign(math.sqrt(squared), flux) if squared > 0 else 0.0
 
 
 def spectral_index(frequency: Floats, flux: Floats, error: Floats) -> tuple[float, float] | None:
-    """Index and its error, of fluxes [band] at frequencies in Hz: F0 (f / f0)^index by weighted least squares.
+    """Return index and error, for fluxes [band] at frequencies in Hz: F0 (f / f0)^index by weighted least squares.
 
-    In flux, whose errors are Gaussian, and not in its logarithm, which a weak band may not have. None of less than two
-    bands with numbers, or if no power law fits.
+    The fit is in flux, whose errors are Gaussian, and not in its logarithm, which a weak band may not have. None for
+    fewer than two bands with numbers, or if no power law fits.
     """
     known = np.isfinite(flux) & np.isfinite(error) & (error > 0) & np.isfinite(frequency)
     if np.count_nonzero(known) < 2 or np.ptp(frequency[known]) == 0:
@@ -173,13 +173,13 @@ def spectral_index(frequency: Floats, flux: Floats, error: Floats) -> tuple[floa
 
 
 def _around(place: float, size: int) -> tuple[int, int]:
-    """The first pixel that counts along an axis, and the first that does not any more."""
+    """Return the first pixel that counts along an axis, and the first after it that does not."""
     first = math.floor(place) + 1 - _REACH
     return max(first, 0), min(first + 2 * _REACH, size)
 
 
 def _value(core: Core, distances: Floats) -> Floats:
-    """Of a core at distances [..., (x, y)] in pixels from its peak."""
+    """Return the value of a core at distances [..., (x, y)] in pixels from its peak."""
     wide, narrow = (
         np.exp(-np.einsum("...i,ij,...j", distances, np.array(each), distances) / 2)
         for each in (core.wide, core.narrow)

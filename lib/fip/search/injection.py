@@ -1,7 +1,7 @@
-"""Sources that the search puts into its own copy of the pixels, to know what share of true ones it finds.
+"""Sources that the search puts into its own copy of the pixels, to measure the share of true ones that it finds.
 
-One in a block of 500 slices. All of it is drawn by a hash of the series and the number of the block: there is no state
-and no clock in it, and a replay makes the same ones. No stored image ever holds one.
+There is one in a block of 500 slices. All of it is drawn by a hash of the series and the number of the block: there is
+no state and no clock in it, and a replay makes the same sources. No stored image ever holds one.
 """
 
 import hashlib
@@ -17,21 +17,21 @@ from fip.search.peaks import is_near
 from fip.search.words import Event, Matrix, Searched
 
 BLOCK = 500
-"""Steps in which there is one injection."""
+"""Steps of a block, in which there is one injection."""
 
 QUIET = 100
-"""Steps at the end of a block in which it is off: what it makes is found, and over, before the next block begins."""
+"""Steps at the end of a block in which it is off: its event is found, and over, before the next block begins."""
 
 WEAKEST, BRIGHTEST = 5.0, 12.0
-"""S/N of all its slices together, between which it is drawn."""
+"""Limits of the S/N of all its slices together, between which it is drawn."""
 
 MARGIN = 2.0
-"""Full widths at half maximum that it keeps from the edges, and from pixels without a value."""
+"""Its distance in full widths at half maximum from the edges, and from pixels without a value, at least."""
 
 _TOO_BRIGHT = 5.0  # sigma above what was put in: noise adds so much once in 3 million, so another source is there
 _FAINTEST = 1e-4  # of a source's peak, to which its Gaussian reaches
 _AROUND = 16  # points around a place that must have values, too
-_CORE = 6.0  # full widths at half maximum of a PSF's image that are added
+_CORE = 6.0  # full widths at half maximum: a PSF's image is added as far as that
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,21 @@ class Injection:
 
     @property
     def last(self) -> int:
-        """The step in which it is last on."""
+        """The last step in which it is on."""
         return self.first + self.width - 1
 
     def is_on(self, step: int) -> bool:
-        """Whether an image of a step holds it."""
+        """Return whether an image of a step holds it."""
         return self.first <= step <= self.last
 
 
 def block_of(step: int) -> int:
-    """The number of the block that a step is of."""
+    """Return the number of the block that holds a step."""
     return step // BLOCK
 
 
 def injection_of(key: str, block: int, searched: Searched, finite: NDArray[np.bool_] | None = None) -> Injection | None:
-    """The source of a block, uniform in place and S/N, log-uniform in width; it is over 100 steps before the block is.
+    """Draw the source of a block, uniform in place and S/N, log-uniform in width, over 100 steps before the block ends.
 
     `key` names the series: run, field, plane, average. `finite` [y, x] says which pixels have values, all if it is not
     given. None if no pixel is so far from edges.
@@ -86,10 +86,10 @@ def add_to(
     searched: Searched,
     psf: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:
-    """A copy of the pixels [y, x] in Jy/beam of a slice in which it is on, with it; `noise` is that of the slice.
+    """Return a copy of the pixels [y, x] in Jy/beam of a slice in which it is on, with it; `noise` is the slice's.
 
-    Its shape is the PSF [y, x], 1 in its middle (height // 2, width // 2), as far as 6 beams from there; without one,
-    the Gaussian that is as curved at its peak: by Lambda, as the noise is.
+    Its shape is the PSF [y, x], 1 in its middle (height // 2, width // 2), as far as 6 beams from there. Without a PSF,
+    it is the Gaussian with the same curvature at its peak as the noise, by Lambda.
     """
     flux = injection.snr / math.sqrt(injection.width) * noise
     reach = _reach(searched.curvature, -2 * math.log(_FAINTEST)) if psf is None else _reach(searched.beam, _CORE**2)
@@ -111,9 +111,9 @@ def add_to(
 
 
 def found_by(injection: Injection, events: Iterable[Event], beam: Matrix) -> Event | None:
-    """The event that it is: the best of those within 1.2 beams that overlap in time; None if it was not found.
+    """Return the event that it made: the best within 1.2 beams that overlaps in time; None if it was not found.
 
-    What is brighter by 5 sigma than what was put in is not taken for it, nor what became fainter.
+    An event that is brighter by 5 sigma than what was put in is not taken for it, nor one that became fainter.
     """
     near = [
         event
@@ -128,13 +128,13 @@ def found_by(injection: Injection, events: Iterable[Event], beam: Matrix) -> Eve
 
 
 def _drawn(text: str, count: int) -> list[float]:
-    """Numbers from 0 to below 1 that a text stands for, whatever machine or version draws them."""
+    """Return numbers from 0 to below 1 that a text stands for, the same on any machine and in any version."""
     drawn = hashlib.blake2b(text.encode(), digest_size=8 * count).digest()
     return [int.from_bytes(drawn[8 * at : 8 * at + 8]) / 2**64 for at in range(count)]
 
 
 def _inside(finite: NDArray[np.bool_], beam: Matrix) -> NDArray[np.bool_]:
-    """[y, x] Which pixels have values, as have those on an ellipse of 2 beams around, which is within the image."""
+    """Return which pixels [y, x] have values, as do all on an ellipse of 2 beams around, which is within the image."""
     found = finite.copy()
     height, width = finite.shape
     axes = np.linalg.inv(np.linalg.cholesky(np.array(beam)).T) * MARGIN
@@ -151,6 +151,6 @@ def _inside(finite: NDArray[np.bool_], beam: Matrix) -> NDArray[np.bool_]:
 
 
 def _reach(shape: Matrix, most: float) -> tuple[float, float]:
-    """Pixels, of y and x, up to which d.S d may be as large as `most`."""
+    """Return the pixels, in y and x, to which d.S d may be as large as `most`."""
     x, y = np.sqrt(most * np.diag(np.linalg.inv(np.array(shape)))).tolist()
     return y, x

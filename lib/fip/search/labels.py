@@ -1,6 +1,6 @@
-"""What may speak against an event, by all events of a series and what is known of its slices.
+"""What may speak against an event, from all events of a series and what is known of its slices.
 
-Each label has a name, hides nothing, and is a function of what is given: without it nothing else changes. Those that
+Each label has a name, hides nothing, and is a function of its arguments: without it nothing else changes. Those that
 need the event to be measured are in `fip.search.appearance`, marks of slices in `fip.search.marks`.
 """
 
@@ -20,18 +20,18 @@ NEGATIVE, SIDELOBE, REFRACTION, MANY, EDGE = "negative", "sidelobe", "refraction
 NOISY, INCOHERENT, UNSTEADY = "noisy", "incoherent", "unsteady"
 BAND, NEAR_FIELD, LEAKAGE = "band", "near-field", "leakage"
 NAMES = (NEGATIVE, SIDELOBE, UNSTEADY, EDGE, NOISY, MANY, REFRACTION, BAND, INCOHERENT, NEAR_FIELD, LEAKAGE)
-"""Of all labels that a search gives, in the order in which they are told."""
+"""The names of all labels that a search gives, in the order in which they are listed."""
 
 MOST_PLACES = 3
 """Unrelated places that may stand out at one time; more are interference, or a telescope that has failed."""
 
 REFRACTED = 0.5
-"""Of an event's S/N: a decrease beside it that is as much is the same source, which was elsewhere before."""
+"""A share of an event's S/N: with such a decrease beside it, it is the same source, which was elsewhere before."""
 
-_LEAST_DECREASE = 4.5  # S/N: of noise alone, one in 10^3 events has such a minimum within 2 beams
-_AT_ONE_TIME = 0.5  # share of the slices of two events, of those of either, that both have
+_LEAST_DECREASE = 4.5  # S/N: by noise alone, one in 10^3 events has such a minimum within 2 beams
+_AT_ONE_TIME = 0.5  # share of the slices of either of two events that both have
 _EDGE = 0.5  # full widths at half maximum
-_MOST_OF_IT = 0.5  # of the slices of an event, that have a mark
+_MOST_OF_IT = 0.5  # of the slices of an event that have a mark
 
 Marks = Mapping[int, frozenset[str]]
 """NOISY and INCOHERENT, by the number of the slice; slices without a mark need not be there."""
@@ -39,13 +39,13 @@ Marks = Mapping[int, frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known of a series beside its events."""
+    """What is known of a series besides its events."""
 
     beam: Matrix  # as in `Searched`
     shape: tuple[int, int]  # pixels along y and x
     threshold: float  # S/N of candidates
     told: float  # S/N of events
-    signed: bool = False  # whether its plane may as well be negative: Stokes Q, U, V
+    signed: bool = False  # whether its plane may also be negative: Stokes Q, U, V
     outside: NDArray[np.bool_] | None = None  # [y, x], pixels that never have a value, as below the horizon
     model: Model | None = None  # of the sky that was subtracted
     noise: float = 0.0  # Jy/beam of an image, the median; for the model
@@ -55,11 +55,10 @@ class Circumstances:
 def labels_among(
     events: Sequence[Event], known: Circumstances, injected: Collection[int] = ()
 ) -> dict[int, tuple[str, ...]]:
-    """What speaks against each of the events of a series, by its number, in the order of NAMES.
+    """Return what speaks against each of the events of a series, by its number, in the order of NAMES.
 
-    Those that the search has `injected` itself speak against no other.
-    The more of the events before and after it there are, the better is it known; an event of today may get a label
-    by one that comes later.
+    Those that the search has `injected` itself speak against no other. The more events before and after it are given,
+    the better the labels are: an event of today may get a label by one that comes later.
     """
     own = [event for event in events if event.number not in injected]
     explained = _sidelobes(events, known), _numbers(events, is_refraction)
@@ -79,22 +78,22 @@ def labels_among(
 
 
 def _sidelobes(events: Sequence[Event], known: Circumstances) -> frozenset[int]:
-    """Those that brighter sources in their slices may have made."""
+    """Return those that brighter sources in their slices may have made."""
     return _numbers(
         events, lambda event: is_sidelobe(event, known.told if event.best.snr >= known.told else known.threshold)
     )
 
 
 def is_refraction(event: Event) -> bool:
-    """Whether, within 2 beams and in its slices, something became fainter by half of what it became brighter."""
+    """Return whether, within 2 beams and in its slices, something became fainter by half of the event's S/N or more."""
     return event.best.beside >= max(REFRACTED * event.best.snr, _LEAST_DECREASE)
 
 
 def is_unsteady(peak: Peak, known: Circumstances) -> bool:
-    """Whether what is about a place changes as much in the same slices, or a bright source beside it leaves as much.
+    """Return whether pixels around a place change as much in the same slices, or a bright source beside it leaves that.
 
     Errors of gains, the ionosphere, and a sky that was not subtracted stay for many slices. They are below the noise of
-    each, but add up as a source does; so does what they leave 2 to 10 beams away, which is the noise of the event then.
+    each, but add up as a source does. The same happens 2 to 10 beams away, and that is then the noise of the event.
     """
     least = known.told if peak.snr >= known.told else known.threshold
     if peak.around > RED and peak.snr < least * peak.around:
@@ -105,7 +104,7 @@ def is_unsteady(peak: Peak, known: Circumstances) -> bool:
 
 
 def is_at_edge(peak: Peak, known: Circumstances) -> bool:
-    """Whether a place is within half a beam of a pixel that is not imaged: it may be the flank of a source there."""
+    """Return whether a place is within half a beam of a pixel without image: it may be the flank of a source there."""
     (xx, xy), (_, yy) = known.beam
     height, width = known.shape
     determinant = xx * yy - xy * xy
@@ -122,17 +121,17 @@ def is_at_edge(peak: Peak, known: Circumstances) -> bool:
 
 
 def crowds(events: Iterable[Event]) -> frozenset[int]:
-    """The numbers of those that stand out at the same time as more than two others.
+    """Return the numbers of those that stand out at the same time as more than two others.
 
-    At the same time is: half of the slices that either has are in both. What lasts longer than interference does, or
-    is over before, has nothing to do with it.
+    "At the same time" means: half of the slices that either has are in both. An event that lasts longer than
+    interference, or is over before it, has nothing to do with it.
     """
     by_time = sorted(events, key=lambda event: event.best.first)
     firsts = np.array([event.best.first for event in by_time])
     ends = np.array([event.best.last + 1 for event in by_time])
     found = set()
     for at, event in enumerate(by_time):
-        few = slice(*np.searchsorted(firsts, (2 * firsts[at] - ends[at], ends[at])))  # wider ones have too few in it
+        few = slice(*np.searchsorted(firsts, (2 * firsts[at] - ends[at], ends[at])))  # wider ones share too little
         shared = np.minimum(ends[few], ends[at]) - np.maximum(firsts[few], firsts[at])
         either = np.maximum(ends[few], ends[at]) - np.minimum(firsts[few], firsts[at])
         if np.count_nonzero(shared >= _AT_ONE_TIME * either) > MOST_PLACES:
@@ -145,7 +144,7 @@ def _numbers(events: Sequence[Event], holds: Callable[[Event], bool]) -> frozens
 
 
 def _is_marked(peak: Peak, marks: Marks, mark: str) -> bool:
-    """Whether half of its slices, or more, have a mark: what is on for longer was seen without."""
+    """Return whether half of its slices, or more, have a mark: a longer event was seen without it."""
     first, last = peak.slices
     marked = sum(mark in marks.get(index, ()) for index in range(first, last + 1))
     return marked >= _MOST_OF_IT * (last + 1 - first)

@@ -1,4 +1,4 @@
-"""Marks of a slice: what is wrong with all of it, as those before it show. `mark` is called once for each image."""
+"""Marks of a slice: what is wrong with all of it, by those before it. `mark` is called once for each image."""
 
 import math
 from collections.abc import Mapping
@@ -10,34 +10,34 @@ from fip.search.labels import INCOHERENT, NOISY
 from fip.search.words import Look
 
 LOUD = 2.0
-"""Times the median of late slices, that the noise of one is at the most."""
+"""The noise of a slice without a mark is at most so many times the median of recent slices."""
 
 SURE = 5.0
-"""Standard deviations by which the power of a slice is above that of late ones, if it is marked."""
+"""Standard deviations by which the power of a marked slice is above that of recent ones."""
 
 KEPT = 64  # slices that are remembered
-_FEWEST = 8  # slices that others can be compared with
-_ITS_OWN = 2.0  # times what peaks of a slice give it of power: they may be brighter in it than in all of their slices
+_FEWEST = 8  # slices with which others can be compared
+_ITS_OWN = 2.0  # times the power by the peaks of a slice: they may be brighter in it than in all of their slices
 
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """The mean of |V|^2 over the samples of a slice, by their weights: what its baselines have, coherent or not."""
+    """The mean of |V|^2 over the samples of a slice, by their weights: all power of its baselines, coherent or not."""
 
     mean: float  # Jy^2
-    scatter: float  # Jy^2, standard deviation of that of noise: |V|^2 has an exponential distribution
+    scatter: float  # Jy^2, standard deviation of that for noise: |V|^2 has an exponential distribution
 
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What is remembered of late slices, oldest first."""
+    """What is remembered of recent slices, oldest first."""
 
     noise: tuple[float, ...] = ()  # Jy/beam
     power: tuple[float, ...] = ()  # Jy^2
 
 
 def power_of(numbers: Mapping[str, float]) -> Power | None:
-    """By the numbers that the ledger has of a slice (docs/ledger.md); None if it has none of them.
+    """Compute it from the numbers that the ledger has of a slice (docs/ledger.md); None if it has none of them.
 
     They are the sums of the fingerprint, over all planes, after gains and models.
     """
@@ -51,11 +51,11 @@ def power_of(numbers: Mapping[str, float]) -> Power | None:
 
 
 def mark(late: Late, look: Look, power: Power | None, sky: float = 0.0) -> tuple[Late, frozenset[str]]:
-    """The marks of a slice, NOISY or INCOHERENT or both or none; and what is remembered from now on.
+    """Return the marks of a slice, NOISY or INCOHERENT or both or none; and what is remembered from now on.
 
-    `sky` is the flux (Jy/beam) of what steadily is at the place of its brightest peak: a flare of a source adds to the
-    power by what was there, too. Slices with a mark are remembered as well: what has changed for good is no mark after
-    half of KEPT.
+    `sky` is the steady flux (Jy/beam) at the place of its brightest peak: the power that a flare adds also depends on
+    the flux that was there before. Slices with a mark are also remembered: a lasting change gives no mark after half of
+    KEPT.
     """
     if look.new_segment:
         late = Late()
@@ -67,7 +67,7 @@ def mark(late: Late, look: Look, power: Power | None, sky: float = 0.0) -> tuple
 
 
 def _exceeds(power: Power, late: tuple[float, ...], look: Look, sky: float) -> bool:
-    """Whether there is more power than late slices, and the sources that stand out in this one, account for."""
+    """Return whether there is more power than recent slices, and the sources that stand out in this one, explain."""
     usual = _median(late)
     if not usual > 0:
         return False

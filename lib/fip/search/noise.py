@@ -1,7 +1,7 @@
-"""The noise of an image, and how it differs from tile to tile. Of finite pixels alone.
+"""The noise of an image, and how it differs from tile to tile. Only finite pixels count.
 
-A tile holds so many beams that its own noise is known to a hundredth or two: a tile that is taken for too quiet gives
-false events, exp(u^2 e) times as many for an error e, so tiles grow with the beam, and change slowly.
+A tile holds so many beams that its own noise is known to one or two percent. If the noise of a tile is taken too low,
+it gives false events, exp(u^2 e) times as many for an error e. So tiles grow with the beam, and change slowly.
 """
 
 import math
@@ -15,21 +15,21 @@ from fip.search.passes import STEPS, median_size, tile_sizes
 from fip.search.words import Matrix
 
 SAMPLE = 2**16
-"""At least so many pixels are taken for the noise of an image, where there are so many."""
+"""At least so many pixels are taken for the noise of an image, if there are so many."""
 
 _SIDE = 64  # pixels, of the smallest tile, and what sides are multiples of
 _BEAMS = 13.0  # that a tile is wide
 _TURNS = 8  # images in which each tile is measured once
-_PRIOR = 10  # measurements that the first ones weigh up against: noise of a dirty image is the same everywhere
+_PRIOR = 10  # measurements by which the first ones are damped: noise of a dirty image is the same everywhere
 _MEMORY = 1 / 30  # share of the last measurement, when there are many
-_FEWEST = 64  # finite pixels of a tile that is measured
+_FEWEST = 64  # finite pixels that a tile needs to be measured
 _LOUDEST = 3.0  # a measurement counts for no more
 _FEW = 1024
 
 
 @dataclass(slots=True)
 class Tiles:
-    """The noise of each tile, in units of that of the image; changed by `measure` alone."""
+    """The noise of each tile, in units of that of the image. Only `measure` changes it."""
 
     side: int  # pixels
     level: NDArray[np.float32]  # [row, column]
@@ -38,7 +38,7 @@ class Tiles:
 
 
 def new_tiles(width: int, height: int, beam: Matrix) -> Tiles:
-    """Tiles that all have the noise of the image."""
+    """Make tiles that all have the noise of the image."""
     widest = 1 / math.sqrt(max(float(np.linalg.eigvalsh(np.array(beam))[0]), 1e-12))
     side = min(_SIDE * max(1, math.ceil(_BEAMS * widest / _SIDE)), max(width, height))
     shape = -(-height // side), -(-width // side)
@@ -46,9 +46,9 @@ def new_tiles(width: int, height: int, beam: Matrix) -> Tiles:
 
 
 def image_noise(pixels: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-    """1.4826 x the median of |pixels - reference|, [y, x] both, of a regular sample of the finite ones; NaN of none.
+    """Return 1.4826 x the median of |pixels - reference|, [y, x] both, of a regular sample of finite ones; NaN of none.
 
-    An empty reference is none.
+    An empty reference means no reference.
     """
     stride = max(1, math.isqrt(pixels.size // SAMPLE))
     sample = pixels[::stride, ::stride]
@@ -62,7 +62,7 @@ def image_noise(pixels: NDArray[np.float32], reference: NDArray[np.float32]) -> 
 
 
 def _median(values: NDArray[np.float32]) -> float:
-    """The upper median, looked for between two of a thousand values that enclose it but for one case in 10^4."""
+    """Find the upper median between two of a thousand values; these enclose it but for one case in 10^4."""
     middle = values.size // 2
     few = np.sort(values[:: values.size // _FEW | 1])
     reach = 2 * math.isqrt(few.size)
@@ -75,7 +75,7 @@ def _median(values: NDArray[np.float32]) -> float:
 
 
 def measure(tiles: Tiles, z: NDArray[np.int16], pixels: NDArray[np.float32]) -> None:
-    """Takes the noise of an eighth of the tiles from z [y, x], which is in units of the noise known so far."""
+    """Measure the noise of an eighth of the tiles from z [y, x], which is in units of the noise known so far."""
     numbers = np.arange(tiles.turn, tiles.level.size, _TURNS)
     row, column = np.divmod(numbers, tiles.level.shape[1])
     medians = np.empty(numbers.size)
@@ -89,8 +89,8 @@ def measure(tiles: Tiles, z: NDArray[np.int16], pixels: NDArray[np.float32]) -> 
 
 
 def sizes_of_tiles(tiles: Tiles, z: NDArray[np.int16], pixels: NDArray[np.float32]) -> NDArray[np.float64]:
-    """[row, column] the standard deviation of z, or of a level, [y, x], in each tile: 1 if it is as noisy as it was
-    taken for; NaN of too few pixels with a value. Of every other pixel along both axes: a beam has more than two."""
+    """Return [row, column] the standard deviation of z, or of a level, [y, x], in each tile: 1 if its noise was known
+    right; NaN for too few pixels with a value. Every other pixel along both axes is used: a beam has more than two."""
     rows, columns = tiles.level.shape
     every = np.stack(np.divmod(np.arange(tiles.level.size), columns), axis=1)
     medians = np.empty(tiles.level.size)
@@ -100,6 +100,6 @@ def sizes_of_tiles(tiles: Tiles, z: NDArray[np.int16], pixels: NDArray[np.float3
 
 
 def scatter(z: NDArray[np.int16]) -> float:
-    """The standard deviation of z, or of a level, [pixel], those left out that are exactly 0; NaN of too few."""
+    """Return the standard deviation of z, or of a level, [pixel], without those that are exactly 0; NaN of too few."""
     sizes = np.bincount(np.abs(z[z != 0]), minlength=1)
     return float(median_size(sizes, _FEWEST)) * GAUSSIAN_RMS_PER_MAD / STEPS

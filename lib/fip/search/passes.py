@@ -1,8 +1,8 @@
-"""All that is compiled of the search, in one file, so that numba sees when one of them has changed.
+"""All compiled functions of the search, in one file, so that numba sees when one of them has changed.
 
-Whoever imports it first should have pointed numba at a cache (`fip.compiled.cache.use_cache`); else it is beside
-this file. Views that begin at 0 and float32 arithmetic are what LLVM makes vectors of. NaN keeps its meaning: no
-option here allows to leave its tests out. Nothing runs in threads, so that the same images give the same bits.
+The first importer should have pointed numba at a cache (`fip.compiled.cache.use_cache`); else the cache is beside this
+file. LLVM makes vectors of views that begin at 0 and of float32 arithmetic. NaN keeps its meaning: no option here
+allows the compiler to leave its tests out. Nothing runs in threads, so that the same images give the same bits.
 """
 
 from typing import Any
@@ -11,13 +11,13 @@ import numpy as np
 from numba import njit
 
 STEPS = 100.0
-"""Numbers in int16 for a standard deviation: they reach to 320 of them, and what is beyond is kept beside them."""
+"""Steps of int16 in a standard deviation: they reach to 320 of these, and larger values are kept beside them."""
 
 LIMIT = 32000
 """The largest number."""
 
 SPAN = 16
-"""Boxcars are looked at that end in one of so many last slices: the widest level of the pyramid is made as often."""
+"""Boxcars are examined if they end in one of so many last slices: the widest level of the pyramid is made as often."""
 
 FAST = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"nsz", "contract", "arcp", "reassoc"}}
 
@@ -38,7 +38,7 @@ def _rounded(value: Any) -> Any:
 
 @njit(**FAST)
 def _list_hot(values: Any, first: int, low: int, hot: Any, known: int) -> int:
-    """Adds the places of values beyond +-low to hot[known:]; returns how many there are then."""
+    """Add the places of values beyond +-low to hot[known:]; return how many there are then."""
     for at in range(values.size):
         size = np.int32(values[at])
         if size < 0:
@@ -62,7 +62,7 @@ def _combine_part(now: Any, then: Any, out: Any) -> Any:
 
 @njit(**FAST)
 def combine(now: Any, then: Any, out: Any, low: int, hot: Any, known: int) -> int:
-    """out = (now + then) / sqrt 2, all int16 [pixel]; what of it is beyond +-low is added to `hot`."""
+    """out = (now + then) / sqrt 2, all int16 [pixel]; places beyond +-low are added to `hot`."""
     for begin in range(0, now.size, _CHUNK):
         end = min(begin + _CHUNK, now.size)
         top = _combine_part(now[begin:end], then[begin:end], out[begin:end])
@@ -99,10 +99,10 @@ def _quantise_part_less(pixels: Any, reference: Any, factor: Any, out: Any) -> A
 
 @njit(**FAST)
 def quantise(pixels: Any, reference: Any, factors: Any, side: int, width: int, out: Any, low: int, hot: Any) -> int:
-    """out = pixels (less a reference, if that has values) times the factor of each's tile; NaN becomes 0.
+    """out = pixels (less a reference, if that has values) times the factor of the tile of each; NaN becomes 0.
 
     pixels, reference: float32 [pixel], rows of `width`; factors: float32 [row, column] of tiles of so many pixels a
-    side. Returns how many places of `hot` then hold those beyond +-low.
+    side. Return how many places of `hot` then hold those beyond +-low.
     """
     known = 0
     for row in range(pixels.size // width):
@@ -123,7 +123,7 @@ def quantise(pixels: Any, reference: Any, factors: Any, side: int, width: int, o
 def best_boxcars(
     ring: Any, loud: Any, beyond: Any, rows: Any, weights: Any, places: Any, ends: Any, widths: Any, squares: Any
 ) -> None:
-    """Of each of places[i] the boxcar of the largest (sum z)^2 x weight that ends in one of the last slices.
+    """Find for each of places[i] the boxcar of the largest (sum z)^2 x weight that ends in one of the last slices.
 
     ring: int16 [row, pixel]; loud: pixels in ascending order, and beyond: float32 [of these, row] what their z have
     that the ring cannot hold; rows: those of the slices, oldest first; weights: float32 [width - 1, end], the end
@@ -160,7 +160,7 @@ def best_boxcars(
 
 @njit(**FAST)
 def boxcar_sum(ring: Any, rows: Any, pixel: int) -> Any:
-    """The sum of z, in STEPS, of a pixel over these rows of the ring."""
+    """Return the sum of z, in STEPS, of a pixel over these rows of the ring."""
     total = np.int64(0)
     for at in range(rows.size):
         total += np.int64(ring[rows[at], pixel])
@@ -176,9 +176,9 @@ def boxcar_sums(ring: Any, rows: Any, pixels: Any, sums: Any) -> None:
 
 @njit(**FAST)
 def median_size(counts: Any, fewest: int) -> Any:
-    """The median of sizes of which there are counts[size], looked for between the integers; NaN of too few.
+    """Return the median of sizes, with counts[size] of each, interpolated between integers; NaN of too few.
 
-    To round it would change the noise by 0.4 %, and false events by 12 %.
+    Rounding it would change the noise by 0.4 %, and false events by 12 %.
     """
     total = counts.sum()
     if total < fewest:
@@ -192,7 +192,7 @@ def median_size(counts: Any, fewest: int) -> Any:
 
 @njit(**FAST)
 def tile_sizes(z: Any, pixels: Any, side: int, tiles: Any, fewest: int, medians: Any) -> None:
-    """medians[i] = that of |z|, int16 [y, x], in tile tiles[i] = (row, column), of pixels that are a number; or NaN."""
+    """medians[i] = the median of |z|, int16 [y, x], in tile tiles[i] = (row, column), of finite pixels; or NaN."""
     counts = np.zeros(_COUNTED, np.int32)
     for number in range(len(tiles)):
         row, column = tiles[number]
@@ -235,7 +235,7 @@ def blend(reference: Any, newer: Any, share: Any) -> None:
 def take_off(rest: Any, psf: Any, left: int, top: int, across: Any, down: Any, flux: Any) -> None:
     """rest -= flux x psf, both float32 [y, x], pixel (0, 0) of rest at (left, top) of psf and a fraction of a pixel on.
 
-    across, down: float32, what as many pixels of psf from there on, along x and y, count for at that fraction.
+    across, down: float32, the weights of as many pixels of psf from there on, along x and y, at that fraction.
     """
     height, width = rest.shape
     taps = across.size
@@ -255,7 +255,7 @@ def take_off(rest: Any, psf: Any, left: int, top: int, across: Any, down: Any, f
 
 @njit(**FAST)
 def brightest_of(values: Any) -> int:
-    """The place of the largest |value| of float32 [pixel], NaN left out; 0 of none."""
+    """Return the place of the largest |value| of float32 [pixel], NaN left out; 0 of none."""
     place, most = 0, np.float32(-1.0)
     for begin in range(0, values.size, _CHUNK):
         part = values[begin : begin + _CHUNK]

@@ -16,19 +16,19 @@ from fip.search.rednoise import BEFORE, COARSELY, Red, Weights, even
 from fip.search.theory import determinant_of, is_coarse
 from fip.search.words import NEAR, Matrix, Peak, Searched
 
-_STEPS_UP = 6  # pixels that a maximum may be away from where it was seen
+_STEPS_UP = 6  # pixels that a maximum may be away from the place at which it was seen
 _MOST = 2000  # peaks of an image
-_SURE = 0.97  # of what a Gaussian says of a pixel beside a maximum
-_LEAST = 0.1  # of a maximum, that a pixel beside it is taken for
-_BESIDE = 2.0  # full widths at half maximum about a peak in which the other sign is looked for
-_AROUND = 10.0  # to which noise is measured
-_FINE, _COARSE = 6.0, 1.5  # pixels of each of them that are looked at: a minimum is seen to 0.95, noise to 4 %
+_SURE = 0.97  # of the value that a Gaussian gives a pixel beside a maximum
+_LEAST = 0.1  # of a maximum: a pixel beside it counts as at least that
+_BESIDE = 2.0  # full widths at half maximum about a peak, in which the other sign is searched
+_AROUND = 10.0  # full widths at half maximum to which noise is measured
+_FINE, _COARSE = 6.0, 1.5  # pixels of each that are used: a minimum is seen to 0.95, noise to 4 %
 _ENOUGH = 64  # of them
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """At which S/N a peak counts."""
+    """The S/N at which a peak counts."""
 
     u: float
     factor: Callable[[float, float, int], float]  # by which it is raised at a place, for a boxcar of so many slices
@@ -36,10 +36,10 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A peak, and what it is measured by."""
+    """A peak, and the noise by which it is measured."""
 
     peak: Peak
-    times: float = 1.0  # that of white noise, of the noise of its boxcar
+    times: float = 1.0  # the noise of its boxcar over that of white noise
 
 
 def peaks_of(
@@ -50,9 +50,9 @@ def peaks_of(
     threshold: Threshold,
     red: Red | None = None,
 ) -> tuple[Seen, ...]:
-    """The peaks at or above the threshold whose boxcars end in the last slices, best first.
+    """Return the peaks at or above the threshold whose boxcars end in the last slices, best first.
 
-    With `red` noise their S/N is that against what sums over the same slices scatter by about each.
+    With `red` noise, their S/N compares them with the scatter of sums over the same slices around each.
     """
     places = np.unique(hot)
     if not places.size:
@@ -86,25 +86,25 @@ def _of_boxcar(peak: Peak) -> tuple[float, float, int]:
 
 
 def of_a_pixel(curvature: Matrix) -> float:
-    """The least share of a maximum's S/N that the pixel has which is nearest to it: half a pixel off in x and y."""
+    """Return the least share of a maximum's S/N in the pixel nearest to it: half a pixel off in x and y."""
     (xx, xy), (_, yy) = curvature
     return _SURE if is_coarse(xx * yy - xy * xy) else _SURE * math.exp(-(xx + yy + 2 * abs(xy)) / 8)
 
 
 def near(dx: NDArray[np.integer], dy: NDArray[np.integer], beam: Matrix) -> NDArray[np.bool_]:
-    """Whether pixels that lie so far from one are of the same source."""
+    """Return whether pixels that lie so far from one belong to the same source."""
     (xx, xy), (_, yy) = beam
     return np.asarray(xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy < NEAR**2)
 
 
 def is_near(dx: float, dy: float, beam: Matrix) -> bool:
-    """Whether places that lie so many pixels apart are of one source."""
+    """Return whether places that lie so many pixels apart belong to one source."""
     (xx, xy), (_, yy) = beam
     return xx * dx * dx + 2 * xy * dx * dy + yy * dy * dy < NEAR**2
 
 
 def best_of(peaks: Sequence[Peak], beam: Matrix) -> tuple[Peak, ...]:
-    """Of peaks at one place the best; best first."""
+    """Return the best of the peaks at each place, best first."""
     kept: list[Peak] = []
     for peak in sorted(peaks, key=lambda peak: -peak.snr):
         if not any(is_near(peak.x - other.x, peak.y - other.y, beam) for other in kept):
@@ -113,7 +113,7 @@ def best_of(peaks: Sequence[Peak], beam: Matrix) -> tuple[Peak, ...]:
 
 
 class _Looking:
-    """What of the last slices is needed to look at a place."""
+    """The data of the last slices that are needed to examine a place."""
 
     def __init__(self, pyramid: Pyramid, searched: Searched, tiles: Tiles, weights: Weights) -> None:
         self._pyramid, self._searched, self._tiles, self._weights = pyramid, searched, tiles, weights
@@ -122,7 +122,7 @@ class _Looking:
     def best(
         self, xs: NDArray[np.int32], ys: NDArray[np.int32]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-        """The best boxcar of each pixel: its end, its width, and the square of its S/N in STEPS."""
+        """Return the best boxcar of each pixel: its end, its width, and the square of its S/N in STEPS."""
         pyramid, number = self._pyramid, self._weights.tile(xs, ys)
         ends, widths, squares = np.empty(xs.size, np.int32), np.empty(xs.size, np.int32), np.empty(xs.size, np.float32)
         places = (ys * self._searched.width + xs).astype(np.int32)
@@ -135,7 +135,7 @@ class _Looking:
         return ends, widths, squares
 
     def climb(self, x: int, y: int, end: int, width: int) -> Peak | None:
-        """The maximum near a pixel of its boxcar; None on the outermost pixels, where there is none to be seen."""
+        """Return the maximum near a pixel of its boxcar; None on the outermost pixels, on which none can be seen."""
         for _ in range(_STEPS_UP):
             if not (1 <= x < self._searched.width - 1 and 1 <= y < self._searched.height - 1):
                 return None
@@ -150,7 +150,7 @@ class _Looking:
         return None
 
     def surrounded(self, peak: Peak) -> Peak:
-        """A peak with what is near it in its own slices: the other sign, and how much all of it scatters."""
+        """Return a peak with what is near it in its own slices: the other sign, and the scatter of all of it."""
         end, place = self._end(peak), (round(peak.x), round(peak.y))
         rows = self._boxcar(end, peak.width)
         norm = math.sqrt(float(self._weights.at(*place)[peak.width - 1, end])) / STEPS
@@ -160,11 +160,12 @@ class _Looking:
         return replace(peak, beside=norm * max(0, int((-peak.sign * beside).max(initial=0))), around=scatter)
 
     def against_its_own(self, peak: Peak) -> Seen:
-        """A peak whose surroundings are known, against what these scatter by: that is 1 then.
+        """Compare a peak whose surroundings are known with their scatter, which is 1 then.
 
-        What errors leave stays for many slices, and is higher at some places than around them. So its S/N is not above
-        that of what it has beyond the slices before, as many and 16 at least, against what the same scatters by
-        around it; nor is what fell beside it. White noise of the slices before is allowed for.
+        What errors leave stays for many slices, and is higher at some places than around them. So the peak is also
+        compared with as many slices before, 16 at least. Its S/N is at most that of its change, against the scatter of
+        the same change around it. The same holds for what fell beside it. White noise of the slices before is allowed
+        for.
         """
         times = peak.around * self._weights.times(round(peak.x), round(peak.y), peak.width)
         rise, fall = self._change(peak)
@@ -174,7 +175,7 @@ class _Looking:
         return Seen(replace(peak, snr=snr, flux=flux, beside=beside, around=1.0), times)
 
     def _change(self, peak: Peak) -> tuple[float, float]:
-        """S/N of what a peak has beyond the slices before it, and of what beside it has less; infinite of too few."""
+        """Return the S/N of a peak above the slices before it, and of the decrease beside it; infinite for too few."""
         end, place = self._end(peak), (round(peak.x), round(peak.y))
         rows, before = self._boxcar(end, peak.width), self._before(end, peak.width)
         on, off = (int(np.count_nonzero(self._pyramid.present[each])) for each in (rows, before))
@@ -195,7 +196,7 @@ class _Looking:
         return rise, max(0.0, float((-peak.sign * beside).max(initial=0.0))) / _scatter(change)
 
     def _sums(self, rows: NDArray[np.int64], x: int, y: int, least: float, most: float) -> NDArray[np.int64]:
-        """The sums over some slices of pixels that are so many beams from one; not of all, if there are many."""
+        """Return the sums over some slices of pixels that are so many beams from one; not of all, if there are many."""
         (xx, xy), (_, yy) = self._searched.beam
         determinant = xx * yy - xy * xy
         reach = [math.ceil(most * math.sqrt(side / determinant)) for side in (xx, yy)]
@@ -221,7 +222,7 @@ class _Looking:
         return self._rows[last + 1 - width : last + 1]
 
     def _around(self, x: int, y: int, end: int, width: int) -> NDArray[np.float64]:
-        """[3, 3] S/N, with its sign, of a boxcar."""
+        """Return [3, 3] S/N, with its sign, of a boxcar."""
         rows, across = self._boxcar(end, width), self._searched.width
         norm = math.sqrt(float(self._weights.at(x, y)[width - 1, end]))
         sums = [
@@ -237,7 +238,7 @@ class _Looking:
         rows = self._boxcar(end, width)
         present = rows[self._pyramid.present[rows]]
         tile = float(self._tiles.level[y // self._tiles.side, x // self._tiles.side])
-        # The flux that makes the sum of z what it is: each z is it over the noise of its slice.
+        # The flux that makes this sum of z: each z is the flux over the noise of its slice.
         per_flux = float((1 / (self._pyramid.scale[present] * tile)).sum())
         flux = sign * _unbiased(snr) / math.sqrt(float(self._weights.at(x, y)[width - 1, end])) / per_flux
         last = self._pyramid.step - SPAN + 1 + end
@@ -246,19 +247,20 @@ class _Looking:
 
 
 def _scatter(sums: NDArray[np.integer] | NDArray[np.floating], norm: float = 1.0) -> float:
-    """The standard deviation of sums times a number; pixels without a value are 0, and left out."""
+    """Return the standard deviation of sums times a number; pixels without a value are 0, and left out."""
     return GAUSSIAN_RMS_PER_MAD * norm * float(np.median(np.abs(sums[sums != 0])))
 
 
 def _unbiased(snr: float) -> float:
-    """That of the best of many places and boxcars, as it would be of one."""
+    """Return the S/N of the best of many places and boxcars as it would be for one."""
     return math.sqrt(max(snr**2 - CHOSEN, 0.0))
 
 
 def maximum(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Of a Gaussian through three by three values, the middle one the largest: where it is (x, y), and how much.
+    """Return place (x, y) and value of the maximum of a Gaussian through 3 x 3 values, the middle one the largest.
 
-    A parabola through their logarithms: one through themselves falls short by 4 % between pixels of a third of a beam.
+    It is a parabola through their logarithms: one through the values falls short by 4 % between pixels of a third of a
+    beam.
     """
     v = np.log(np.maximum(values / values[1, 1], _LEAST))
     gx, gy = (v[1, 2] - v[1, 0]) / 2, (v[2, 1] - v[0, 1]) / 2

@@ -1,4 +1,4 @@
-"""What share of sources a search finds: its interval, and the S/N at which half and nine tenths are found."""
+"""The share of sources that a search finds: its interval, and the S/N at which half and nine tenths are found."""
 
 import math
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from scipy.optimize import minimize
 from scipy.special import betaincinv, log_ndtr, ndtr, ndtri
 
 HALF_WANTED, MOST_WANTED = 0.3, 1.58
-"""Above the threshold, where half and nine tenths are to be found at the latest. A filter that knows place, start and
-width needs 0 and 1.28."""
+"""S/N above the threshold at which half and nine tenths must be found at the latest. A filter that knows place, start
+and width needs 0 and 1.28."""
 
-_START = (6.0, 0.0)  # S/N, and the logarithm of its scatter, from which a fit sets out
+_START = (6.0, 0.0)  # S/N, and the logarithm of its scatter, from which a fit starts
 _STEEPEST, _FLATTEST = -3.0, 2.0  # of that logarithm
 
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """S/N at which half, and nine tenths, are found, with standard deviations; NaN if what was tried cannot tell."""
+    """S/N at which half, and nine tenths, are found, with standard deviations; NaN if the tries do not show it."""
 
     half: float
     half_error: float
@@ -31,7 +31,7 @@ UNKNOWN = Points(math.nan, math.nan, math.nan, math.nan)
 
 
 def points(snr: Sequence[float] | NDArray[np.float64], found: Sequence[bool] | NDArray[np.bool_]) -> Points:
-    """By the likeliest cumulative normal. NaN if no S/N has both of what was found and of what was not."""
+    """Fit the likeliest cumulative normal. NaN if no S/N has both found sources and missed ones."""
     at, is_found = np.asarray(snr, np.float64), np.asarray(found, np.bool_)
     if is_found.all() or not is_found.any() or at[is_found].min() >= at[~is_found].max():
         return UNKNOWN
@@ -56,12 +56,12 @@ def points(snr: Sequence[float] | NDArray[np.float64], found: Sequence[bool] | N
 
 
 def interval(found: int, asked: int) -> tuple[float, float]:
-    """In which the share lies of which so many were found, in 95 % of cases at least (Clopper and Pearson 1934)."""
+    """Return the interval that holds the share in at least 95 % of cases (Clopper and Pearson 1934)."""
     low = float(betaincinv(found, asked - found + 1, 0.025)) if found else 0.0
     high = float(betaincinv(found + 1, asked - found, 0.975)) if found < asked else 1.0
     return low, high
 
 
 def share_of_known(snr: float, threshold: float) -> float:
-    """Of sources of this S/N, what a filter finds that knows their place, start and width."""
+    """Return the share of sources of this S/N that a filter finds if it knows their place, start and width."""
     return float(ndtr(snr - threshold))

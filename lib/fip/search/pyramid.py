@@ -1,4 +1,4 @@
-"""The last slices, and sums over 2, 4, ... 64 of them: where any of these stands out, all boxcars are looked at.
+"""The last slices, and sums over 2, 4, ... 64 of them: if any of these stands out, all boxcars are examined.
 
 z(t) is an image in units of its noise. Level k at t is the sum of z over the 2^k slices up to t, over sqrt(2^k), made
 every max(1, 2^k / 4) slices as the sum of two of the level below: 2.9 additions a pixel a slice, for all levels.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fip.search.passes import LIMIT, SPAN, STEPS, boxcar_sum, combine, quantise
 from fip.search.words import WIDEST
 
-_KEPT = 5  # of each level: the next needs the last and that of 2^k slices ago
+_KEPT = 5  # of each level: the next level needs the last one and that of 2^k slices ago
 _MOST_HOT = 400_000
 _MOST_LOUD = 2**16  # pixels, of the brightest slice
 
@@ -24,7 +24,7 @@ Int32 = NDArray[np.int32]
 
 @dataclass(slots=True)
 class Pyramid:
-    """What is kept of the last slices; changed by `push` and `push_gap` alone."""
+    """What is kept of the last slices. Only `push` and `push_gap` change it."""
 
     widest: int  # slices of the widest boxcar
     step: int  # of the last slice, -1 before the first
@@ -34,18 +34,18 @@ class Pyramid:
     scale: NDArray[np.float64]  # [row] Jy/beam, its noise
     reference: NDArray[np.float64]  # [row] standard deviation of the reference in z, when that was made
     slices: NDArray[np.int64]  # [row] its number
-    hot: NDArray[np.int32]  # places of pixels; how many of them count is what `push` returns
-    loud: NDArray[np.int32]  # places of those of which a z is more than int16 holds, ascending
+    hot: NDArray[np.int32]  # places of pixels; `push` returns how many of them count
+    loud: NDArray[np.int32]  # places of pixels with a z that is more than int16 holds, ascending
     beyond: NDArray[np.float32]  # [of these, row] by how much, in 1/STEPS
 
 
 def stride(level: int) -> int:
-    """Slices from one making of a level to the next."""
+    """Return the slices from one making of a level to the next."""
     return max(1, (1 << level) // 4)
 
 
 def new_pyramid(pixels: int, widest: int = WIDEST) -> Pyramid:
-    """Of images of so many pixels, before the first. ValueError if `widest` is no power of two from 1 to 64."""
+    """Make a pyramid for images of so many pixels. ValueError if `widest` is no power of two from 1 to 64."""
     if widest not in (1, 2, 4, 8, 16, 32, 64):
         raise ValueError(f"the widest boxcar has {widest} slices: give 1, 2, 4, 8, 16, 32 or 64")
     depth = widest + SPAN
@@ -64,12 +64,12 @@ def new_pyramid(pixels: int, widest: int = WIDEST) -> Pyramid:
 
 
 def bytes_of(pixels: int, widest: int = WIDEST) -> int:
-    """What a pyramid takes: 220 bytes a pixel for boxcars of up to 64 slices, 78 for up to 8."""
+    """Return the bytes of a pyramid: 220 a pixel for boxcars of up to 64 slices, 78 for up to 8."""
     return pixels * 2 * (widest + SPAN + _KEPT * (widest.bit_length() - 1))
 
 
 def clear(pyramid: Pyramid, step: int) -> None:
-    """Forgets all slices: the next is that after `step`."""
+    """Forget all slices: the next is that after `step`."""
     pyramid.ring[:] = 0
     pyramid.present[:] = False
     for level in pyramid.levels:
@@ -79,7 +79,7 @@ def clear(pyramid: Pyramid, step: int) -> None:
 
 
 def take_back(pyramid: Pyramid) -> None:
-    """Has the next image take the place of the last one, in the levels that were made with it, too."""
+    """Let the next image replace the last one, also in the levels that were made with it."""
     pyramid.step -= 1
 
 
@@ -93,11 +93,11 @@ def push(
     low: float,
     times: Sequence[float] = (),
 ) -> int:
-    """Adds an image, [y, x] less a reference of that shape if it has values; `factors` and `side` are of its tiles.
+    """Add an image, [y, x] less a reference of that shape if it has values; `factors` and `side` are of its tiles.
 
-    known: its noise less the reference, what share of that is the reference's, the number of its slice. Returns how
-    many of `hot` are places at which it, or a level that is due, is beyond +-low standard deviations; times: by level,
-    0 being the image, by how much these are larger than those of white noise, if they are.
+    known: its noise less the reference, the share of that by the reference, the number of its slice. Return how many of
+    `hot` are places at which it, or a level that is due, is beyond +-low standard deviations. times: by level, 0 being
+    the image, the factor by which these deviations are larger than those of white noise, if they are.
     """
     row = _next(pyramid)
     pyramid.present[row] = True
@@ -111,7 +111,7 @@ def push(
 
 
 def push_gap(pyramid: Pyramid, low: float, times: Sequence[float] = ()) -> int:
-    """Adds a slice without an image: z is 0, and counts for nothing. What is hot is as `push` says."""
+    """Add a slice without an image: z is 0, and does not count. The result is as that of `push`."""
     row = _next(pyramid)
     pyramid.ring[row] = 0
     pyramid.present[row] = False
@@ -120,7 +120,7 @@ def push_gap(pyramid: Pyramid, low: float, times: Sequence[float] = ()) -> int:
 
 
 def level_now(pyramid: Pyramid, level: int) -> Int16 | None:
-    """The level [pixel] that was made with the last slice; None if it was not due."""
+    """Return the level [pixel] that was made with the last slice; None if it was not due."""
     each = stride(level)
     if (pyramid.step + 1) % each:
         return None
@@ -129,7 +129,7 @@ def level_now(pyramid: Pyramid, level: int) -> Int16 | None:
 
 
 def spread_of(pyramid: Pyramid, level: int) -> float:
-    """The standard deviation of white noise in a level that was made now: 1, but for gaps and the reference's noise."""
+    """Return the standard deviation of white noise in a level made now: 1, but for gaps and the reference's noise."""
     rows = rows_of(pyramid)[-(2**level) :]
     present = pyramid.present[rows]
     noise = pyramid.reference[rows][present]
@@ -137,7 +137,7 @@ def spread_of(pyramid: Pyramid, level: int) -> float:
 
 
 def brightest(pyramid: Pyramid, hot: Int32) -> tuple[int, float]:
-    """Place and |z| of the brightest pixel of the last slice, of those that are hot; -1 and 0 of none."""
+    """Return place and |z| of the brightest hot pixel of the last slice; -1 and 0 if there is none."""
     row = pyramid.step % len(pyramid.ring)
     hot = hot if hot.size < pyramid.hot.size else np.arange(pyramid.ring.shape[1], dtype=np.int32)
     if not hot.size:
@@ -151,7 +151,7 @@ def brightest(pyramid: Pyramid, hot: Int32) -> tuple[int, float]:
 
 
 def sum_of(pyramid: Pyramid, rows: NDArray[np.int64], place: int) -> float:
-    """The sum of z of a pixel over these rows of the ring, in standard deviations."""
+    """Return the sum of z of a pixel over these rows of the ring, in standard deviations."""
     total = float(boxcar_sum(pyramid.ring, rows, place))
     if pyramid.loud.size:
         number = int(np.searchsorted(pyramid.loud, place))
@@ -161,16 +161,16 @@ def sum_of(pyramid: Pyramid, rows: NDArray[np.int64], place: int) -> float:
 
 
 def rows_of(pyramid: Pyramid) -> NDArray[np.int64]:
-    """The rows of the ring, oldest first."""
+    """Return the rows of the ring, oldest first."""
     depth = len(pyramid.ring)
     return np.arange(pyramid.step + 1, pyramid.step + 1 + depth) % depth
 
 
 def boxcar_weights(pyramid: Pyramid) -> NDArray[np.float32]:
-    """[width - 1, end] 1 / (variance of the sum of z) of boxcars that end in one of the last SPAN slices.
+    """Return [width - 1, end] 1 / (variance of the sum of z) of boxcars that end in one of the last SPAN slices.
 
-    The variance of z is 1, of which s^2 is the reference's, which is the same in all slices: of n of them with an image
-    it is sum (1 - s^2) + (sum s)^2. The weight is 0 of a boxcar that begins or ends in a slice without an image.
+    The variance of z is 1; s^2 of it is the reference's, which is the same in all slices. For n slices with an image it
+    is sum (1 - s^2) + (sum s)^2. The weight is 0 for a boxcar that begins or ends in a slice without an image.
     """
     rows = rows_of(pyramid)
     present = pyramid.present[rows]
@@ -207,7 +207,7 @@ def _keep_beyond(
     side: int,
     found: int,
 ) -> None:
-    """Keeps what the z of the last image, as `push` has it, are more than the ring can hold."""
+    """Keep the parts of z of the last image, as `push` has it, that are more than the ring can hold."""
     row = pyramid.step % len(pyramid.ring)
     hot = pyramid.hot[:found]
     over = np.sort(hot[np.abs(pyramid.ring[row, hot]) == LIMIT])
@@ -228,7 +228,7 @@ def _keep_beyond(
 
 
 def _sum_up(pyramid: Pyramid, low: float, times: Sequence[float], found: int) -> int:
-    """Makes the levels that are due."""
+    """Make the levels that are due."""
     after, depth = pyramid.step + 1, len(pyramid.ring)
     now, then = pyramid.ring[pyramid.step % depth], pyramid.ring[(pyramid.step - 1) % depth]
     for level in range(1, len(pyramid.levels) + 1):

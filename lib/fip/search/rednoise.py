@@ -1,8 +1,9 @@
-"""The noise of sums over slices if it is not that of white noise: what errors leave of a sky stays for many slices.
+"""The noise of sums over slices if it is not white: what errors leave of a sky stays for many slices.
 
-Of white noise a sum over n slices, over sqrt(n), scatters as a slice does. What lasts adds up, and such sums scatter by
-up to sqrt(n) times as much. Then that is the noise of a boxcar, as it is now in each tile of the image: all of an image
-would stand out, else, and the boxcar of a short event would lose against a long one of nothing but errors.
+With white noise a sum over n slices, over sqrt(n), scatters as a slice does. Errors that last add up, and such sums
+scatter by up to sqrt(n) times as much. Then that is taken as the noise of a boxcar, as it is now in each tile of the
+image. Otherwise all of an image would stand out, and the boxcar of a short event would lose against a long one that is
+nothing but errors.
 """
 
 import math
@@ -18,51 +19,51 @@ from fip.search.pyramid import Pyramid, boxcar_weights, level_now, spread_of
 from fip.search.words import Matrix
 
 RED = 1.25
-"""Times that sums over slices scatter as those of white noise do, from which they count as its noise.
+"""Scatter of sums over slices, in units of that of white noise: from this factor on it counts as their noise.
 
 White noise is measured to 4 % about a place, and to 8 in a corner of an image.
 """
 
 BEFORE = 16
-"""Slices before a peak, at least, that it is compared with."""
+"""The least number of slices before a peak with which it is compared."""
 
 COARSELY = 0.8
-"""Of a threshold: the noise of a tile is that of a place in it to a fifth, and what is above is measured at its own."""
+"""Share of a threshold: a tile's noise is a place's to a fifth, and a peak above is measured by its own noise."""
 
 UNEVEN = 0.054, 0.08, 0.115
-"""Of the noise about a place, by how much that of the place itself differs, as a standard deviation: errors of a sky
-are higher in sidelobes of its sources than between these. As measured: 0.115; and what it comes to if a peak is also
-compared with the slices before it, where it was: of up to 16 slices, and of more."""
+"""Share of the noise about a place by which that of the place itself differs, as a standard deviation: errors of a sky
+are higher in sidelobes of its sources than between these. The last is the measured value, 0.115; the first two hold if
+a peak was also compared with the slices before it: a peak of up to 16 slices, and of more."""
 
-_LOG_NORMAL = 7.0  # S/N to which the level of noise is known to scatter as widely as that
-_TESTED = 2  # the first level that tells: sums over four slices
-_SURE = 5.0  # standard deviations to which RED is known, in an image of few beams
+_LOG_NORMAL = 7.0  # S/N: up to it, the level of noise is known to scatter as widely as that
+_TESTED = 2  # the first level that is tested: sums over four slices
+_SURE = 5.0  # standard deviations by which RED must be sure, in an image of few beams
 _SAMPLE = 2**14  # pixels that are enough for it
-_MEMORY = 0.5  # of what a tile had when the level was made before: errors change within some ten slices
+_MEMORY = 0.5  # share of the last value of a tile, when a level is made: errors change within some ten slices
 
 
 @dataclass(slots=True)
 class Red:
-    """By how much sums over slices scatter more than those of white noise; changed by `listen` alone."""
+    """The factors by which sums over slices scatter more than those of white noise. Only `listen` changes it."""
 
-    least: float  # times, from which noise is red
+    least: float  # the factor from which noise is red
     times: NDArray[np.float32]  # [level, row, column] of each tile, level 0 being a slice; 1 before it is measured
     until: int = -1  # the step up to which noise is red
 
     def holds(self, step: int) -> bool:
-        """Whether noise is red at a step."""
+        """Return whether noise is red at a step."""
         return step <= self.until
 
 
 def white(levels: int, tiles: Tiles, pixels: int, beam: Matrix) -> Red:
-    """Of so many levels of a pyramid of images of so many pixels, before any is measured."""
+    """Make it for so many levels of a pyramid of images of so many pixels, before any is measured."""
     (xx, xy), (_, yy) = beam
     beams = max(1.0, pixels * math.sqrt(xx * yy - xy * xy))
     return Red(max(RED, 1 + _SURE / math.sqrt(beams)), np.ones((levels + 1, *tiles.level.shape), np.float32))
 
 
 def listen(red: Red, pyramid: Pyramid, tiles: Tiles, pixels: NDArray[np.float32]) -> None:
-    """Measures the image [y, x] that was pushed last, and the levels that were made with it."""
+    """Measure the image [y, x] that was pushed last, and the levels that were made with it."""
     if any(_is_red(red, *each) for each in _made(pyramid)):
         if not red.holds(pyramid.step):
             red.times[:] = 1
@@ -79,7 +80,7 @@ def listen(red: Red, pyramid: Pyramid, tiles: Tiles, pixels: NDArray[np.float32]
 def standing_out(
     red: Red, pyramid: Pyramid, tiles: Tiles, hot: NDArray[np.int32], low: float, width: int
 ) -> NDArray[np.int32]:
-    """Of hot places, in rows of so many pixels, those that are beyond low x the noise of their tile, or nearly."""
+    """Return the hot places, in rows of `width` pixels, that are beyond low x the noise of their tile, or nearly."""
     hot = np.unique(hot)
     row, column = hot // width // tiles.side, hot % width // tiles.side
     out = np.zeros(hot.size, bool)
@@ -89,22 +90,22 @@ def standing_out(
 
 
 def even(snr: float, width: int, compared: bool) -> float:
-    """The S/N at which noise that is even is as rare; of a boxcar that was compared with slices before it, or not.
+    """Return the S/N at which even noise is as rare, for a boxcar that was `compared` with slices before it, or not.
 
-    Of noise whose level scatters by s, exp(u^4 s^2 / 2) times as much is above u as of one that is even: as much as of
-    that above u - u^3 s^2 / 2. From _LOG_NORMAL on nothing more is taken off.
+    If the level of noise scatters by s, exp(u^4 s^2 / 2) times as much of it is above u as of even noise: as much as of
+    even noise above u - u^3 s^2 / 2. From _LOG_NORMAL on nothing more is taken off.
     """
     spread = UNEVEN[2] if not compared else UNEVEN[0] if width <= BEFORE else UNEVEN[1]
     return snr - min(snr, _LOG_NORMAL) ** 3 * spread**2 / 2
 
 
 def least_of(red: Red, level: int) -> float:
-    """Times the noise of white noise, that all tiles have in a level, or nearly."""
+    """Return a factor over white noise that all tiles have in a level, or nearly have."""
     return max(1.0, COARSELY * float(red.times[level].min()))
 
 
 class Weights:
-    """[width - 1, end] 1 / (variance of the sum of z) of boxcars, as `boxcar_weights` has them, by the tile."""
+    """[width - 1, end] 1 / (variance of the sum of z) of boxcars, as from `boxcar_weights`, for each tile."""
 
     def __init__(self, pyramid: Pyramid, tiles: Tiles, red: Red | None) -> None:
         self._white = boxcar_weights(pyramid)
@@ -112,13 +113,13 @@ class Weights:
         self._known: dict[int, NDArray[np.float32]] = {}
 
     def tile(self, x: NDArray[np.integer], y: NDArray[np.integer]) -> NDArray[np.integer]:
-        """The number of the tile of each pixel; all are alike if noise is white."""
+        """Return the number of the tile of each pixel; one number for all if noise is white."""
         if self._red is None:
             return np.zeros_like(x)
         return np.asarray(y // self._tiles.side * self._tiles.level.shape[1] + x // self._tiles.side)
 
     def of(self, tile: int) -> NDArray[np.float32]:
-        """Those of a tile."""
+        """Return the weights of a tile."""
         if self._red is None:
             return self._white
         if tile not in self._known:
@@ -127,15 +128,15 @@ class Weights:
         return self._known[tile]
 
     def at(self, x: int, y: int) -> NDArray[np.float32]:
-        """Those of a pixel."""
+        """Return the weights of a pixel."""
         return self.of(int(self.tile(np.array(x), np.array(y))))
 
     def times(self, x: int, y: int, width: int) -> float:
-        """By how much sums over so many slices scatter more at a pixel than those of white noise."""
+        """Return the factor by which sums over so many slices scatter more at a pixel than those of white noise."""
         return 1.0 if self._red is None else float(self._times(int(self.tile(np.array(x), np.array(y))))[width - 1])
 
     def _times(self, tile: int) -> NDArray[np.float64]:
-        """[width - 1] between levels by a power of the width."""
+        """Return the factors [width - 1], between levels by a power of the width."""
         assert self._red is not None
         levels = self._red.times.reshape(len(self._red.times), -1)[:, tile]
         octaves = np.log2(np.arange(1, len(self._white) + 1))
@@ -143,7 +144,7 @@ class Weights:
 
 
 def _made(pyramid: Pyramid) -> Iterator[tuple[int, NDArray[np.int16], float]]:
-    """The last slice, and the levels that were made with it: number, z [pixel], what white noise has there."""
+    """Yield the last slice, and the levels that were made with it: number, z [pixel], scatter of white noise there."""
     yield 0, pyramid.ring[pyramid.step % len(pyramid.ring)], 1.0
     for level in range(1, len(pyramid.levels) + 1):
         made = level_now(pyramid, level)

@@ -1,8 +1,8 @@
-"""What is taken off an image before it is searched: nothing, or the sky as the images before show it.
+"""What is subtracted from an image before it is searched: nothing, or the sky by the images before it.
 
 A running reference begins as the median of 16 images; each mean of 32 slices more is blended into it when it is 64
-slices old, so that a transient is no part of what it is compared with. Its own noise is part of that of every boxcar,
-and is that which it had when z was made. Where an event was on, it stays as it is: the event would have a shadow, else.
+slices old, so that a transient is no part of what it is compared with. Its own noise, as it was when z was made, is
+part of the noise of every boxcar. At the place of an event it stays as it is: otherwise the event would have a shadow.
 """
 
 import math
@@ -18,24 +18,24 @@ from fip.search.words import Matrix, Place
 
 Floats = NDArray[np.float32]
 
-FIRST = 16  # images of which the first reference is the median
+FIRST = 16  # images; their median is the first reference
 CHUNK = 32  # slices of a mean
 AGE = 64  # slices that a mean waits before it is blended in
 SHARE = 0.25  # of a mean in the reference then
-CLIP = 4.0  # standard deviations at which a sum over four slices is held
+CLIP = 4.0  # standard deviations: a sum over four slices is clipped to that
 NOT_WHITE = 1.1
-"""Times its noise that a sum over slices may scatter by; beyond it the sky is not off the images, and changes."""
+"""A sum over slices may scatter by so many times its noise; beyond that, sky is left in the images, and changes."""
 
 _SPARED = 2.4  # full widths at half maximum about an event
-_NOISIER = 1.1  # times the variance elsewhere: of a place that is held apart
-_SAMPLE = 2**14  # pixels of which the scatter of a level is taken
+_NOISIER = 1.1  # times the variance elsewhere: of a place that is held separately
+_SAMPLE = 2**14  # pixels from which the scatter of a level is measured
 _MEMORY = 0.8
-_MEASURED = 4  # times, before a level is judged
+_MEASURED = 4  # measurements before a level is judged
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """Of slices from `first` on, waiting to be blended in."""
+    """The mean of slices from `first` on, waiting to be blended in."""
 
     first: int  # step
     slices: int  # with an image
@@ -44,7 +44,7 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A square about a place in which the reference was left as it was, and is noisier than elsewhere."""
+    """A square about a place, in which the reference was left as it was and is noisier than elsewhere."""
 
     x: int
     y: int
@@ -52,18 +52,18 @@ class Held:
     variance: float  # in units of that of an image
 
     def has(self, x: float, y: float) -> bool:
-        """Whether a pixel is in it."""
+        """Return whether a pixel is in it."""
         return abs(x - self.x) <= self.reach and abs(y - self.y) <= self.reach
 
 
 @dataclass(slots=True)
 class Running:
-    """A running reference; changed by `warm` and `follow` alone."""
+    """A running reference. Only `warm` and `follow` change it."""
 
     pixels: Floats  # [y, x] Jy/beam; no values before it is known
     variance: float = 0.0  # in units of that of an image
     begun: list[Floats] = field(default_factory=list)  # the first images
-    total: Floats | None = None  # [pixel] of what the slices of this chunk have beyond it
+    total: Floats | None = None  # [pixel] sum over the slices of this chunk, less the reference
     first: int = 0  # step of the chunk
     slices: int = 0  # with an image in it
     waiting: list[Mean] = field(default_factory=list)
@@ -71,13 +71,13 @@ class Running:
 
     @property
     def known(self) -> bool:
-        """Whether images can be searched."""
+        """Return whether images can be searched."""
         return self.pixels.size > 0
 
 
 @dataclass(slots=True)
 class Whiteness:
-    """By how much each level scatters more than white noise would, level 0 first; changed by `weigh` alone."""
+    """The factor by which each level scatters more than white noise would, level 0 first. Only `weigh` changes it."""
 
     ratio: NDArray[np.float64]
     lately: NDArray[np.float64]  # the largest, or what is left of it
@@ -85,22 +85,22 @@ class Whiteness:
 
     @property
     def model_needed(self) -> bool:
-        """Whether a level is so far from white that the sky has to be subtracted before it is imaged."""
+        """Return whether a level is so far from white that the sky has to be subtracted before imaging."""
         return bool(((self.measured >= _MEASURED) & (self.ratio > NOT_WHITE)).any())
 
     def factor(self, width: int) -> float:
-        """By what the threshold of a boxcar is to be raised."""
+        """Return the factor by which the threshold of a boxcar is to be raised."""
         level = min(max(0, width - 1).bit_length(), self.ratio.size - 1)
         return float(max(1.0, self.lately[level])) if self.measured[level] >= _MEASURED else 1.0
 
 
 def whiteness(levels: int) -> Whiteness:
-    """Of so many levels, before any is measured."""
+    """Make it for so many levels, before any is measured."""
     return Whiteness(np.ones(levels + 1), np.ones(levels + 1), np.zeros(levels + 1, np.int64))
 
 
 def weigh(white: Whiteness, pyramid: Pyramid) -> None:
-    """Measures the levels that were made now, of four slices and more."""
+    """Measure the levels that were made now, of four slices and more."""
     for level in range(2, white.ratio.size):
         made = level_now(pyramid, level)
         if made is None:
@@ -116,7 +116,7 @@ def weigh(white: Whiteness, pyramid: Pyramid) -> None:
 
 
 def warm(running: Running, pixels: Floats) -> None:
-    """Adds one of the first images, [y, x]; after the last of them the reference is known."""
+    """Add one of the first images, [y, x]; after the last of them the reference is known."""
     running.begun.append(pixels.copy())
     if len(running.begun) == FIRST:
         with np.errstate(all="ignore"):
@@ -126,7 +126,7 @@ def warm(running: Running, pixels: Floats) -> None:
 
 
 def follow(running: Running, pyramid: Pyramid, tiles: Tiles, beam: Matrix, spared: tuple[Place, ...]) -> None:
-    """Adds what was pushed last, an image or a gap, and blends in what is old enough."""
+    """Add what was pushed last, an image or a gap, and blend in means that are old enough."""
     height, width = running.pixels.shape
     if running.total is None:
         running.total, running.first, running.slices = np.zeros(height * width, np.float32), pyramid.step, 0
@@ -149,7 +149,7 @@ def follow(running: Running, pyramid: Pyramid, tiles: Tiles, beam: Matrix, spare
 
 
 def held_factor(running: Running, x: float, y: float, width: int) -> float:
-    """By how much the noise of a boxcar is larger at a place than the reference's variance says."""
+    """Return the factor by which the noise of a boxcar is larger at a place than the reference's variance says."""
     most = max((each.variance for each in running.held if each.has(x, y)), default=running.variance)
 
     def spread(variance: float) -> float:
@@ -159,7 +159,7 @@ def held_factor(running: Running, x: float, y: float, width: int) -> float:
 
 
 def _blend(running: Running, old: Mean, beam: Matrix, spared: tuple[Place, ...]) -> None:
-    """Takes a mean into the reference, but for what is spared, and keeps account of the noise that there is now."""
+    """Blend a mean into the reference, except at spared places, and keep account of its noise now."""
     widest = 1 / math.sqrt(float(np.linalg.eigvalsh(np.array(beam))[0]))
     reach, now = math.ceil(_SPARED * widest), list[Held]()
     for place in spared:
@@ -180,5 +180,5 @@ def _blended(variance: float, mean: Mean) -> float:
 
 
 def bytes_of(pixels: int, running: bool) -> int:
-    """What a reference takes: 20 bytes a pixel, 64 while it begins, in which time there is no more."""
+    """Return the bytes of a reference: 20 a pixel, and 64 while it begins, when nothing else is kept."""
     return 20 * pixels if running else 0

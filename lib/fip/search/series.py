@@ -1,7 +1,7 @@
-"""`advance`: the search of a series of images, one after the other.
+"""The search of a series of images, one after the other: `advance`.
 
-The state is a value that a function takes on: nothing else changes it, there is no clock and no thread in it, and the
-same images in the same order give the same bits.
+Only `advance` changes the state: there is no clock and no thread in it, and the same images in the same order give the
+same bits.
 """
 
 import math
@@ -27,24 +27,24 @@ from fip.search.variables import lasting
 from fip.search.words import WIDEST, Facts, Look, Peak, Place, Searched
 
 SURELY_SEEN = 0.7
-"""Of the S/N of a pixel that may be part of a peak: it is looked at if a level stands out by so much.
+"""Share of the S/N of a pixel that may be part of a peak: it is examined if a level stands out by so much.
 
-Any boxcar holds 0.83 of its S/N in some level, but for the noise in the rest: docs/transients.md has what is lost.
+Any boxcar has 0.83 of its S/N in some level, but for the noise in the rest: docs/transients.md says what is lost.
 """
 
 FLOODED, _OF_NOISE = 0.02, 20.0
-"""Share of the pixels that are hot from which an image is flooded, but never less than so many times what noise has."""
+"""An image is flooded from this share of hot pixels on, but never with fewer than so many times those of noise."""
 
-_OF_SOURCES = 10.0  # beams that a few sources may fill: in an image of few beams that is more than its share
+_OF_SOURCES = 10.0  # beams that a few sources may fill: more than the share in an image of few beams
 
-_ITSELF = 15.0  # S/N of a peak whose own sidelobes may be what lasts: noise does not become red by these
+_ITSELF = 15.0  # S/N of a peak whose own sidelobes may last: these do not make noise red
 
 _NONE = np.empty((0, 0), np.float32)
 
 
 @dataclass(slots=True)
 class State:
-    """Of the search of one series; changed by `advance` alone."""
+    """The state of the search of one series. Only `advance` changes it."""
 
     searched: Searched
     threshold: float  # S/N
@@ -54,15 +54,15 @@ class State:
     white: Whiteness | None  # with the reference `auto`
     red: Red | None  # without a reference
     time: float = math.nan  # s, of the last image
-    psf: Known | None = None  # the last that there was
-    bright: dict[int, tuple[Part, ...]] = field(default_factory=dict)  # by step, of those in the ring, what was peeled
-    strong: tuple[Peak, ...] = ()  # that may leave something beside them
-    own: Place | None = None  # what the search has put into late images itself
+    psf: Known | None = None  # the last one so far
+    bright: dict[int, tuple[Part, ...]] = field(default_factory=dict)  # by step, in the ring: peeled sources
+    strong: tuple[Peak, ...] = ()  # those that may leave something beside them
+    own: Place | None = None  # what the search has put into recent images itself
     excess: NDArray[np.float32] | None = None  # [y, x], of the last image, as `Facts` has it
 
 
 def begin(searched: Searched, threshold: float) -> State:
-    """Before the first image. ValueError for boxcars, or a cadence, that cannot be."""
+    """Make the state before the first image. ValueError for impossible boxcars or an impossible cadence."""
     if not searched.cadence > 0:
         raise ValueError(f"a cadence of {searched.cadence:g} s: images must follow one another in time")
     pyramid = new_pyramid(searched.width * searched.height, searched.widest)
@@ -74,7 +74,7 @@ def begin(searched: Searched, threshold: float) -> State:
 
 
 def memory(searched: Searched) -> int:
-    """Bytes that the state takes: at 1024 x 1024 0.25 GB, 0.27 with a reference, the PSF of a bright slice included."""
+    """Return the bytes of the state: 0.25 GB at 1024 x 1024, 0.27 with a reference, with the PSF of a bright slice."""
     pixels = searched.width * searched.height
     return (
         16 * pixels
@@ -84,9 +84,9 @@ def memory(searched: Searched) -> int:
 
 
 def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[State, Look]:
-    """Takes the next image, [y, x] Jy/beam in time order, NaN where there is no value; all NaN is a gap.
+    """Take the next image, [y, x] Jy/beam in time order, NaN for pixels without a value; all NaN is a gap.
 
-    Returns the state, which is the one given, and what is seen. Peaks end in one of the last 16 slices.
+    Return the state, which is the one given, and what is seen. Peaks end in one of the last 16 slices.
     """
     state.own, state.excess = facts.own, None if state.running else facts.excess
     earlier, new_segment = _step_to(state, facts)
@@ -110,7 +110,7 @@ def advance(state: State, pixels: NDArray[np.float32], facts: Facts) -> tuple[St
 
 
 def step_at(state: State, time: float) -> int:
-    """The step that an image of a time (s) will be."""
+    """Return the step of an image at a time (s)."""
     return state.pyramid.step + _steps(state, time)
 
 
@@ -121,7 +121,7 @@ def _steps(state: State, time: float) -> int:
 
 
 def finish(state: State) -> tuple[State, tuple[Peak, ...]]:
-    """After the last image: the peaks that more slices would have completed."""
+    """Return, after the last image, the peaks that more slices would have completed."""
     nothing = Facts(-1, state.time)
     found = [peak for _ in range(SPAN) for peak in _gap(state, nothing)]
     return state, best_of(found, state.searched.beam)
@@ -135,10 +135,10 @@ def _is_empty(pixels: NDArray[np.float32]) -> bool:
 def _push(
     state: State, pixels: NDArray[np.float32], reference: NDArray[np.float32], noise: float, index: int
 ) -> tuple[int, float, NDArray[np.float32] | None]:
-    """Adds an image to all that is kept of images but the reference; returns how many places are hot, and its noise.
+    """Add an image to all that is kept of images except the reference; return how many places are hot, and its noise.
 
-    If it turns out to be bright, and there is a PSF, it is added again without what its sources leave elsewhere, and is
-    returned, too.
+    If it turns out to be bright, and there is a PSF, it is added again without the sidelobes of its sources, and is
+    also returned.
     """
     pyramid, tiles, cleaned = state.pyramid, state.tiles, None
     count = _push_one(state, pixels, reference, noise, index)
@@ -177,14 +177,14 @@ def _push_one(
 
 
 def _hot(state: State, count: int) -> NDArray[np.int32]:
-    """The places that are to be looked at, of so many that stand out from white noise."""
+    """Return the places to examine, of `count` places that stand out from white noise."""
     hot = state.pyramid.hot[:count]
     red = _red(state)
     return standing_out(red, state.pyramid, state.tiles, hot, _low(state), state.searched.width) if red else hot
 
 
 def _peaks(state: State, hot: NDArray[np.int32]) -> tuple[Peak, ...]:
-    """The peaks at hot places; of an image that is flooded, that of the brightest pixel."""
+    """Return the peaks at hot places; for a flooded image, only that of the brightest pixel."""
     if _is_flooded(state, hot):
         hot = np.array([brightest(state.pyramid, hot)[0]], np.int32)
     threshold = Threshold(state.threshold, partial(_factor, state))
@@ -199,17 +199,17 @@ def _peaks(state: State, hot: NDArray[np.int32]) -> tuple[Peak, ...]:
 
 
 def _with_flux(seen: Seen, excess: float) -> Seen:
-    """That of a place at which the noise is larger, by errors of a model."""
+    """Change a peak for the larger noise of its place, by errors of a model."""
     return seen if excess == 1 else replace(seen, peak=replace(seen.peak, flux=seen.peak.flux * excess))
 
 
 def _red(state: State) -> Red | None:
-    """What noise is now, if it is red."""
+    """Return the red noise, if noise is red now."""
     return state.red if state.red and state.red.holds(state.pyramid.step) else None
 
 
 def _times(state: State) -> tuple[float, ...]:
-    """By level, times the noise of white noise that there is at least."""
+    """Return, by level, the least factor of noise over white noise."""
     red = _red(state)
     return tuple(least_of(red, level) for level in range(len(red.times))) if red else ()
 
@@ -219,7 +219,7 @@ def _is_flooded(state: State, hot: NDArray[np.int32]) -> bool:
 
 
 def _most_hot(state: State) -> float:
-    """Places that an image may have which are to be looked at, and is not flooded."""
+    """Return how many places to examine an image may have before it is flooded."""
     share = max(FLOODED, _OF_NOISE * tail(_low(state)))
     (xx, xy), (_, yy) = state.searched.beam
     few = _OF_SOURCES / math.sqrt(xx * yy - xy * xy)
@@ -232,7 +232,7 @@ def _last(pyramid: Pyramid) -> NDArray[np.int16]:
 
 
 def _step_to(state: State, facts: Facts) -> tuple[list[Peak], bool]:
-    """Passes over the slices without an image before this one; what they complete, and whether a segment begins."""
+    """Pass over slices without an image before this one; return what they complete, and whether a segment begins."""
     steps = _steps(state, facts.time)
     state.time = facts.time
     new_segment = steps >= WIDEST
@@ -260,11 +260,11 @@ def _new_reference(searched: Searched) -> Running | None:
 
 
 def _factor(state: State, x: float, y: float, width: int) -> float:
-    """By what the threshold of a boxcar at a place is raised."""
+    """Return the factor by which the threshold of a boxcar at a place is raised."""
     held = held_factor(state.running, x, y, width) if state.running else lasting(_excess(state, x, y), width)
     return held * (state.white.factor(width) if state.white else 1.0)
 
 
 def _excess(state: State, x: float, y: float) -> float:
-    """Times the noise elsewhere that there is at a place, in the last image."""
+    """Return the noise at a place over the noise elsewhere, in the last image."""
     return 1.0 if state.excess is None else float(state.excess[round(y), round(x)])

@@ -1,4 +1,4 @@
-"""How high sidelobes are, by the noise of images: with natural weights its autocorrelation is the PSF."""
+"""The height of sidelobes, from the noise of images: with natural weights its autocorrelation is the PSF."""
 
 from collections.abc import Iterable
 
@@ -10,21 +10,21 @@ from fip.data.quality import GAUSSIAN_RMS_PER_MAD
 from fip.search.floors import levels_of
 from fip.search.words import Matrix
 
-_CLIP = 5.0  # standard deviations beyond which a pixel is no noise
-_COMMON = 0.25  # of all pairs of pixels, that a distance must have to be looked at
+_CLIP = 5.0  # standard deviations: a pixel beyond is no noise
+_COMMON = 0.25  # of all pairs of pixels: a distance needs as many to be used
 
 
 def levels_of_noise(images: Iterable[NDArray[np.floating]], beam: Matrix) -> tuple[float, ...]:
-    """`Searched.sidelobes` of images [y, x] that follow one another; () if there are not two with values.
+    """Return `Searched.sidelobes` of images [y, x] that follow one another; () if there are not two with values.
 
-    What does not change cancels.
+    Anything that does not change cancels.
     """
     found = _autocorrelation(images)
     return levels_of(found, beam) if found.any() else ()
 
 
 def _autocorrelation(images: Iterable[NDArray[np.floating]]) -> NDArray[np.float64]:
-    """That of the noise of images that follow one another [y, x], 1 in the middle; 0 if too few pixels tell of it."""
+    """Return that of the noise of images that follow one another [y, x], 1 in the middle; 0 from too few pixels."""
     before: NDArray[np.float32] | None = None
     total: NDArray[np.float32] | None = None
     pairs, shape = np.zeros((), np.float32), (0, 0)
@@ -48,7 +48,7 @@ def _autocorrelation(images: Iterable[NDArray[np.floating]]) -> NDArray[np.float
 
 
 def _padded(shape: tuple[int, ...]) -> list[int]:
-    """Twice as large, so that pairs of pixels do not turn over, and quick to transform."""
+    """Return a shape twice as large, so that pairs of pixels do not wrap round, and quick to transform."""
     return [fft.next_fast_len(2 * side, real=True) for side in shape]
 
 
@@ -58,5 +58,5 @@ def _power(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _correlated(power: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """The sum of products of all pairs that lie so far apart, [dy, dx] both modulo the size, of images of a shape."""
+    """Return the sum of products of all pairs that lie [dy, dx] apart, modulo the size, in images of a shape."""
     return np.asarray(fft.irfft2(power, _padded(shape)))

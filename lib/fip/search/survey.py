@@ -1,6 +1,6 @@
-"""What a search could have seen: how much sky for how long to which flux, and how often what was not seen can happen.
+"""What a search could have seen: how much sky, how long, to which flux; and limits on the rate of what was not seen.
 
-Pure. A boxcar of w images has w times the weight of one: it shows what is 1 / sqrt(w) as bright.
+Pure. A boxcar of w images has w times the weight of one: it shows sources that are 1 / sqrt(w) as bright.
 """
 
 import math
@@ -12,15 +12,15 @@ from scipy.special import gammaincinv
 from fip.search.words import WIDEST
 
 SHARES = (0.5, 0.9, 1.0)
-"""Of what was searched, for which the flux is told to which it was."""
+"""Shares of what was searched: for each, the flux is given to which it was searched."""
 
 WIDTHS = tuple(2**power for power in range(WIDEST.bit_length()))
-"""Images, from each of which to the next there is a row."""
+"""Widths in images: there is a row from each to the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Images that were searched alike."""
+    """Images that were searched in the same way."""
 
     area: float  # deg^2, pixels with values
     images: float
@@ -37,13 +37,13 @@ class Depth:
     width: int  # images
     duration: float  # s
     exposure: float  # deg^2 h
-    epochs: float  # deg^2: the area, times how many boxcars of this width there are side by side
+    epochs: float  # deg^2: the area, times the number of boxcars of this width side by side
     fluxes: tuple[float, ...]  # Jy/beam, to which `SHARES` of the exposure were searched; NaN if no noise is known
     found: int  # events, from this width on and below the next one
 
     @property
     def density(self) -> float:
-        """1/deg^2: 95 % upper limit of how many there are on at a time; 3.0 / (Omega N) if none was found."""
+        """1/deg^2: 95 % upper limit of how many are on at a time; 3.0 / (Omega N) if none was found."""
         return most_expected(self.found) / self.epochs
 
     @property
@@ -53,24 +53,24 @@ class Depth:
 
 
 def most_expected(found: int) -> float:
-    """The expected number of events of which so few, or fewer, come in 5 % of cases: 3.0 for none, 4.7 for one."""
+    """Return the expected number of events if `found` or fewer come in 5 % of cases: 3.0 for none, 4.7 for one."""
     return float(gammaincinv(found + 1, 0.95))
 
 
 def poisson_interval(found: int) -> tuple[float, float]:
-    """In which the expected number lies of which so many came, in 95 % of cases."""
+    """Return the interval of the expected number of events if `found` came, in 95 % of cases."""
     return float(gammaincinv(found, 0.025)) if found else 0.0, float(gammaincinv(found + 1, 0.975))
 
 
 def faintest(threshold: float, noise: float, width: int) -> float:
-    """Jy/beam of a source that is just an event: half of them are found."""
+    """Return the Jy/beam of a source that is just an event: half of such sources are found."""
     return threshold * noise / math.sqrt(width)
 
 
 def depths(stretches: Iterable[Stretch], widths: Sequence[int]) -> list[Depth]:
-    """Of images of one cadence, by the width in which they were searched; `widths` are those of the events found.
+    """Return the depths of images of one cadence, by width of the search; `widths` are those of the events found.
 
-    There is no row for a width of more images than were searched.
+    There is no row for a width with more images than were searched.
     """
     all_ = [each for each in stretches if each.images > 0 and each.area > 0]
     made = []
@@ -100,7 +100,7 @@ def _depth(stretches: Sequence[Stretch], width: int, found: int) -> Depth:
 
 
 def _flux_of(share: float, known: Sequence[tuple[float, float]]) -> float:
-    """The flux to which a share of the exposure was searched, of (flux, exposure) by flux; NaN if none is known."""
+    """Return the flux to which a share of the exposure was searched, from (flux, exposure) by flux; NaN if unknown."""
     least, sofar = share * sum(exposure for _, exposure in known) * (1 - 1e-9), 0.0
     for flux, exposure in known:
         sofar += exposure

@@ -1,4 +1,4 @@
-"""Events that are one thing moving: satellites, aircraft, meteors, and the Moon's edge. They are told as one."""
+"""Events of one moving thing: satellites, aircraft, meteors, and the Moon's edge. They are reported as one."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ FEWEST = 3
 """Events of a track: any two are on a line."""
 
 SLOWEST, FASTEST = 0.1, 30.0
-"""Beams a slice. What is slower is seen as one event that becomes longer."""
+"""Beams a slice. Anything slower is seen as one event that becomes longer."""
 
 BESIDE = 1.0
 """Full widths at half maximum within which an event is on a track."""
@@ -24,7 +24,7 @@ PAUSE = 20
 """Slices from one event of a track to the next, at the most."""
 
 CHANCE = 0.01
-"""Tracks that unrelated events would make in a series: so many at the most are expected of each that is taken."""
+"""Tracks that unrelated events would make in a series: for each accepted track, at most so many are expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,16 @@ class Track:
 
     @property
     def speed(self) -> float:
-        """Pixels a slice."""
+        """The speed in pixels a slice."""
         return math.hypot(*self.velocity)
 
 
 def tracks_of(events: Sequence[Event], searched: Searched) -> tuple[Track, ...]:
-    """The tracks among the events of a series, earliest first; each event is in one of them at the most.
+    """Return the tracks among the events of a series, earliest first; each event is in at most one of them.
 
-    Events of one sign within a beam of a line, none further than PAUSE slices from the one before. As many events as
-    lie on a line by chance are no track, whatever their number: PAIRS of events can begin a line, and each of the
-    others near it in time is on it with the chance that its area has in the image.
+    A track has events of one sign within a beam of a line, none further than PAUSE slices from the one before. If as
+    many events lie on a line by chance, they are no track, whatever their number: PAIRS of events can begin a line, and
+    each of the others near it in time is on it with the chance that its area has in the image.
     """
     found = []
     for sign in (1, -1):
@@ -58,7 +58,7 @@ def tracks_of(events: Sequence[Event], searched: Searched) -> tuple[Track, ...]:
 
 
 def _among(events: list[Event], searched: Searched) -> list[Track]:
-    """Those of events in order of time: of each event that is left the longest line that begins with it."""
+    """Find tracks of events in order of time: for each event that is left, the longest line that begins with it."""
     if len(events) < FEWEST:
         return []
     times = np.array([_middle(event) for event in events])
@@ -87,7 +87,7 @@ class _Lines:
         self._area = area * math.sqrt(float(np.linalg.det(beam)))  # beams^2 of the image
 
     def longest(self, first: int, free: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """The events, of those that are free, of the line from one of them that has most of them."""
+        """Return the free events on the line from one of them that has most of them."""
         last = int(np.searchsorted(self._times, self._times[first] + PAUSE, "right"))
         best = np.array([first])
         for second in range(first + 1, last):
@@ -101,7 +101,7 @@ class _Lines:
         return best
 
     def by_chance(self, on: NDArray[np.intp], free: NDArray[np.bool_]) -> float:
-        """As many lines with so many events are expected of unrelated ones."""
+        """Return how many lines with so many events are expected from unrelated ones."""
         begin, end = np.searchsorted(self._times, (self._times[on[0]] - PAUSE, self._times[on[-1]] + PAUSE))
         there = int(np.count_nonzero(free[begin : int(end) + 1]))
         chance = min(1.0, math.pi * BESIDE**2 / self._area)
@@ -110,7 +110,7 @@ class _Lines:
         return math.exp(min(log, 0.0))
 
     def _along(self, first: int, second: int, velocity: Array, free: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """The events on a line, which is fitted anew as it gets longer."""
+        """Return the events on a line, which is fitted anew as it gets longer."""
         on = np.array([first, second])
         place, time = self._places[first], self._times[first]
         while True:
@@ -124,19 +124,19 @@ class _Lines:
             place, velocity, time = _fitted(self._times[on], self._places[on])
 
     def _size(self, offset: Array) -> Array:
-        """Of offsets [..., 2] in pixels, in full widths at half maximum."""
+        """Return the size of offsets [..., 2] in pixels, in full widths at half maximum."""
         return np.asarray(np.sqrt(np.einsum("...i,ij,...j->...", offset, self._beam, offset)))
 
 
 def _fitted(times: Array, places: Array) -> tuple[Array, Array, float]:
-    """Place at a mean time and velocity, [2] both, of a straight line; and that time."""
+    """Fit a straight line: its place at the mean time and its velocity, [2] both; and that time."""
     time = float(times.mean())
     passed = times - time
     return places.mean(axis=0), passed @ places / max(float(passed @ passed), 1e-9), time
 
 
 def _track(events: list[Event], times: Array, places: Array, searched: Searched) -> Track:
-    """With the error of its velocity by what places scatter about the line, but not by less than they are known to."""
+    """Make a track; the error of its velocity is by the scatter of places about the line, or their errors if larger."""
     place, velocity, time = _fitted(times, places)
     passed = times - time
     left = places - place - passed[:, None] * velocity

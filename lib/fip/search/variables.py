@@ -1,7 +1,7 @@
-"""Sources of a sky model: how much of them is left in an image from which it was subtracted, and which of them vary.
+"""Sources of a sky model: the part of them that is left in an image after subtraction, and which of them vary.
 
 Errors of gains leave a share of each source, the ionosphere moves it. Both are measured in each image on the brightest
-sources of the model, and are noise then at all of them: what is not above it there is no event.
+sources of the model, and then count as noise at all sources: anything that is not above that noise is no event.
 """
 
 import math
@@ -23,10 +23,10 @@ BRIGHT = 20.0
 """S/N of these, at least, by the model."""
 
 KNOWN = 5.0
-"""Times the noise of an image, that a model has at least at a place at which it knows of a source."""
+"""Times the noise of an image: a model has at least so much at a place at which it has a source."""
 
 DYNAMIC_RANGE = 0.1
-"""Of a source: what its errors may leave beside it in one image."""
+"""The share of a source that its errors may leave beside it in one image."""
 
 _BESIDE = 3.0  # beams, for that
 _CORE = 0.4  # of the peak of a source, within which it is fitted
@@ -38,7 +38,7 @@ _CLIP = 4.0  # standard deviations of all sources, beyond which one varies by it
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Source:
-    """One on which errors are measured."""
+    """A source on which errors are measured."""
 
     pixels: NDArray[np.intp]  # [pixel] of its core
     fit: Array  # [3, pixel]: of the residual's pixels the share of the model that is left, and its shift (x, y)
@@ -67,11 +67,11 @@ class Excess:
 
 
 NOTHING = Excess(0.0, ((0.0, 0.0), (0.0, 0.0)))
-"""If there is no source that is bright enough to measure anything."""
+"""The excess if no source is bright enough to measure anything."""
 
 
 def model_of(image: NDArray[np.floating], beam: Matrix, noise: float) -> Model:
-    """Of a restored image [y, x] in Jy/beam, 0 where there is no sky, and the noise of an image. Once for a run."""
+    """Make a model of a restored image [y, x] in Jy/beam, 0 outside the sky, and an image's noise. Once for a run."""
     clean = np.nan_to_num(np.asarray(image, np.float64))
     slope_y, slope_x = (np.asarray(each) for each in np.gradient(clean))
     pixels = np.flatnonzero(np.abs(clean) >= noise)
@@ -83,10 +83,10 @@ def model_of(image: NDArray[np.floating], beam: Matrix, noise: float) -> Model:
 def excess_noise(
     residual: NDArray[np.floating], model: Model, noise: float
 ) -> tuple[Excess, NDArray[np.float32] | None]:
-    """What of the model is left in an image [y, x] of this noise (Jy/beam); and by what the noise of pixels is higher.
+    """Measure what of the model is left in an image [y, x] of this noise (Jy/beam); and how much higher the noise is.
 
-    The second is [y, x] and 1 away from sources: sqrt(1 + ((eps M)^2 + |delta . grad M|^2) / noise^2). None is 1
-    everywhere.
+    The second is a factor [y, x] that is 1 away from sources: sqrt(1 + ((eps M)^2 + |delta . grad M|^2) / noise^2).
+    None means 1 everywhere.
     """
     excess = _measured(residual, model, noise)
     (xx, xy), (_, yy) = excess.shift
@@ -100,7 +100,7 @@ def excess_noise(
 
 
 def lasting(factor: float, width: int) -> float:
-    """By what the threshold of a boxcar of so many slices is raised where the noise of each is higher by a factor.
+    """Return the factor for the threshold of a boxcar of so many slices if the noise of each is higher by `factor`.
 
     Errors of gains and of the ionosphere do not change from slice to slice: they add up as a source does.
     """
@@ -109,7 +109,7 @@ def lasting(factor: float, width: int) -> float:
 
 
 def is_known(model: Model, x: float, y: float, noise: float) -> bool:
-    """Whether the model has a source at a pixel: what changes there is `variable`, and nothing new."""
+    """Return whether the model has a source at a pixel: a change there is `variable`, and nothing new."""
     height, width = model.image.shape
     column, row = min(max(round(x), 0), width - 1), min(max(round(y), 0), height - 1)
     here = abs(float(model.image[row, column]))
@@ -117,12 +117,12 @@ def is_known(model: Model, x: float, y: float, noise: float) -> bool:
 
 
 def is_left_over(model: Model, x: float, y: float, flux: float) -> bool:
-    """Whether a change (Jy/beam) at a pixel is less than DYNAMIC_RANGE of a source of the model within 3 beams."""
+    """Return whether a change (Jy/beam) at a pixel is less than DYNAMIC_RANGE of a model source within 3 beams."""
     return abs(flux) < DYNAMIC_RANGE * _brightest_near(model, x, y, _BESIDE)
 
 
 def _brightest_near(model: Model, x: float, y: float, beams: float) -> float:
-    """The largest |value| of the model within so many beams, Jy/beam."""
+    """Return the largest |value| of the model within so many beams, Jy/beam."""
     (xx, xy), (_, yy) = model.beam
     reach = math.ceil(beams / math.sqrt(float(np.linalg.eigvalsh(np.array(model.beam))[0])))
     column, row = round(x), round(y)
@@ -134,7 +134,7 @@ def _brightest_near(model: Model, x: float, y: float, beams: float) -> float:
 
 
 def _brightest(image: Array, beam: Matrix, noise: float) -> list[tuple[int, int]]:
-    """Row and column of the brightest maxima of an image, far enough from what is brighter and from the edge."""
+    """Return row and column of the brightest maxima of an image, far enough from brighter ones and from the edge."""
     (xx, xy), (_, yy) = beam
     reach = math.ceil(_APART / math.sqrt(float(np.linalg.eigvalsh(np.array(beam))[0])))
     left, found = np.abs(image), list[tuple[int, int]]()
@@ -157,7 +157,7 @@ def _brightest(image: Array, beam: Matrix, noise: float) -> list[tuple[int, int]
 
 
 def _source(image: Array, slopes: tuple[Array, Array], beam: Matrix, row: int, column: int) -> _Source:
-    """How a source is fitted, and how well that can be: noise is correlated as the beam is."""
+    """Return how a source is fitted, and how well that is possible: noise is correlated as the beam is."""
     (xx, xy), (_, yy) = beam
     reach = math.ceil(1 / math.sqrt(float(np.linalg.eigvalsh(np.array(beam))[0])))
     y, x = np.mgrid[row - reach : row + reach + 1, column - reach : column + reach + 1]
@@ -173,7 +173,7 @@ def _source(image: Array, slopes: tuple[Array, Array], beam: Matrix, row: int, c
 
 
 def _measured(residual: NDArray[np.floating], model: Model, noise: float) -> Excess:
-    """By a fit at each of the sources."""
+    """Measure the excess by a fit at each of the sources."""
     flat = residual.ravel()
     fits = [(source.fit @ flat[source.pixels].astype(np.float64), source.covariance) for source in model.sources]
     fits = [(found, covariance) for found, covariance in fits if np.isfinite(found).all()]
@@ -188,7 +188,7 @@ def _measured(residual: NDArray[np.floating], model: Model, noise: float) -> Exc
 
 
 def _spread(values: Array, covariance: Array, floor: float) -> Array:
-    """The mean of v v^T [n, n] over sources, v: [source, n], less that of noise; a few that vary are left out."""
+    """Average v v^T [n, n] over sources, v: [source, n], less that of noise; a few that vary are left out."""
     variance = np.trace(covariance, axis1=1, axis2=2) / values.shape[1]
     weight = 1 / (variance + floor**2)
     size = np.linalg.norm(values, axis=1)
@@ -214,7 +214,7 @@ class Variability:
 
 
 def variability(flux: Sequence[float] | Array, error: Sequence[float] | Array) -> Variability:
-    """Of fluxes and their errors in Jy; those that are no number, or have no error, are left out."""
+    """Measure fluxes and their errors in Jy; those that are no number, or have no error, are left out."""
     fluxes, errors = np.asarray(flux, np.float64), np.asarray(error, np.float64)
     good = np.isfinite(fluxes) & np.isfinite(errors) & (errors > 0)
     fluxes, errors = fluxes[good], errors[good]

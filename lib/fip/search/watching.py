@@ -21,7 +21,7 @@ LEAST = 5.0
 
 WIDTHS = tuple(2**power for power in range(WIDEST.bit_length()))
 FIRST = 16
-"""Images of a place before a change can be told."""
+"""Images of a place before a change can be reported."""
 
 _TILE = 128  # pixels; places in one tile share their noise
 
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Fluxes:
-    """Of the places in one image."""
+    """Fluxes of the places in one image."""
 
     flux: Floats  # [place, stokes] Jy/beam, forced; NaN if there is none
     error: Floats  # [place, stokes] Jy/beam
@@ -50,18 +50,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is known of the fluxes so far: of those before the last 64 their sums, and the last 64."""
+    """What is known of the fluxes so far: the sums of those before the last 64, and the last 64."""
 
     total: Floats = field(default_factory=lambda: np.zeros((0, 0)))  # [place, stokes] sum of flux / error^2
     weight: Floats = field(default_factory=lambda: np.zeros((0, 0)))  # [place, stokes] sum of 1 / error^2
     count: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # images in these
     totals: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))  # [image, place, stokes], oldest first
     weights: Floats = field(default_factory=lambda: np.zeros((0, 0, 0)))
-    changed: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # images it stays told
+    changed: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))  # images to wait
 
 
 def watch_fluxes(planes: NDArray[Any], places: Floats, core: Core) -> Fluxes:
-    """The forced fluxes of an image, [stokes, y, x] Jy/beam, at places [place, (x, y)] in pixels from 0."""
+    """Return the forced fluxes of an image, [stokes, y, x] Jy/beam, at places [place, (x, y)] in pixels from 0."""
     flux, error = np.full((2, len(places), len(planes)), np.nan)
     for number, pixels in enumerate(planes):
         noise: dict[tuple[int, int], float] = {}
@@ -78,7 +78,7 @@ def watch_fluxes(planes: NDArray[Any], places: Floats, core: Core) -> Fluxes:
 
 
 def threshold_of(budget: Budget, looked_at: int, cadence: float) -> float:
-    """The S/N of a change, of so many places x planes an image, one each `cadence` s: 5, or what a budget asks."""
+    """Return the S/N of a change, for `looked_at` places x planes an image, one each `cadence` s: 5, or by budget."""
     low, high = LEAST, 40.0
     if false_changes(low, looked_at) / cadence <= budget.per_second:
         return low
@@ -90,15 +90,15 @@ def threshold_of(budget: Budget, looked_at: int, cadence: float) -> float:
 
 
 def false_changes(u: float, looked_at: int) -> float:
-    """At most so many changes an image are expected of noise alone above u, of so many places x planes."""
+    """Return the most changes an image that noise alone is expected to make above u, for so many places x planes."""
     return looked_at * len(WIDTHS) * 2 * tail(u)
 
 
 def look(history: History, fluxes: Fluxes, threshold: float, scatter: float = 0.0) -> tuple[History, list[Change]]:
-    """Takes the fluxes of the next image in, and says what has changed with it.
+    """Take in the fluxes of the next image, and return what has changed with it.
 
-    `scatter` is how much of a flux gains are wrong by, of which errors are made larger. A change is told once: while it
-    goes on, and for 64 images after, its place and plane are not told again.
+    `scatter` is the share of a flux by which gains are wrong; errors are raised by it. A change is reported once: while
+    it goes on, and for 64 images after, its place and plane are not reported again.
     """
     if not history.total.size and fluxes.flux.size:
         shape = fluxes.flux.shape

@@ -1,7 +1,7 @@
-"""The words of the search: what is searched, what is found in one image, and what several of these make up.
+"""The data types of the search: what is searched, what is found in one image, and what several images make up.
 
-A *step* is a cadence: images are counted by their times, not by their numbers, so that a slice that is missing is a
-step without an image. S/N is that of the matched filter, F sqrt(w) / sigma for F Jy/beam over w slices.
+A *step* is a cadence: images are counted by their times, not by their numbers, so that a missing slice is a step
+without an image. S/N is that of the matched filter, F sqrt(w) / sigma for F Jy/beam over w slices.
 """
 
 import math
@@ -16,14 +16,14 @@ from fip.data.detecting import parse_budget as parse_budget
 from fip.data.values import Beam
 
 WIDEST = 64
-"""Slices of the widest boxcar; also the quiet slices that close an event, and the gap that begins a new segment."""
+"""Slices of the widest boxcar; also of the quiet time that closes an event, and of the gap before a new segment."""
 
 NEAR = 1.2
 """Full widths at half maximum within which two peaks are of one source."""
 
 Reference: TypeAlias = Literal["none", "running", "auto"]
-"""What is taken off an image before it is searched: nothing, as its sky was subtracted; a running mean; or that, and
-it is found out whether it is enough."""
+"""What is subtracted from an image before it is searched: nothing, as its sky was subtracted; a running mean; or that,
+with a test of whether it is enough."""
 
 Matrix: TypeAlias = tuple[tuple[float, float], tuple[float, float]]
 """A symmetric matrix over (x, y)."""
@@ -46,7 +46,7 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The best boxcar of a place, as the image that completes it shows it."""
+    """The best boxcar of a place, as seen in the image that completes it."""
 
     x: float  # pixel, from 0, to a fraction
     y: float
@@ -62,7 +62,7 @@ class Peak:
 
     @property
     def last(self) -> int:
-        """The step at which it ends, which is still in it."""
+        """The last step that is in it."""
         return self.first + self.width - 1
 
 
@@ -82,7 +82,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where, and in which steps, something was on: there a running reference stays as it is."""
+    """A place, and the steps in which something was on: a running reference stays as it is there."""
 
     x: float
     y: float
@@ -92,13 +92,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of an image, beside its pixels."""
+    """What is known of an image, besides its pixels."""
 
     index: int  # of its slice
     time: float  # s, the middle of its exposure; a step of n cadences means n - 1 slices without an image
     spared: tuple[Place, ...] = ()  # the events so far; those of a replay are those that were written down
     psf: NDArray[np.float32] | None = None  # [y, x] of twice the image's size, 1 at its middle pixel, if it is stored
-    own: Place | None = None  # what the search has put into late images itself
+    own: Place | None = None  # what the search has put into recent images itself
     excess: NDArray[np.float32] | None = None  # [y, x] times the noise of pixels, 1 or more, by errors of a model
 
 
@@ -110,16 +110,16 @@ class Look:
     peaks: tuple[Peak, ...]  # at or above the threshold, best first
     noise: float  # Jy/beam; NaN if there is none
     searched: bool  # False for an image without pixels, and while a reference begins
-    hot: int = 0  # places that were looked at one by one
+    hot: int = 0  # places that were examined one by one
     flooded: bool = False  # so many that it gives one peak at most
     new_segment: bool = False  # after a gap as long as the widest boxcar
     model_needed: bool = False  # a reference `auto` leaves so much of the sky that the threshold was raised
     cleaned: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
-    """The image [y, x] without what its bright sources leave elsewhere, if that was taken off."""
+    """The image [y, x] without the sidelobes of its bright sources, if these were subtracted."""
 
 
 def beam_matrix(beam: Beam, scale: float) -> Matrix:
-    """The matrix of `Searched.beam`, of a restoring beam on pixels of `scale` rad; x descends to the east."""
+    """Return the matrix of `Searched.beam`, for a restoring beam on pixels of `scale` rad; x descends to the east."""
     east, north = -math.sin(beam.angle), math.cos(beam.angle)  # the major axis in pixels
     a, b = (scale / beam.major) ** 2, (scale / beam.minor) ** 2
     cross = (a - b) * east * north

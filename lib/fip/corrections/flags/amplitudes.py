@@ -1,4 +1,4 @@
-"""One amplitude for each baseline and channel, as interference is looked for in it. Pure."""
+"""One amplitude for each baseline and channel, in which to search for interference. Pure."""
 
 from dataclasses import dataclass
 
@@ -21,10 +21,10 @@ class Amplitudes:
 def amplitudes(
     visibility: NDArray[np.complexfloating], weight: NDArray[np.floating], bad: NDArray[np.bool_]
 ) -> Amplitudes:
-    """The root mean square over correlations of |V|, times min(1, sqrt(w / usual w)).
+    """Return the root mean square over correlations of |V|, times min(1, sqrt(w / usual w)).
 
-    A sample of little weight is noisy, and one that is good is never brighter than usual by this: it is either as
-    bright as others by the source, and then lowered, or by its noise, and then as others are. Shapes are those of
+    A sample of little weight is noisy. With this factor a good one is never brighter than usual: it is either as bright
+    as others by the source, and then it is lowered, or by its noise, and then it is as others are. Shapes are those of
     `Observed`, rows of one integration.
     """
     amplitude, good = np.empty(visibility.shape[:2], visibility.real.dtype), ~bad
@@ -39,7 +39,7 @@ def amplitudes(
 def _root_mean_square(
     visibility: NDArray[np.complexfloating], weighs: NDArray[np.bool_], good: NDArray[np.bool_]
 ) -> NDArray[np.floating]:
-    """That over correlations that are good, NaN without any; takes what is no number or does not weigh out of good."""
+    """Return it over good correlations, NaN without any; mark what is no number or has no weight as not good."""
     power = np.zeros(visibility.shape[:2], visibility.real.dtype)
     count = np.zeros(visibility.shape[:2], np.uint8)
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
@@ -56,7 +56,7 @@ def _root_mean_square(
 
 
 def _lowered(weight: NDArray[np.floating], there: NDArray[np.bool_]) -> NDArray[np.floating]:
-    """min(1, sqrt(w / usual w)) [row, channel or 1]."""
+    """Return min(1, sqrt(w / usual w)) [row, channel or 1]."""
     mean = weight.mean(axis=2)
     known = mean[there if mean.shape == there.shape else there.any(axis=1, keepdims=True)]
     if not known.size or known.min() == known.max():

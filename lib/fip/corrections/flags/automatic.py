@@ -3,7 +3,7 @@
 A point source raises all baselines of a channel alike, and is on in a good part of the band. What stands out from that
 is interference: a narrow channel, a sample of a baseline, a baseline, an antenna. All spreads are taken from the data,
 so that a sky whose amplitudes differ over channels and baselines makes the limits wide (docs/corrections/flags.md).
-Each integration is looked at by itself.
+Each integration is examined by itself.
 """
 
 import hashlib
@@ -23,24 +23,24 @@ from fip.corrections.observed import Observed
 from fip.corrections.predicted import Predicted
 
 VERSION = 2
-"""Of the algorithm: another number for each change that flags other samples."""
+"""The version of the algorithm: a new number for each change that flags other samples."""
 
 LIMIT = 6.0
-"""Standard deviations by which what is marked stands out: of 10^5 samples of noise fewer than one does."""
+"""Standard deviations by which a marked sample stands out: in 10^5 samples of noise fewer than one does."""
 
 CHANNEL_MARGIN = 0.1
 BASELINE_MARGIN = 0.5
-"""And the share of the usual amplitude by which they do: so much more noise in a few places raises no image's noise."""
+"""Marked samples also stand out by this share of the usual amplitude: less in a few places raises no image's noise."""
 
 NARROW = 1 / 8
-"""A share of the band. What all baselines see alike over more channels is taken to be of the sky."""
+"""A share of the band. A signal that all baselines see alike over more channels is taken to be of the sky."""
 
 MOST_MARKED = 0.5
 """A baseline with more of its samples marked goes as a whole; so does an antenna with more of its baselines marked."""
 
 FEWEST_CHANNELS = 8
 FEWEST_BASELINES = 10
-"""With fewer there is no telling what is usual."""
+"""With fewer, nobody can say what is usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class Automatic(Flags):
 
     @classmethod
     def opened(cls) -> Self:
-        """Ready for any recording."""
+        """Return flags that are ready for any recording."""
         limits = LIMIT, CHANNEL_MARGIN, BASELINE_MARGIN, NARROW, MOST_MARKED, LEAST, DEAD_LIMIT
         done = repr((VERSION, limits, FEWEST_CHANNELS, FEWEST_BASELINES))
         return cls(hashlib.sha256(done.encode()).hexdigest()[:16], "auto")
 
     def after(self, observed: Observed, predicted: Predicted | None = None) -> Observed:
-        """Marks what stands out, and beside a model antennas that are dead."""
+        """Mark what stands out; with a model, also mark dead antennas."""
         first, last = observed.integration.min(initial=0), observed.integration.max(initial=0)
         if first == last:
             _mark(observed, slice(None))
@@ -68,7 +68,7 @@ class Automatic(Flags):
 
 
 def _mark(observed: Observed, rows: slice | NDArray[np.intp]) -> None:
-    """Marks what stands out in one integration, whose rows these are."""
+    """Mark what stands out in one integration, which has these rows."""
     seen = amplitudes(observed.visibility[rows], observed.weight[rows], observed.bad[rows])
     marked = interference(seen, observed.antenna1[rows], observed.antenna2[rows])
     if marked.any():
@@ -76,7 +76,7 @@ def _mark(observed: Observed, rows: slice | NDArray[np.intp]) -> None:
 
 
 def interference(seen: Amplitudes, antenna1: NDArray[np.integer], antenna2: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Which samples [row, channel] of one integration stand out, of rows of these antennas [row]."""
+    """Return which samples [row, channel] of one integration stand out, for rows of these antennas [row]."""
     amplitude, there = seen.amplitude, np.isfinite(seen.amplitude)
     marked = np.zeros(amplitude.shape, bool)
     profile = median(amplitude.T)  # [channel] what baselines see alike
@@ -95,7 +95,7 @@ def interference(seen: Amplitudes, antenna1: NDArray[np.integer], antenna2: NDAr
 
 
 def narrow(profile: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Which channels of a profile [channel], NaN if there is none, stand out from those around them."""
+    """Return which channels of a profile [channel], NaN for no value, stand out from those around them."""
     found = np.zeros(profile.shape, bool)
     there = np.flatnonzero(np.isfinite(profile))
     if there.size < FEWEST_CHANNELS:
@@ -107,7 +107,7 @@ def narrow(profile: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def _baselines(over: NDArray[np.floating], usual: float) -> NDArray[np.bool_]:
-    """Which rows [row] are too bright over all channels, `over` [row, channel] what all see alike, that is `usual`."""
+    """Return which rows [row] are too bright over all channels: `over` [row, channel] what all see, `usual`."""
     there = np.isfinite(over)
     count = np.count_nonzero(there, axis=1)
     mean = np.full(len(over), np.nan)
@@ -122,7 +122,7 @@ def _baselines(over: NDArray[np.floating], usual: float) -> NDArray[np.bool_]:
 def _antennas(
     whole: NDArray[np.bool_], there: NDArray[np.bool_], first: NDArray[np.integer], second: NDArray[np.integer]
 ) -> NDArray[np.bool_]:
-    """The rows of antennas of which most baselines are marked, of those that are `there` [row]."""
+    """Return the rows of antennas with most baselines marked, counting the rows that are `there` [row]."""
     if not whole.any():
         return whole
     both, count = np.concatenate([first, second]), 1 + int(max(first.max(), second.max()))

@@ -1,7 +1,7 @@
-"""Known bands of interference, from a text file: which channels of which baselines are never used.
+"""Known bands of interference, from a text file: these channels of these baselines are never used.
 
-A line is `LOW~HIGHUNIT`, and after it may stand a limit on the baseline: `933~960MHz uv<1000m`; the whole of it is in
-docs/corrections/flags.md.
+A line is `LOW~HIGHUNIT`, and a limit on the baseline may follow: `933~960MHz uv<1000m`. docs/corrections/flags.md has
+the whole format.
 """
 
 import math
@@ -33,7 +33,7 @@ class KnownBand:
     shorter: float  # m, of |(u, v)|; infinite for all baselines
 
     def channels(self, frequency: NDArray[np.float64], width: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which channels [channel] it reaches into, of these frequencies and widths [channel] Hz."""
+        """Return which channels [channel] it reaches into, of these frequencies and widths [channel] Hz."""
         half = np.abs(width) / 2
         return np.asarray((frequency + half > self.low) & (frequency - half < self.high))
 
@@ -45,7 +45,7 @@ class KnownBands(Flags):
     bands: tuple[KnownBand, ...] = ()
 
     def before(self, observed: Observed) -> Observed:
-        """Marks the channels that a band reaches into, on the baselines that it is for."""
+        """Mark the channels that a band reaches into, on the baselines that it is for."""
         length = np.hypot(observed.uvw[:, 0], observed.uvw[:, 1])
         for band in self.bands:
             channels = band.channels(observed.frequency, observed.width)
@@ -57,7 +57,7 @@ class KnownBands(Flags):
 
 
 def parse_bands(path: Path, content: str) -> tuple[KnownBand, ...]:
-    """The bands of a file of this content. UsageError, with the number of the line, for one that is none."""
+    """Return the bands of a file of this content. UsageError, with the number of the line, if a line is no band."""
     bands = []
     for number, line in enumerate(content.splitlines(), start=1):
         text = line.partition("#")[0].strip()
@@ -69,7 +69,7 @@ def parse_bands(path: Path, content: str) -> tuple[KnownBand, ...]:
 
 
 def unmet(bands: Iterable[KnownBand], windows: Iterable[ExpectedWindow]) -> int:
-    """How many of these bands reach into no channel of these windows."""
+    """Return how many of these bands reach into no channel of these windows."""
     known = list(windows)
     return sum(not any(band.channels(each.frequency, each.width).any() for each in known) for band in bands)
 

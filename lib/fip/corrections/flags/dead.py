@@ -1,4 +1,4 @@
-"""Antennas that receive noise alone, told by a model of the sky. Pure.
+"""Antennas that receive only noise, found with a model of the sky. Pure.
 
 What two neighbouring channels of a baseline have in common is the sky, and not noise: over the baselines of an antenna
 sum Re V_c conj(V_c+1) is that of the model, sum Re M_c conj(M_c+1), if the antenna lives; more if there is a transient;
@@ -13,17 +13,17 @@ from fip.corrections.observed import Observed
 from fip.corrections.predicted import Predicted
 
 LEAST = 0.25
-"""Share of the usual that a dead antenna has less of."""
+"""A dead antenna has less than this share of the usual value."""
 
 LIMIT = 6.0
-"""And standard deviations, by the spread over antennas, by which it is below: with a faint model nothing is told."""
+"""And it is below by so many standard deviations of the spread over antennas: a faint model finds none."""
 
 FEWEST_ANTENNAS = 8
-"""With fewer there is no telling what is usual."""
+"""With fewer, nobody can say what is usual."""
 
 
 def dead_rows(residual: Observed, predicted: Predicted) -> NDArray[np.bool_]:
-    """Which rows [row] are of antennas that receive noise alone, by what is good once a model was subtracted."""
+    """Return which rows [row] are of antennas that receive only noise, by samples that are good without the model."""
     count = 1 + int(max(residual.antenna1.max(initial=0), residual.antenna2.max(initial=0)))
     seen, expected = np.zeros(count), np.zeros(count)
     for at, hand in enumerate(predicted.hands):
@@ -44,6 +44,6 @@ def dead_rows(residual: Observed, predicted: Predicted) -> NDArray[np.bool_]:
 
 
 def _common(values: NDArray[np.complexfloating], good: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Re sum V_c conj(V_c+1) [row] of values [row, channel], over neighbours that are both good."""
+    """Return Re sum V_c conj(V_c+1) [row] of values [row, channel], over neighbours that are both good."""
     values = np.where(good, values, 0)
     return np.asarray((values[:, :-1] * values[:, 1:].conj()).real.sum(axis=1, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""What marks samples of a slice bad, before and after gains and models are applied."""
+"""Flags mark samples of a slice bad, before and after gains and models are applied."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ from fip.corrections.predicted import Predicted
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """Marks samples bad; this one marks none, and others take its place in one of two methods."""
+    """Marks samples bad; this class marks none, and subclasses replace one of its two methods."""
 
-    digest: str  # of what is done: of the file's content, or of the algorithm with its constants
+    digest: str  # of the file's content, or of the algorithm with its constants
     named: str  # for the header, as "auto" or "bands.txt@0123456789abcdef"
     notes: tuple[str, ...] = ()  # what the log should say, once
 
     def before(self, observed: Observed) -> Observed:
-        """With what is known to be bad whatever was recorded; gains and models make no difference to it."""
+        """Mark samples that are known to be bad whatever was recorded; gains and models make no difference to these."""
         return observed
 
     def after(self, observed: Observed, predicted: Predicted | None = None) -> Observed:
-        """With what residual visibilities show to be bad, after gains and models; `predicted` is the model, if any."""
+        """Mark samples that residuals show to be bad, after gains and models; `predicted` is the model, if any."""
         return observed

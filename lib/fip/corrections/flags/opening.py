@@ -1,4 +1,4 @@
-"""Flags as they are asked for, opened once and checked against what they are for."""
+"""Flags as they are asked for, opened once and checked against the recording."""
 
 import stat
 from pathlib import Path
@@ -16,7 +16,7 @@ _AOFLAGGER = "aoflagger:"
 
 
 def open_flags(asked: str, expected: Expected) -> Flags | None:
-    """The flags of `--flag none|auto|FILE`; None for "none". UsageError for a file that is not one of known bands."""
+    """Open the flags of `--flag none|auto|FILE`; None for "none". UsageError for a file without known bands."""
     if asked == "none":
         return None
     if asked == "auto":
@@ -40,7 +40,7 @@ def open_flags(asked: str, expected: Expected) -> Flags | None:
 
 
 def _read(path: Path) -> bytes:
-    """What is in the file. UsageError if that cannot be read, or is no plain file, or too long to be one of bands."""
+    """Return the content of the file. UsageError if it cannot be read, is no plain file, or is too long for bands."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):

@@ -1,4 +1,4 @@
-"""Medians and spreads of values of which some are missing (NaN), quick for many short rows. Pure."""
+"""Medians and spreads of values, some of them missing (NaN), quick for many short rows. Pure."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ _WIDTH_OF_THIRD = 0.8615  # 2 Phi^-1(2/3)
 
 
 def median(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The median along the last axis, of what is not NaN; NaN of nothing."""
+    """Return the median along the last axis of what is not NaN; NaN without values."""
     ordered, length = np.sort(values), values.shape[-1]  # NaN comes last
     count: NDArray[np.integer] | int = length
     if not length or np.isnan(ordered[..., -1]).any():
@@ -22,12 +22,12 @@ def median(values: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def spread(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The standard deviation along the last axis by the median absolute deviation; NaN of nothing."""
+    """Return the standard deviation along the last axis by the median absolute deviation; NaN without values."""
     return _spread_about(values, median(values))
 
 
 def middle_and_spread(values: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """The median and the `spread` along the last axis."""
+    """Return the median and the `spread` along the last axis."""
     middle = median(values)
     return middle, _spread_about(values, middle)
 
@@ -38,9 +38,9 @@ def _spread_about(values: NDArray[np.floating], middle: NDArray[np.floating]) ->
 
 
 def densest(values: NDArray[np.floating]) -> tuple[float, float]:
-    """Middle and standard deviation by the densest third of values [n], of what is not NaN; NaN of nothing.
+    """Return middle and standard deviation by the densest third of values [n] that are not NaN; NaN without values.
 
-    What the other two thirds are is no matter to it. Of Gaussian values a third lies within 0.861 deviations.
+    The other two thirds do not matter. A third of Gaussian values lies within 0.861 deviations.
     """
     ordered = np.sort(values[np.isfinite(values)])
     if not ordered.size:
@@ -52,7 +52,7 @@ def densest(values: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def running_median(values: NDArray[np.floating], reach: int) -> NDArray[np.floating]:
-    """For each of `values` [n] the median of the 2 reach + 1 around it; near an end, of those at the end."""
+    """Return for each of `values` [n] the median of the 2 reach + 1 around it; near an end, of those at the end."""
     windows = np.lib.stride_tricks.sliding_window_view(values, 2 * reach + 1)
     around = np.clip(np.arange(len(values)) - reach, 0, len(windows) - 1)
     return np.asarray(np.median(windows, axis=1)[around])

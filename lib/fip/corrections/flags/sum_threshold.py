@@ -14,11 +14,11 @@ _ABOVE = 1 + 1e-5  # a run of samples that are all marked has a mean of its thre
 
 
 def sum_threshold(values: NDArray[np.floating], limit: float, longest: int) -> NDArray[np.bool_]:
-    """Which of `values` [row, channel] (NaN if missing) stand out along their row, by themselves or in runs.
+    """Return which of `values` [row, channel] (NaN if missing) stand out along their row, by themselves or in runs.
 
-    `limit` is that of one sample, in standard deviations of its row, but not less than those of most rows; runs have
-    1, 2, 4, ... samples, up to `longest` or 16. A sky that is not of noise has means of runs that scatter by more than
-    noise does: limits of runs are higher by as much. Samples that are marked count in longer runs as the limit does.
+    `limit` is that of one sample, in standard deviations of its row, but not less than those of most rows; runs have 1,
+    2, 4, ... samples, up to `longest` or 16. In a sky with sources, means of runs scatter by more than those of noise:
+    limits of runs are raised by the same factor. Samples that are marked count in longer runs as the limit.
     """
     found = np.zeros(values.shape, bool)
     middle, scatter = middle_and_spread(values)
@@ -34,7 +34,7 @@ def sum_threshold(values: NDArray[np.floating], limit: float, longest: int) -> N
 
 
 def _of_rows(excess: NDArray[np.floating], limit: float, longest: int) -> NDArray[np.bool_]:
-    """Which samples of rows [row, channel] stand out, in standard deviations; NaN if missing."""
+    """Return which samples of rows [row, channel], in standard deviations, NaN if missing, stand out."""
     with np.errstate(invalid="ignore"):
         found = np.asarray(excess > limit)
     missing = np.isnan(excess)
@@ -54,7 +54,7 @@ def _of_rows(excess: NDArray[np.floating], limit: float, longest: int) -> NDArra
 
 
 def _sums(values: NDArray[np.floating], length: int) -> NDArray[np.floating]:
-    """The sum of each run of so many (a power of 2) along a row, by the place that it begins at."""
+    """Return the sum of each run of `length` (a power of 2) along a row, by its first place."""
     done = 1
     while done < length:
         values = values[:, :-done] + values[:, done:]
@@ -63,7 +63,7 @@ def _sums(values: NDArray[np.floating], length: int) -> NDArray[np.floating]:
 
 
 def _runs(begins: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
-    """What runs of so many cover along a row, that begin at these places."""
+    """Return the samples along a row that are in runs of `length` with these begins."""
     covered = np.zeros((len(begins), begins.shape[1] + length - 1), bool)
     for at in range(length):
         covered[:, at : at + begins.shape[1]] |= begins

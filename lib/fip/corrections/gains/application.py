@@ -1,4 +1,4 @@
-"""Solutions on their way into samples: V_ij becomes J_i^-1 V_ij J_j^-H, and weights go with |g_i|^2 |g_j|^2. Pure."""
+"""Solutions applied to samples: V_ij becomes J_i^-1 V_ij J_j^-H, and weights go with |g_i|^2 |g_j|^2. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from fip.corrections.observed import Observed
 RECEPTORS = {"XX": (0, 0), "XY": (0, 1), "YX": (1, 0), "YY": (1, 1), "RR": (0, 0), "RL": (0, 1), "LR": (1, 0)} | {
     "LL": (1, 1)
 }
-"""Which receptors of its two antennas a correlation is of."""
+"""The receptors of its two antennas that a correlation is made of."""
 
 _BATCH = 1 << 15  # samples that are worked on at a time, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correction:
-    """What visibilities of one window are multiplied by at one time."""
+    """The factors by which visibilities of one window are multiplied at one time."""
 
     inverse: NDArray[np.complexfloating]  # [antenna, channel or 1, 2] or, of whole matrices, [antenna, ..., 2, 2]
     bad: NDArray[np.bool_]  # [antenna, channel or 1, receptor] without a solution
@@ -28,13 +28,13 @@ class Correction:
 
     @property
     def whole(self) -> bool:
-        """Whether it mixes receptors."""
+        """Return whether it mixes the two receptors."""
         return self.inverse.ndim == 4
 
 
 @np.errstate(invalid="ignore", over="ignore", divide="ignore")
 def correction_by(factors: Sequence[Jones], dtype: np.dtype[Any]) -> Correction:
-    """What the product of these comes to, the first nearest to the recorder. A matrix that has no inverse is bad."""
+    """Return the product of these, the first nearest to the recorder. A matrix that has no inverse is bad."""
     product, bad, weight = np.ones((1, 1, 1), np.complex128), np.zeros((1, 1, 1), bool), None
     for matrix, none, power in factors:
         product = _times(product, matrix)
@@ -54,7 +54,7 @@ def correction_by(factors: Sequence[Jones], dtype: np.dtype[Any]) -> Correction:
 
 
 def apply(observed: Observed, rows: slice | NDArray[np.intp], correction: Correction) -> None:
-    """Corrects some rows in place: visibilities, what is bad, and weights if they go with it."""
+    """Correct some rows in place: visibilities, bad samples, and weights if they go with it."""
     first = [RECEPTORS[each][0] for each in observed.correlations]
     second = [RECEPTORS[each][1] for each in observed.correlations]
     left, right = observed.antenna1[rows], observed.antenna2[rows]
@@ -65,7 +65,7 @@ def apply(observed: Observed, rows: slice | NDArray[np.intp], correction: Correc
         _diagonal(observed.visibility, rows, left, right, inverse[..., first], inverse.conj()[..., second])
     if correction.bad.any():
         bad = correction.bad
-        if correction.whole:  # every correlation is made of all
+        if correction.whole:  # every correlation is made of all four
             bad = np.broadcast_to(bad.any(axis=-1, keepdims=True), bad.shape)
         observed.bad[rows] |= bad[..., first][left] | bad[..., second][right]
     if correction.weight is not None:
@@ -81,7 +81,7 @@ def _diagonal(
     one: NDArray[np.complexfloating],  # [antenna, channel or 1, correlation]
     other: NDArray[np.complexfloating],
 ) -> None:
-    """Row by row of one antenna: its matrix stays in the cache, and those of its partners are often neighbours."""
+    """Correct rows antenna by antenna: its matrix stays in the cache, and its partners' are often neighbours."""
     step = max(1, _BATCH // max(1, visibility[0].size)) if len(visibility) else 1
     for begin in range(0, len(left), step):
         end = min(begin + step, len(left))
@@ -98,7 +98,7 @@ def _whole(
     right: NDArray[np.int32],
     inverse: NDArray[np.complexfloating],  # [antenna, channel or 1, 2, 2]
 ) -> None:
-    """Correlations are XX, XY, YX, YY: a 2 x 2 matrix by rows."""
+    """Correct samples with the correlations XX, XY, YX, YY: a 2 x 2 matrix by rows."""
     planes = np.ascontiguousarray(np.moveaxis(inverse.reshape(*inverse.shape[:2], 4), 2, 0))  # [element, antenna, ...]
     step = max(1, _BATCH // max(1, visibility[0].size)) if len(visibility) else 1
     for begin in range(0, len(left), step):
@@ -113,7 +113,7 @@ def _whole(
 
 
 def _times(one: NDArray[np.complex128], other: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """The matrix product, of elements [..., 1, 2 or 4]."""
+    """Return the matrix product, of elements [..., 1, 2 or 4]."""
     if one.shape[-1] < 4 and other.shape[-1] < 4:
         return one * other
     product: NDArray[np.complex128] = _square(one) @ _square(other)
@@ -121,14 +121,14 @@ def _times(one: NDArray[np.complex128], other: NDArray[np.complex128]) -> NDArra
 
 
 def _square(matrix: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Elements [..., 1, 2 or 4] as matrices [..., 2, 2]."""
+    """Return elements [..., 1, 2 or 4] as matrices [..., 2, 2]."""
     if matrix.shape[-1] == 4:
         return matrix.reshape(*matrix.shape[:-1], 2, 2)
     return np.broadcast_to(matrix, (*matrix.shape[:-1], 2))[..., None] * np.eye(2)
 
 
 def _inverse(product: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """The inverse [antenna, channel, 2] or [antenna, channel, 2, 2], not finite if there is none."""
+    """Return the inverse [antenna, channel, 2] or [antenna, channel, 2, 2], not finite if there is none."""
     if product.shape[-1] < 4:
         return np.broadcast_to(np.reciprocal(product), (*product.shape[:-1], 2))
     a, b, c, d = np.moveaxis(product, -1, 0)

@@ -1,4 +1,4 @@
-"""How one table of gains is to be applied: what a line of a CASA cal library says, or nobody has said. Pure."""
+"""How one table of gains is to be applied: as a line of a CASA cal library says, or by default. Pure."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,10 @@ from fip.corrections.gains.interpolation import How
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One table, and how to apply it. Unless it is told otherwise, weights stay as they are."""
+    """One table, and how to apply it. By default, weights stay as they are."""
 
     path: Path
-    in_time: How | None = None  # None: as the program does whose format it is, CASA linear, DP3 nearest
+    in_time: How | None = None  # None: as the program of its format does, CASA linear, DP3 nearest
     in_frequency: How | None = None
     fills_gaps: bool = True  # in frequency: a channel without a solution gets one from its neighbours
     window_map: tuple[int, ...] = ()  # the table's spectral window for each of the recording; () for the same numbers
@@ -22,5 +22,5 @@ class Asked:
 
     @property
     def label(self) -> str:
-        """What messages begin with."""
+        """The text with which messages begin."""
         return f"{self.where}: {self.path}" if self.where else f"--gains {self.path}"

@@ -20,15 +20,15 @@ _LONGEST = 1 << 20  # bytes
 
 
 def is_cal_library(path: Path) -> bool:
-    """Whether a file looks like one: a text that names a caltable."""
+    """Return whether a file looks like one: a text that names a caltable."""
     with path.open("rb") as file:
         return b"caltable" in file.read(_LONGEST)
 
 
 def read_cal_library(path: Path) -> tuple[Asked, ...]:
-    """Its tables, in the order of its lines. InputError for what is none, by line.
+    """Return its tables, in the order of its lines. InputError, with the line, for what is no table.
 
-    A relative path is beside the library, unless that is not there: then it is in the working directory.
+    A relative path is beside the library; if it is not there, it is in the working directory.
     """
     try:
         text = path.read_bytes()[:_LONGEST].decode()
@@ -86,7 +86,7 @@ def _words(where: str, line: str) -> Iterator[tuple[str, Any]]:
 
 
 def _how(where: str, key: str, text: str, flags: bool) -> tuple[How | None, bool]:
-    """How to interpolate, None if it is not said; and whether flagged channels stay so."""
+    """Return how to interpolate, None if it is not said; and whether flagged channels stay flagged."""
     if not text:
         return None, False
     marked = flags and text.endswith("flag")

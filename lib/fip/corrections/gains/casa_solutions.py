@@ -1,4 +1,4 @@
-"""What a table of CASA's means for a recording: its windows, fields and antennas, and what is no solution."""
+"""The meaning of a table of CASA's for a recording: its windows, fields and antennas, and what is no solution."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from fip.data.errors import InputError
 
 
 def read_casa_table(asked: Asked, expected: Expected) -> Source:
-    """A table, checked against what it is for. InputError if it is not what can be applied."""
+    """Read a table, checked against the recording. InputError if it cannot be applied."""
     table = read_table_of_casa(asked.path, asked.label)
     numbers, notes = placed(asked.label, table.antennas, table.position, expected)
     notes += check_times(asked.label, table.time, expected)
@@ -54,7 +54,7 @@ class _Meaning:
         return Source(self.asked.path.name, self.table.kind, digest_of(factors), begin, notes, factors)
 
     def _window_for(self, window: ExpectedWindow) -> int:
-        """The table's window for one of the recording. InputError if there is none that overlaps."""
+        """Return the table's window for one of the recording. InputError if none overlaps."""
         number = window.spectral_window
         there = self._mapped_window(number) if self.asked.window_map else self._window_by_frequency(window)
         one = self.table.windows[there]
@@ -84,7 +84,7 @@ class _Meaning:
         return there
 
     def _window_by_frequency(self, window: ExpectedWindow) -> int:
-        """That of the same number if it overlaps, else the only one that does."""
+        """Return the window of the same number if it overlaps, else the only one that overlaps."""
         number, present = window.spectral_window, sorted(self.table.solved)
         fitting = [each for each in present if self._overlap(window, each).any()]
         if number in fitting:
@@ -113,7 +113,7 @@ class _Meaning:
         )
 
     def _field_for(self, number: int) -> int | None:
-        """The table's field whose solutions are for one of the recording; None if all are."""
+        """Return the table's field whose solutions are for one of the recording; None if all are."""
         asked, fields = self.asked.field_map, self.table.fields
         present: list[int] = np.unique(self.table.field).tolist()
         if asked == ():
@@ -136,7 +136,7 @@ class _Meaning:
         return there
 
     def _factor(self, there: int, number: int | None) -> Factor:
-        """The solutions of a window, of one field or all."""
+        """Return the solutions of a window, of one field or all."""
         solved, window = self._chosen(there, number), self.table.windows[there]
         law = LAWS[self.table.kind]
         antenna, time = self.numbers[self.table.antenna[solved.row]], self.table.time[solved.row]
@@ -162,7 +162,7 @@ class _Meaning:
         )
 
     def _chosen(self, there: int, number: int | None) -> Solved:
-        """The solutions of a window and field, of antennas that the recording has. InputError if there are none."""
+        """Return the solutions of a window and field, of antennas of the recording. InputError if there are none."""
         solved = self.table.solved[there]
         chosen = self.numbers[self.table.antenna[solved.row]] >= 0
         if number is not None:
@@ -185,7 +185,7 @@ class _Meaning:
             )
 
     def _count(self, there: int, solved: Solved, bad: NDArray[np.bool_]) -> None:
-        """Notes on what is no solution. InputError if nothing is one."""
+        """Note what is no solution. InputError if nothing is a solution."""
         where = f"{self.asked.label}: window {there}"
         if solved.flag.all():
             raise InputError(f"{where}: all solutions are flagged; solve for gains again")

@@ -1,4 +1,4 @@
-"""The edge to CASA's tables of gains: what is in one, read by casacore. What it means is in `casa_solutions`."""
+"""The edge to CASA's tables of gains: the content of one, read by casacore. Its meaning is in `casa_solutions`."""
 
 import re
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ class TableField:
 class Solved:
     """The solutions for one spectral window."""
 
-    row: NDArray[np.intp]  # [row] where they are in the table
+    row: NDArray[np.intp]  # [row] their rows in the table
     values: NDArray[np.complexfloating] | NDArray[np.floating]  # [row, channel, receptor] gains, or delays in ns
     flag: NDArray[np.bool_]  # as values
 
@@ -65,7 +65,7 @@ class CasaTable:
     """All that is in a table of gains, its rows within its subtables and its times finite."""
 
     kind: str  # one of `LAWS`
-    old: bool  # whether delays are about REF_FREQUENCY: CASA wrote that before 5.3, when it did not say its version
+    old: bool  # whether delays are about REF_FREQUENCY: CASA did so before 5.3, when it did not write its version
     antennas: tuple[str, ...]
     position: NDArray[np.float64]  # [antenna, 3] m, ITRF
     windows: tuple[TableWindow, ...]
@@ -77,12 +77,12 @@ class CasaTable:
 
 
 def is_casa_table(path: Path) -> bool:
-    """Whether a path holds a table of casacore's."""
+    """Return whether a path holds a table of casacore's."""
     return (path / "table.dat").is_file()
 
 
 def read_table_of_casa(path: Path, label: str) -> CasaTable:
-    """A table. InputError, which begins with `label`, if it is none, or of a kind that is not applied."""
+    """Read a table. InputError, which begins with `label`, if it is none, or of a kind that is not applied."""
     try:
         with _opened(path) as main:
             kind = _kind(main, label)
@@ -95,7 +95,7 @@ def read_table_of_casa(path: Path, label: str) -> CasaTable:
 
 
 def _opened(path: Path) -> Any:
-    """A table, open without locks: reading takes none and waits for none."""
+    """Open a table without locks: reading takes none and waits for none."""
     return open_table(str(path), ack=False, lockoptions="autonoread")
 
 
@@ -164,7 +164,7 @@ def _time(main: Any, label: str) -> NDArray[np.float64]:
 
 
 def _column(main: Any, label: str, name: str, number: int) -> NDArray[np.integer]:
-    """A column of rows of a subtable that has so many."""
+    """Read a column of row numbers of a subtable that has `number` rows."""
     values: NDArray[np.integer] = np.asarray(main.getcol(name))
     beyond = (values < 0) | (values >= number)
     if beyond.any():

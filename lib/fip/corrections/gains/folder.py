@@ -1,7 +1,7 @@
-"""A folder into which tables of gains arrive: a slice's is the newest that begins not after it, of each kind.
+"""A folder into which tables of gains arrive: a slice uses, of each kind, the newest that does not begin after it.
 
 So a slice that is cut again has the same table whatever has come since, if tables come before the data that they are
-for. A table is looked at once its files have been left alone for a while; it is read again if they change.
+for. A table is read once nobody has written its files for a while; it is read again if they change.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from fip.data.errors import InputError
 from fip.data.quantities import iso_utc
 
 _MOST_OPEN = 16  # tables that are kept in memory besides those that were asked for last
-SETTLED = 2.0  # s for which nobody has written into a table that is whole
+SETTLED = 2.0  # s: nobody has written into a whole table for so long
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is remembered of a table that was looked at."""
+    """What is remembered of a table that was examined."""
 
     stamp: tuple[int, int]
     kind: str = ""
@@ -35,7 +35,7 @@ class _Known:
 
 
 class Folder:
-    """The tables of a folder, looked at again whenever one is asked for. InputError if it holds none at first."""
+    """The tables of a folder, listed again whenever one is asked for. InputError if it holds none at first."""
 
     def __init__(self, asked: Asked, expected: Expected) -> None:
         self._asked, self._expected = asked, expected
@@ -55,7 +55,7 @@ class Folder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many tables there are, which were left out, and what is said of those that were used last."""
+        """Return how many tables there are, which were left out, and notes on those that were used last."""
         usable, label = self._usable(), self._asked.label
         first = min(each.begin for each in usable.values())
         lines = [f"{label}: {len(usable)} tables, the first of {iso_utc(first)}" if first else f"{label}: a table"]
@@ -67,7 +67,7 @@ class Folder:
         return (*lines, *(note for each in self._open.values() for note in each.notes))
 
     def at(self, moment: float, window: int | None = None) -> tuple[Source, ...]:
-        """The newest tables at a time (s UTC), one of each kind; of one spectral window of the recording, or all."""
+        """Return the newest table of each kind at a time (s UTC), for one spectral window of the recording, or all."""
         self._look()
         chosen = dict.fromkeys(
             path
@@ -78,7 +78,7 @@ class Folder:
         found: dict[Path, Source] = {}
         for path in chosen:
             source = self._open.get(path) or self._read(path)
-            if source is None:  # it went, or was changed, between two looks
+            if source is None:  # it was deleted, or changed, between two looks
                 raise InputError(f"{self._asked.label}: {path.name} cannot be read any more")
             found[path] = source
         others = [(path, each) for path, each in self._open.items() if path not in found]
@@ -91,13 +91,13 @@ class Folder:
             if window in each.windows and each.begin <= moment:
                 this = (each.begin, path.name, path)
                 newest[each.kind] = max(newest.get(each.kind, this), this)
-        return [newest[kind][2] for kind in sorted(newest, reverse=True)]  # K, G, B: their order matters to none
+        return [newest[kind][2] for kind in sorted(newest, reverse=True)]  # K, G, B: their order does not matter
 
     def _usable(self) -> dict[Path, _Known]:
         return {path: each for path, each in self._known.items() if each.windows}
 
     def _look(self) -> None:
-        """Takes note of tables that have come, gone or changed."""
+        """Note the tables that have come, gone or changed."""
         present = dict(self._tables())
         for path in [each for each, known in self._known.items() if present.get(each) != known.stamp]:
             del self._known[path]
@@ -107,7 +107,7 @@ class Folder:
                 self._read(path, stamp)
 
     def _tables(self) -> Iterator[tuple[Path, tuple[int, int]]]:
-        """The tables that are there, but for links to one another; and what changes if one is written again."""
+        """Yield the tables, but not links to one another; and numbers that change if one is written again."""
         try:
             entries = sorted(os.scandir(self._asked.path), key=lambda each: each.name)
         except OSError as error:
@@ -122,7 +122,7 @@ class Folder:
                     yield path, (stat.st_mtime_ns, stat.st_size)
 
     def _read(self, path: Path, stamp: tuple[int, int] | None = None) -> Source | None:
-        """A table, with what it has for the windows that it fits; None if it fits none."""
+        """Read a table, for the windows that it fits; None if it fits none."""
         stamp = stamp or self._known[path].stamp
         fitting, why = [], ""
         for window in self._expected.windows:
@@ -141,7 +141,7 @@ class Folder:
 
 
 def _settled(path: Path) -> bool:
-    """Whether nobody has written into it for a while."""
+    """Return whether nobody has written into it for a while."""
     files = [path, *path.iterdir()] if path.is_dir() else [path]
     try:
         return max(each.stat().st_mtime for each in files) <= time.time() - SETTLED

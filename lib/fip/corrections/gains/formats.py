@@ -1,4 +1,4 @@
-"""Which format a table of gains has."""
+"""The formats of tables of gains."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"  # begins a file of HDF5
 
 
 def is_h5parm(path: Path) -> bool:
-    """Whether a path is a file of HDF5."""
+    """Return whether a path is a file of HDF5."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -23,12 +23,12 @@ def is_h5parm(path: Path) -> bool:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a path is one table of gains, of any format."""
+    """Return whether a path is one table of gains, of any format."""
     return is_casa_table(path) or is_h5parm(path) or is_solution(path)
 
 
 def read_table(asked: Asked, expected: Expected) -> Source:
-    """One table, checked against what it is for. InputError if it cannot be applied."""
+    """Read one table, checked against the recording. InputError if it cannot be applied."""
     if is_casa_table(asked.path):
         return read_casa_table(asked, expected)
     if asked.path.is_file() and is_h5parm(asked.path):

@@ -1,7 +1,7 @@
 """The edge to h5parm files (LOFAR's solutions, as DP3 and losoto write them), read by h5py.
 
-One solution set, one direction; amplitude, phase and TEC, of which there may be one each. h5py is imported only if such
-a file is asked for.
+A file has one solution set and one direction; at most one amplitude, one phase and one TEC. h5py is imported only if
+such a file is asked for.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _RECEPTORS = (("XX", "YY"), ("RR", "LL"), ("XX", "XY", "YX", "YY"), ("RR", "RL",
 
 
 def read_h5parm(asked: Asked, expected: Expected) -> Source:
-    """A file, checked against what it is for. InputError if it is not what can be applied."""
+    """Read a file, checked against the recording. InputError if it cannot be applied."""
     try:
         import h5py
     except ImportError:
@@ -78,7 +78,7 @@ class _Reader:
         return Source(self.asked.path.name, "h5parm", digest_of(factors), begin, notes, factors)
 
     def _tables(self) -> Mapping[str, Any]:
-        """The tables of solutions by kind. InputError for several sets, kinds that are not applied, or two of one."""
+        """Find the tables of solutions by kind. InputError for several sets, kinds not applied, or two of a kind."""
         sets = [name for name, each in self.file.items() if hasattr(each, "items") and "antenna" in each]
         if len(sets) != 1:
             raise InputError(
@@ -110,7 +110,7 @@ class _Reader:
         return self._made("tec", values[None], bad, axes)
 
     def _read_gain(self, amplitude: Any | None, phase: Any | None) -> _Solved:
-        """Amplitudes and phases as gains; of amplitudes alone the phase is 0, of phases alone the amplitude 1."""
+        """Read amplitudes and phases as gains. Without phases the phase is 0, without amplitudes the amplitude is 1."""
         read = [self._read(each) for each in (amplitude, phase) if each is not None]
         if len(read) == 2 and not all(np.array_equal(read[0][2][axis], read[1][2][axis]) for axis in read[0][2]):
             raise InputError(f"{self.asked.label}: amplitude and phase have different axes; give files with one each")
@@ -143,7 +143,7 @@ class _Reader:
         return _Solved(law, names, axes["time"], axes["freq"], values, bad, polarisations)
 
     def _read(self, table: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_], Mapping[str, Any]]:
-        """Values and what is none, [time, ant, freq, pol], and the axes. InputError for several directions."""
+        """Read values and which are bad, [time, ant, freq, pol], and the axes. InputError for several directions."""
         values = np.asarray(table["val"][...], np.float64)
         names = _text(table["val"].attrs["AXES"]).split(",")
         weight = np.asarray(table["weight"][...]) if "weight" in table else np.ones(values.shape)
@@ -196,7 +196,7 @@ class _Reader:
         )
 
     def _positions(self, names: tuple[str, ...]) -> NDArray[np.float64]:
-        """Of these antennas; zeros for those that the file does not place."""
+        """Return the positions of these antennas; zeros for those without one in the file."""
         sets = next(each for each in self.file.values() if hasattr(each, "items") and "antenna" in each)
         rows = sets["antenna"][...]
         places = {_text(row["name"]): np.asarray(row["position"], np.float64) for row in rows}
@@ -204,7 +204,7 @@ class _Reader:
 
     def _check_band(self, solved: _Solved, window: ExpectedWindow) -> None:
         frequency = np.asarray(solved.frequency, np.float64)
-        every = np.concatenate([each.frequency for each in self.expected.windows])  # which one solution may be for
+        every = np.concatenate([each.frequency for each in self.expected.windows])  # one may be for all these
         width = float(np.diff(frequency).max()) if len(frequency) > 1 else 2 * float(np.ptp(every))
         within = overlap(window, frequency, width)
         if not within.any():

@@ -1,6 +1,7 @@
-"""Between solutions: nearest or linear, in time and frequency, as CASA's applycal does it. Pure.
+"""Interpolation between solutions: nearest or linear, in time and frequency, as CASA's applycal does it. Pure.
 
-Amplitudes and phases are interpolated apart; a phase takes the shorter way round. Beyond the ends the last one holds.
+Amplitudes and phases are interpolated apart; a phase takes the shorter way round. Beyond the ends the last solution
+holds.
 """
 
 from typing import Literal, NamedTuple
@@ -12,7 +13,7 @@ How = Literal["nearest", "linear"]
 
 
 class Moment(NamedTuple):
-    """Between which solutions a time is, and how far it is on the way."""
+    """The two solutions around a time, and how far it is from one to the other."""
 
     low: int
     high: int
@@ -20,7 +21,7 @@ class Moment(NamedTuple):
 
 
 def moment(times: NDArray[np.float64], time: float, how: How) -> Moment:
-    """Where a time is among `times` [solution], ascending; of two that are equally near, the earlier is nearest."""
+    """Find a time among `times` [solution], ascending; of two that are equally near, the earlier is nearest."""
     last = len(times) - 1
     low = int(np.searchsorted(times, time, side="right")) - 1
     if low < 0 or low >= last or times[low] == time:
@@ -34,7 +35,7 @@ def moment(times: NDArray[np.float64], time: float, how: How) -> Moment:
 
 
 def between(values: NDArray[np.floating], when: Moment, turns: bool) -> NDArray[np.float64]:
-    """The values [part, ...] at a moment, of `values` [part, time, ...]; if it `turns`, part 1 is a phase in rad."""
+    """Return values [part, ...] at a moment, of `values` [part, time, ...]; if it `turns`, part 1 is a phase, rad."""
     low = values[:, when.low].astype(np.float64)
     if not when.share:
         return low
@@ -53,10 +54,10 @@ def resampled(
     how: How,
     fills_gaps: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """From frequencies `given` to `wanted`: `values` [part, antenna, frequency, element] and `bad` of the same shape.
+    """Move `values` [part, antenna, frequency, element] and `bad` [antenna, ...] from frequencies `given` to `wanted`.
 
-    The last part of two is a phase. Of each antenna and element only what is good is interpolated; unless it
-    `fills_gaps`, a channel is bad that rests on a solution that is.
+    The last of two parts is a phase. For each antenna and element only good values are interpolated. Unless it
+    `fills_gaps`, a channel is bad if it rests on a bad solution.
     """
     parts, antennas, _, elements = values.shape
     columns = np.moveaxis(values, 2, 3).reshape(parts, antennas * elements, -1)
@@ -72,7 +73,7 @@ def resampled(
 
 
 def _alike(good: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], NDArray[np.intp]]]:
-    """The rows that differ, and where each is."""
+    """Return the different rows, and the places of each."""
     patterns, which = np.unique(good, axis=0, return_inverse=True)
     return [(pattern, np.flatnonzero(which.ravel() == number)) for number, pattern in enumerate(patterns)]
 
@@ -80,7 +81,7 @@ def _alike(good: NDArray[np.bool_]) -> list[tuple[NDArray[np.bool_], NDArray[np.
 def _interpolated(
     columns: NDArray[np.float64], given: NDArray[np.float64], wanted: NDArray[np.float64], how: How
 ) -> NDArray[np.float64]:
-    """[part, column, wanted] of `columns` [part, column, given]."""
+    """Return [part, column, wanted] of `columns` [part, column, given]."""
     if how == "nearest" or len(given) == 1:
         nearest: NDArray[np.float64] = columns[..., _nearest(given, wanted)]
         return nearest
@@ -101,7 +102,7 @@ def _nearest(given: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray
 def _gaps(
     bad: NDArray[np.bool_], given: NDArray[np.float64], wanted: NDArray[np.float64], how: How
 ) -> NDArray[np.bool_]:
-    """Whether a wanted channel rests on a bad solution: the nearest, or either of two between which it is."""
+    """Return whether a wanted channel rests on a bad solution: the nearest, or either of the two around it."""
     nearest = _nearest(given, wanted)
     if how == "nearest" or len(given) == 1:
         return bad[nearest]

@@ -25,7 +25,7 @@ from fip.data.errors import InputError, UsageError
 
 
 def open_gains(paths: Sequence[str], expected: Expected) -> "Gains":
-    """The gains of these tables, cal libraries and folders, in this order: the first is nearest to the recorder.
+    """Open the gains of these tables, cal libraries and folders, in this order: the first is nearest to the recorder.
 
     InputError and UsageError, in one line, for what cannot be applied.
     """
@@ -37,7 +37,7 @@ def open_gains(paths: Sequence[str], expected: Expected) -> "Gains":
 
 
 def paths_read(paths: Sequence[str], expected: Expected) -> tuple[Path, ...]:
-    """All that these would read, tables that are named in cal libraries, too. InputError for a library that is none."""
+    """Return all paths that these would read, also tables named in cal libraries. InputError for a bad library."""
     found: list[Path] = []
     with _reading():
         for path in (_path(each, expected) for each in paths):
@@ -46,7 +46,7 @@ def paths_read(paths: Sequence[str], expected: Expected) -> tuple[Path, ...]:
 
 
 def _path(written: str, expected: Expected) -> Path:
-    """The path that is meant: beside the recording, if it is what a receiver copies there."""
+    """Return the path that is meant: beside the recording, if a receiver copies it there."""
     if written != TELSTATE:
         return Path(written)
     path = expected.path.with_suffix(FOLDER_SUFFIX)
@@ -60,7 +60,7 @@ def _path(written: str, expected: Expected) -> Path:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Turns what a file system refuses into an InputError."""
+    """Turn an error of the file system into an InputError."""
     try:
         yield
     except OSError as error:
@@ -68,7 +68,7 @@ def _reading() -> Iterator[None]:
 
 
 class Gains:
-    """What `--gains` applies."""
+    """The gains that the option `--gains` applies."""
 
     def __init__(self, sources: Sequence[Source | Folder]) -> None:
         self._sources = tuple(sources)
@@ -76,18 +76,18 @@ class Gains:
         self.digest = sources[0].digest if len(sources) == 1 else hashlib.sha256(digests.encode()).hexdigest()[:16]
         """16 hexadecimal digits of the content of what is applied; of a folder, of its name."""
         self.named = ",".join(f"{each.name}@{each.digest}" for each in sources)
-        """What the header says."""
+        """The text that the header of an image has."""
         self._kept = _Kept()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Lines for the log: what is applied in part, or was assumed."""
+        """Return lines for the log: what is applied in part, or was assumed."""
         return tuple(note for each in self._sources for note in each.notes)
 
     def apply(self, observed: Observed) -> Observed:
-        """The same samples, corrected: without a solution they are bad. Weights go with |g|^2 if calwt says so.
+        """Correct samples: those without a solution become bad. Weights go with |g|^2 if calwt says so.
 
-        It writes into what it is given. InputError if a folder cannot be read any more.
+        It may write into the arrays of its argument. InputError if a folder cannot be read any more.
         """
         held = self._held(_middle(observed.time), observed.spectral_window)
         factors = tuple(factor for each in held for factor in each.for_samples(observed))
@@ -98,12 +98,12 @@ class Gains:
         times, which = np.unique(observed.time, return_inverse=True)
         for number, time in enumerate(times.tolist()):
             rows = slice(0, len(which)) if len(times) == 1 else np.flatnonzero(which == number)
-            with np.errstate(invalid="ignore", over="ignore"):  # what is on file may be anything
+            with np.errstate(invalid="ignore", over="ignore"):  # values on file may be anything
                 apply(observed, rows, self._kept.correction(factors, time, observed))
         return observed
 
     def used(self, time: float) -> str:
-        """What is applied at a time (s UTC), the middle of a slice, as the header says: of a folder, its table then."""
+        """Write for the header what is applied at a time (s UTC), the middle of a slice: a folder's table then."""
         return ",".join(
             "+".join(f"{table.name}@{table.digest}" for table in each.at(time)) or f"{each.name}: none yet"
             if isinstance(each, Folder)
@@ -112,7 +112,7 @@ class Gains:
         )
 
     def _held(self, time: float, window: int) -> tuple[Source, ...]:
-        """The tables that hold at a time for a window; none if a folder has none yet."""
+        """Return the tables that hold at a time for a window; none if a folder has none yet."""
         found: list[Source] = []
         for each in self._sources:
             tables = each.at(time, window) if isinstance(each, Folder) else (each,)
@@ -135,7 +135,7 @@ class _Kept:
         self._product: dict[int, _Entry] = {}
 
     def correction(self, factors: tuple[Factor, ...], time: float, observed: Observed) -> Correction:
-        """That of a time and the channels that are observed."""
+        """Return the correction for a time and the observed channels."""
         window, channels = observed.spectral_window, observed.frequency.tobytes()
         moments = tuple(each.moment(time) for each in factors)
         dtype = np.result_type(observed.visibility.dtype, np.complex64)
@@ -156,7 +156,7 @@ class _Kept:
 
 
 def _asked(path: Path) -> tuple[Asked, ...]:
-    """What a path asks for: itself, or what it lists if it is a cal library."""
+    """Return what a path asks for: itself, or the tables in it if it is a cal library."""
     if not path.exists():
         raise InputError(f"--gains {path}: no such table, file or folder")
     library = path.is_file() and not is_h5parm(path)
@@ -177,7 +177,7 @@ def _middle(time: NDArray[np.float64]) -> float:
 
 
 def _writable(observed: Observed) -> Observed:
-    """The same with arrays that can be written."""
+    """Return the same with arrays that can be written."""
     names = ("visibility", "weight", "bad")
     copies: dict[str, Any] = {
         name: each.copy() for name in names if not (each := getattr(observed, name)).flags.writeable

@@ -1,4 +1,4 @@
-"""Solutions as every format of gains has them once it is read, and what they are at a time and frequency. Pure."""
+"""Solutions, the same for every format of gains once it is read, and their values at a time and frequency. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,16 +48,16 @@ class Factor:
     elements: int
     in_time: How = "linear"
     in_frequency: How = "linear"
-    fills_gaps: bool = True  # channels without a solution get one from their neighbours, as CASA does unless told
+    fills_gaps: bool = True  # channels without a solution get one from their neighbours, as in CASA by default
     scales_weights: bool = False
     pivot: float = 0.0  # Hz, at which a delay turns no phase
 
     def moment(self, time: float) -> tuple[Moment, ...]:
-        """Which solutions hold at a time, by track: what two times have in common if their Jones matrices are equal."""
+        """Return which solutions hold at a time, by track: times with the same moments have equal Jones matrices."""
         return tuple(moment(each.time, time, self.in_time) for each in self.tracks)
 
     def jones(self, moments: tuple[Moment, ...], frequency: NDArray[np.float64]) -> "Jones":
-        """The matrices at some of these moments and frequencies (Hz)."""
+        """Return the matrices at these moments and frequencies (Hz)."""
         shape = (self.antennas, len(self.frequency), self.elements)
         values, bad = np.zeros((PARTS[self.law], *shape)), np.ones(shape, bool)
         for track, when in zip(self.tracks, moments, strict=True):
@@ -82,7 +82,7 @@ class Factor:
 
 
 def _power(amplitude: NDArray[np.float64], bad: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The mean |g|^2 [antenna, 1, receptor] over good solutions: applycal has one for all channels."""
+    """Return the mean |g|^2 [antenna, 1, receptor] over good solutions: applycal has one for all channels."""
     good = ~bad
     number = np.maximum(np.count_nonzero(good, axis=1, keepdims=True), 1)
     power: NDArray[np.float64] = np.sum(amplitude**2, axis=1, keepdims=True, where=good) / number
@@ -92,7 +92,7 @@ def _power(amplitude: NDArray[np.float64], bad: NDArray[np.bool_]) -> NDArray[np
 def tracks_of(
     antenna: NDArray[np.integer], time: NDArray[np.float64], values: NDArray[np.floating], bad: NDArray[np.bool_]
 ) -> tuple[Track, ...]:
-    """Tracks of solutions that come one by one: `antenna` and `time` [row], `values` [part, row, frequency, element].
+    """Make tracks of single solutions: `antenna` and `time` [row], `values` [part, row, frequency, element].
 
     No antenna may have two solutions at a time.
     """

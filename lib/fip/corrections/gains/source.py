@@ -1,4 +1,4 @@
-"""What an open table of gains gives, whatever its format, and the checks that all formats share. Pure."""
+"""An open table of gains, the same for all formats, and the checks that all formats share. Pure."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,23 +12,23 @@ from fip.corrections.observed import Expected, ExpectedWindow, Observed
 from fip.data.errors import InputError
 from fip.data.quantities import SECONDS_PER_DAY, iso_utc
 
-FARTHEST = SECONDS_PER_DAY  # s from an observation to its nearest solution: older ones are of another night
+FARTHEST = SECONDS_PER_DAY  # s from an observation to its nearest solution: farther ones are of another night
 _NEAR = 100.0  # m: an antenna of the same name that is farther away is another one
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One table, checked against what it is for."""
+    """One table, checked against the recording."""
 
     name: str  # of the file
     kind: str  # as "B Jones", or "h5parm"
-    digest: str  # 16 hexadecimal digits of what is applied and how
+    digest: str  # 16 hexadecimal digits of the solutions and how they are applied
     begin: float  # s UTC, of its first solution; 0 if they hold at all times
     notes: tuple[str, ...]
     factors: Mapping[tuple[int, int], tuple[Factor, ...]]  # by spectral window and field of the recording
 
     def for_samples(self, observed: Observed) -> tuple[Factor, ...]:
-        """Those of the window and field of samples. InputError if nobody told of these when it was opened."""
+        """Return those of the window and field of samples. InputError if these were not expected when it was opened."""
         key = (observed.spectral_window, observed.field)
         if key not in self.factors:
             raise InputError(
@@ -41,9 +41,9 @@ class Source:
 def placed(
     label: str, names: Sequence[str], position: NDArray[np.float64] | None, expected: Expected
 ) -> tuple[NDArray[np.intp], list[str]]:
-    """The recording's number of each antenna of a table, -1 of one that it does not have; and a note if some lack.
+    """Return the recording's number of each antenna of a table, -1 if it has none; and a note if some are missing.
 
-    InputError if it is a table of another array: no antenna in common, or one of them somewhere else.
+    InputError if it is a table of another array: no antenna in common, or one of them at another place.
     """
     numbers = {name: number for number, name in enumerate(expected.antennas)}
     if len(numbers) < len(expected.antennas):
@@ -70,7 +70,7 @@ def placed(
 
 
 def check_times(label: str, time: NDArray[np.float64], expected: Expected) -> list[str]:
-    """Notes on how far the observation goes beyond the solutions. InputError if they are of another night.
+    """Return notes on how far the observation goes beyond the solutions. InputError if they are of another night.
 
     Solutions at time 0, as CASA's gencal writes them, hold always.
     """
@@ -98,7 +98,7 @@ def check_times(label: str, time: NDArray[np.float64], expected: Expected) -> li
 
 
 def overlap(window: ExpectedWindow, frequency: NDArray[np.float64], width: float) -> NDArray[np.bool_]:
-    """Which channels of a window are within those of a table: `frequency` [channel] ascending, `width` Hz each."""
+    """Return which channels of a window are in those of a table: `frequency` [channel] ascending, `width` Hz each."""
     reach = (window.width + width) / 2
     beyond = (window.frequency + reach <= frequency[0]) | (window.frequency - reach >= frequency[-1])
     within: NDArray[np.bool_] = ~beyond
@@ -106,7 +106,7 @@ def overlap(window: ExpectedWindow, frequency: NDArray[np.float64], width: float
 
 
 def check_polarisation(label: str, window: ExpectedWindow, whole: bool) -> None:
-    """InputError if a window's correlations are none of two receptors, or too few for whole matrices."""
+    """Raise InputError if a window's correlations are not of two receptors, or too few for whole matrices."""
     if set(window.correlations) - {"XX", "XY", "YX", "YY"} and set(window.correlations) - {"RR", "RL", "LR", "LL"}:
         raise InputError(
             f"{label}: gains apply to XX, XY, YX, YY or RR, RL, LR, LL, and spectral window "
@@ -120,17 +120,17 @@ def check_polarisation(label: str, window: ExpectedWindow, whole: bool) -> None:
 
 
 def span(frequency: NDArray[np.float64]) -> str:
-    """From the first to the last."""
+    """Write the first and the last frequency as text."""
     return f"{frequency[0] / 1e6:.6g} to {frequency[-1] / 1e6:.6g} MHz"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Some of them."""
+    """Write some of the names as text."""
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def digest_of(factors: Mapping[tuple[int, int], tuple[Factor, ...]]) -> str:
-    """16 hexadecimal digits of what is applied, and how."""
+    """Return 16 hexadecimal digits of the solutions and how they are applied."""
     found = hashlib.sha256()
     for key, several in sorted(factors.items()):
         found.update(repr(key).encode())

@@ -1,4 +1,4 @@
-"""Solutions of MeerKAT's calibration, as a receiver copies them from telstate: a file for each. Writes and reads them.
+"""Writes and reads solutions of MeerKAT's calibration, as a receiver copies them from telstate: a file for each.
 
 A file is a NumPy archive without pickles. katdal's `applycal.py` says what its numbers mean; docs/meerkat.md, which of
 its functions says what.
@@ -24,7 +24,7 @@ from fip.data.quantities import UNIX_EPOCH
 Kind = Literal["K", "B", "G"]
 """Delays in s; bandpasses, a gain for each channel; gains, one for all."""
 SUFFIX = ".solution.npz"
-FOLDER_SUFFIX = ".gains"  # of the folder of such files beside a spool, in place of the spool's own
+FOLDER_SUFFIX = ".gains"  # of the folder of such files beside a spool, in place of the spool's own suffix
 
 _LARGEST = 1 << 28  # bytes of a file
 _BEGINS = b"PK\x03\x04"  # an archive
@@ -33,7 +33,7 @@ _HANDS = {"h": 0, "v": 1}
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """What telstate has of one product and one time."""
+    """The solution that telstate has of one product at one time."""
 
     kind: Kind
     time: float  # s UTC, Unix
@@ -44,12 +44,12 @@ class Solution:
 
     @property
     def name(self) -> str:
-        """Of its file."""
+        """The name of the file for it."""
         return f"{self.kind}-{self.time:.3f}{SUFFIX}"
 
 
 def write_solution(solution: Solution, folder: Path) -> None:
-    """A file that is there whole or not at all. OSError if it cannot be written."""
+    """Write a file, whole or not at all. OSError if it cannot be written."""
     memory = io.BytesIO()
     np.savez(
         memory,
@@ -69,7 +69,7 @@ def write_solution(solution: Solution, folder: Path) -> None:
 
 
 def is_solution(path: Path) -> bool:
-    """Whether a path is such a file."""
+    """Return whether a path is such a file."""
     if not path.name.endswith(SUFFIX) or path.name.startswith(".") or not path.is_file():
         return False
     with path.open("rb") as file:
@@ -77,7 +77,7 @@ def is_solution(path: Path) -> bool:
 
 
 def read_solution(path: Path, label: str) -> Solution:
-    """What is in a file. InputError if it is none."""
+    """Read the solution of a file. InputError if it is none."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
@@ -119,7 +119,7 @@ def _check(solution: Solution, label: str) -> None:
 
 
 def read_telstate_file(asked: Asked, expected: Expected) -> Source:
-    """A solution, checked against what it is for. InputError if it is not what can be applied.
+    """Read a solution, checked against the recording. InputError if it cannot be applied.
 
     Gains of K are exp(2 pi i d f), not about a frequency in the band but about 0; those of B and G are as they stand.
     Weights go with |g|^2 of B and G, since L0's weights are inverse variances of raw samples.
@@ -146,7 +146,7 @@ def _check_overlap(label: str, window: ExpectedWindow, frequency: NDArray[np.flo
 
 
 def _factor(solution: Solution, numbers: NDArray[np.intp], antennas: int) -> Factor:
-    """The solution for the recording's antennas, receptors X and Y: h and v."""
+    """Return the solution for the recording's antennas, receptors X and Y: h and v."""
     there = np.flatnonzero(numbers >= 0)
     values = solution.values if solution.kind == "B" else solution.values[None]  # [channel, hand, antenna]
     cell = (len(there), len(values), 2)
@@ -154,7 +154,7 @@ def _factor(solution: Solution, numbers: NDArray[np.intp], antennas: int) -> Fac
     for at, hand in enumerate(solution.hands):
         found[..., _HANDS[hand]] = values[:, at, there].T
     delay = solution.kind == "K"
-    if delay:  # katdal's calc_delay_correction takes one that was not solved for to be 0: B has the rest
+    if delay:  # katdal's calc_delay_correction takes a missing delay to be 0: B has the rest
         parts, bad = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)[None].real * 1e9, np.zeros(cell, bool)
     else:
         bad = ~np.isfinite(found) | (found == 0)
@@ -177,9 +177,9 @@ def _factor(solution: Solution, numbers: NDArray[np.intp], antennas: int) -> Fac
 def _filled(
     parts: NDArray[np.float64], bad: NDArray[np.bool_], frequency: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Bandpasses [part, antenna, channel, receptor] with gaps filled between solutions, and not beyond the outermost.
+    """Fill gaps of bandpasses [part, antenna, channel, receptor] between solutions, and not beyond the outermost.
 
-    Amplitudes and unwrapped phases are linear there, as katdal's calc_bandpass_correction has them.
+    Amplitudes and unwrapped phases are linear there, as in katdal's calc_bandpass_correction.
     """
     filled, still = parts.copy(), np.ones_like(bad)
     for antenna, hand in np.ndindex(bad.shape[0], bad.shape[2]):

@@ -1,8 +1,8 @@
-"""By antennas: where baselines close, u of antennas p and q is x_q - x_p, and one matrix product makes all baselines.
+"""By antennas: if baselines close, u of antennas p and q is x_q - x_p, and one matrix product makes all baselines.
 
 V_pq = sum_s S_s exp(2 pi i f (x_q - x_p) s / c). With the rows C of cosines and D of sines of antennas, [antenna,
-component], times sqrt(S) where S >= 0, the real product of [C; D] with itself has all of it, of which BLAS computes one
-half: Re V = C C' + D D', Im V_pq = D_q C_p' - C_q D_p'.
+component], times sqrt(S) if S >= 0, the real product of [C; D] with itself has all of it, and BLAS computes one half:
+Re V = C C' + D D', Im V_pq = D_q C_p' - C_q D_p'.
 """
 
 from collections.abc import Sequence
@@ -23,23 +23,23 @@ class Array:
     """The antennas of one integration whose baselines close."""
 
     integration: int
-    rows: NDArray[np.intp]  # [row] which of the slice's rows it has
-    first: NDArray[np.intp]  # [row] which of the positions are these rows' antennas
+    rows: NDArray[np.intp]  # [row] its rows, by their numbers in the slice
+    first: NDArray[np.intp]  # [row] the position of the first antenna of each row
     second: NDArray[np.intp]
     position: Doubles  # [antenna, 3] m, along (u, v, w), about their mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Graph:
-    """Which antennas the rows of an integration join."""
+    """The antennas that the rows of an integration join."""
 
     antennas: int
     first: NDArray[np.intp]  # [row]
     second: NDArray[np.intp]
-    inverse: Doubles  # [antenna, antenna] that makes of such sums positions in least squares
+    inverse: Doubles  # [antenna, antenna] from such sums to positions, in least squares
 
     def sums(self, uvw: Doubles) -> Doubles:
-        """[antenna, 3] of what ends at each antenna, less what begins there."""
+        """Return [antenna, 3]: the sum of what ends at each antenna, less what begins there."""
         second, first = (
             [np.bincount(ends, axis, self.antennas) for axis in uvw.T] for ends in (self.second, self.first)
         )
@@ -49,16 +49,16 @@ class _Graph:
 def arrays(
     antenna1: NDArray[np.int32], antenna2: NDArray[np.int32], integration: NDArray[np.intp], uvw: Doubles
 ) -> list[tuple[Array, float]]:
-    """Antennas of each integration by least squares; and by how many metres a baseline is off the difference of two.
+    """Find antennas of each integration by least squares; and by how many metres a baseline is off at most.
 
-    Baselines that were averaged over times of their own do not close. Rows that have no uvw are left out, see `lost`.
+    Baselines that were averaged over different times do not close. Rows that have no uvw are left out, see `lost`.
     """
     found, there = [], ~lost(antenna1, antenna2, uvw)
     for each in np.unique(integration[there]).tolist():
         rows = np.flatnonzero(there & (integration == each))
         graph = _graph(antenna1[rows].astype(np.intp).tobytes(), antenna2[rows].astype(np.intp).tobytes())
         position, left = np.zeros((graph.antennas, 3)), uvw[rows]
-        for _ in range(2):  # the second time for what the first was rounded by
+        for _ in range(2):  # the second time takes out the rounding of the first
             position += graph.inverse @ graph.sums(left)
             left = uvw[rows] - (position[graph.second] - position[graph.first])
         off = float(np.sqrt(np.max(np.einsum("ij,ij->i", left, left), initial=0.0)))
@@ -67,7 +67,7 @@ def arrays(
 
 
 def lost(antenna1: NDArray[np.int32], antenna2: NDArray[np.int32], uvw: Doubles) -> NDArray[np.bool_]:
-    """Rows [row] of two antennas whose uvw is 0, as it was no number on file: they see all flux in phase."""
+    """Return the rows [row] of two antennas with uvw of 0, which was no number on file: they see all flux in phase."""
     return np.asarray((antenna1 != antenna2) & ~uvw.any(axis=1))
 
 
@@ -83,7 +83,7 @@ def _graph(antenna1: bytes, antenna2: bytes) -> _Graph:
 
 
 def closes(found: Sequence[tuple[Array, float]], offsets: Sequence[Doubles], highest: float, epsilon: float) -> bool:
-    """Whether fringes up to `highest` Hz are right to an eighth of epsilon, at offsets [component, 3] of each array."""
+    """Return whether fringes up to `highest` Hz are right to epsilon / 8, at offsets [component, 3] of each array."""
     return all(
         2 * np.pi * off * highest / SPEED_OF_LIGHT * float(np.sqrt((offset * offset).sum(axis=1).max())) < epsilon / 8
         for (_, off), offset in zip(found, offsets, strict=True)
@@ -111,7 +111,7 @@ def add_by_antennas(
 def _at_nodes(
     array: Array, delay: Doubles, flux: Doubles, frequency: Doubles, precision: type[np.floating]
 ) -> NDArray[np.complexfloating]:
-    """[stokes, row, node]"""
+    """Return the visibilities at nodes, [stokes, row, node]."""
     count, planes = len(delay), flux.shape[2]
     positive = planes == 1 and bool((flux >= 0).all())
     fill = functions().fill_phases
@@ -134,5 +134,5 @@ def _at_nodes(
 
 
 def cost(antennas: int, components: int, nodes: int, planes: int) -> float:
-    """CPU seconds that are expected, of one core of an EPYC of 2023 (Zen 4), in single precision."""
+    """Return the expected CPU seconds of one core of an EPYC of 2023 (Zen 4), in single precision."""
     return nodes * (4e-5 + components * antennas * (5e-10 + planes * antennas * 7e-11))

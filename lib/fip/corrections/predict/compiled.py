@@ -11,7 +11,7 @@ log = logging.getLogger("fip.corrections.predict")
 
 @cache
 def functions() -> ModuleType:
-    """`lanes.py`, or `plain.py` if no machine code may be made here, which a line of the log then says."""
+    """Return `lanes.py`, or `plain.py` if no machine code may be made here; a line of the log then says so."""
     # Late: numba takes half a second to import.
     if machine_code_allowed():
         from fip.corrections.predict import lanes

@@ -1,4 +1,4 @@
-"""The visibilities of a model image: what a gridder does backwards, to epsilon. Pure."""
+"""The visibilities of a model image: the reverse of gridding, right to epsilon. Pure."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ log = logging.getLogger("fip.corrections.predict")
 
 _DUCC_SINGLE_PRECISION_EPSILON = 1e-5
 _DUCC_SMALLEST_SIDE = 32
-_DUCC_MARGIN = 0.7  # of epsilon, what ducc0 is asked for, as for images
+_DUCC_MARGIN = 0.7  # the share of epsilon that ducc0 is asked for, as for images
 _NARROWEST = 1e-15  # rad^2: below it ducc0 finds no n, and the sky is flat
 _FINEST_OF_SLANT = 1e-11  # epsilon
 _NO_TURN = 1e-12  # turns
@@ -28,12 +28,12 @@ _RUNGS_PER_OCTAVE = 2  # baselines whose delays differ by less than 2^(1/2) shar
 
 
 def add_image(image: SkyImage, observed: Observed, epsilon: float, out: NDArray[np.complexfloating]) -> None:
-    """Add the image's visibilities to out[row, channel], whatever the phase centre: its own is turned to, exactly.
+    """Add the image's visibilities to out[row, channel], for any phase centre: it is turned exactly to the image's own.
 
-    Between its planes it is linear in frequency, beyond them it is as the nearest.
+    Between its planes it is linear in frequency, beyond them it is as the nearest plane.
     """
     axes = icrs_axes(image.centre).copy()
-    axes[1] = np.cross(axes[2], axes[0])  # it found north by a step of finite length: that is off by 2e-12
+    axes[1] = np.cross(axes[2], axes[0])  # north was found by a step of finite length, which is off by 2e-12
     uvw, path = np.empty_like(observed.uvw), np.empty(len(observed.uvw))
     for each in np.unique(observed.integration).tolist():
         here = observed.integration == each
@@ -50,12 +50,12 @@ def add_image(image: SkyImage, observed: Observed, epsilon: float, out: NDArray[
 
 
 def shares(planes: Doubles, frequency: Doubles) -> Doubles:
-    """[plane, channel] by how much each plane counts, so that what is between two is linear in frequency."""
+    """Return the weights [plane, channel] of planes, so that channels between two planes are linear in frequency."""
     return np.stack([np.interp(frequency, planes, one) for one in np.eye(len(planes))])
 
 
 def _above_horizon(image: SkyImage) -> NDArray[np.floating]:
-    """The pixels, [frequency, y, x], 0 where there is no sky."""
+    """Return the pixels, [frequency, y, x], 0 beyond the horizon."""
     height, width = image.pixels.shape[1:]
     if math.hypot(height, width) / 2 * image.scale < 1:
         return image.pixels
@@ -66,7 +66,7 @@ def _above_horizon(image: SkyImage) -> NDArray[np.floating]:
 def _nodes_of_rows(
     image: SkyImage, uvw: Doubles, frequency: Doubles, epsilon: float
 ) -> list[tuple[NDArray[np.intp], Nodes]]:
-    """Rows that share nodes, and these: those of a spectrum that is flat."""
+    """Return the rows that share nodes, and these nodes: those of a flat spectrum."""
     height, width = image.pixels.shape[1:]
     east, north = width / 2 * image.scale, height / 2 * image.scale
     radius = min(math.hypot(east, north), 1.0)
@@ -80,7 +80,7 @@ def _nodes_of_rows(
 
 
 def _turns(delay: Doubles, frequency: Doubles, dtype: np.dtype[np.complexfloating]) -> NDArray[np.complexfloating]:
-    """exp(2 pi i delay frequency) [row, channel], or [1, 1] if that is 1."""
+    """Return exp(2 pi i delay frequency) [row, channel], or [1, 1] if that is 1."""
     if np.abs(delay).max() * frequency[-1] < _NO_TURN:
         return np.ones((1, 1), dtype)
     turns = delay[:, None] * frequency
@@ -96,7 +96,7 @@ def _add_plane(
     nodes: list[tuple[NDArray[np.intp], Nodes]], epsilon: float,
     factor: NDArray[np.complexfloating], out: NDArray[np.complexfloating],
 ) -> None:  # fmt: skip
-    """out += factor x what this plane alone would be, about its own centre."""
+    """out += factor x the visibilities of this plane alone, about its own centre."""
     predicted = _degridded(
         plane, scale, [uvw[rows] for rows, _ in nodes], [frequency[n.channels] for _, n in nodes], epsilon
     )
@@ -124,7 +124,7 @@ def _degridded(
 
 
 def _even(plane: NDArray[np.floating], least: int) -> NDArray[np.floating]:
-    """The same about the same middle pixel N/2, with even sides of at least so many pixels."""
+    """Return the same about the same middle pixel N/2, with even sides of at least so many pixels."""
     height, width = plane.shape
     shape = tuple(max(n + n % 2, least) for n in (height, width))
     if shape == plane.shape:
@@ -138,7 +138,7 @@ def _even(plane: NDArray[np.floating], least: int) -> NDArray[np.floating]:
 def _by_ducc(
     plane: NDArray[np.floating], scale: float, uvw: list[Doubles], frequencies: list[Doubles], epsilon: float
 ) -> list[NDArray[np.complexfloating]]:
-    """By improved w-stacking (Arras et al. 2021, A&A 646, A58): any array, any field."""
+    """Degrid by improved w-stacking (Arras et al. 2021, A&A 646, A58): any array, any field."""
     single = epsilon >= _DUCC_SINGLE_PRECISION_EPSILON
     visibilities = ducc0.wgridder.experimental.dirty2vis_bda(
         # as `kernels.dirty`: ducc0's axes are (-u, v) with u and v exchanged, the first is y and nothing is transposed

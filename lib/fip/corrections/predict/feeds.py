@@ -12,15 +12,15 @@ _OF_STOKES: dict[str, tuple[complex, complex, complex, complex]] = {
     "RR": (1, 0, 0, 1), "LL": (1, 0, 0, -1), "RL": (0, 1, 1j, 0), "LR": (0, 1, -1j, 0),
     "I": (1, 0, 0, 0), "Q": (0, 1, 0, 0), "U": (0, 0, 1, 0), "V": (0, 0, 0, 1),
 }  # fmt: skip
-"""Each correlation as a sum of I, Q', U', V; of data that are Stokes already Q and U are as they are."""
+"""Each correlation as a sum of I, Q', U', V; data that are already Stokes keep their Q and U."""
 
 
 def correlated(
     stokes: NDArray[np.complexfloating], correlations: tuple[str, ...], feed_angle: NDArray[np.float64] | None
 ) -> NDArray[np.complexfloating]:
-    """[row, channel, correlation] in Jy of stokes [row, channel, 1 or 4]: I, or I, Q, U, V.
+    """Return [row, channel, correlation] in Jy of stokes [row, channel, 1 or 4]: I, or I, Q, U, V.
 
-    feed_angle [row] rad, None for 0. Of I alone and correlations that all see it, it is a view, not to be written.
+    feed_angle [row] rad, None for 0. If there is I alone and all correlations see it, the result is a read-only view.
     """
     if stokes.shape[2] == 1 and all(_OF_STOKES[name][0] for name in correlations):
         return np.broadcast_to(stokes, (*stokes.shape[:2], len(correlations)))
@@ -39,7 +39,7 @@ def less(
     correlations: tuple[str, ...],
     feed_angle: NDArray[np.float64] | None,
 ) -> None:
-    """Take the model off visibility[row, channel, correlation], in place; arguments as of `correlated`."""
+    """Subtract the model from visibility[row, channel, correlation], in place; arguments as in `correlated`."""
     planes = _as_feeds_see(stokes, correlations, feed_angle)
     for at, name in enumerate(correlations):
         for plane, factor in zip(planes, _OF_STOKES[name], strict=False):
@@ -50,7 +50,7 @@ def less(
 def _as_feeds_see(
     stokes: NDArray[np.complexfloating], correlations: tuple[str, ...], feed_angle: NDArray[np.float64] | None
 ) -> list[NDArray[np.complexfloating]]:
-    """I, or I, Q', U', V."""
+    """Return I, or I, Q', U', V, from Stokes."""
     planes = [stokes[..., plane] for plane in range(stokes.shape[2])]
     if len(planes) == 4 and feed_angle is not None and not {"Q", "U"} & set(correlations):
         twice = 2 * feed_angle.astype(stokes.real.dtype)[:, None]

@@ -1,4 +1,4 @@
-"""Where components are, as seen along (u, v, w), and how baselines turn with the Earth. Pure.
+"""The places of components, as seen along (u, v, w), and how baselines turn with the Earth. Pure.
 
 With s the unit vector towards a component, s0 that of the phase centre, and b a baseline, its fringe is
 exp(2 pi i f b (s - s0) / c), b s = u l + v m + w n. u, v and w are unit vectors in ICRS, the rows of `axes`.
@@ -12,13 +12,13 @@ from fip.data.quantities import SPEED_OF_LIGHT
 Doubles = NDArray[np.float64]
 
 OMEGA = 7.2921150e-5
-"""rad/s, of the Earth (IERS Conventions 2010)."""
+"""rad/s, the rotation of the Earth (IERS Conventions 2010)."""
 
 _CENTRE = np.array([0.0, 0.0, 1.0])
 
 
 def offsets(axes: Doubles, towards: Doubles, centre: Doubles | None = None) -> Doubles:
-    """(l, m, n - 1) of `towards` [component, 3], or less the (l, m, n) of another centre than (0, 0, 1)."""
+    """Return (l, m, n - 1) of `towards` [component, 3], or less the (l, m, n) of another centre than (0, 0, 1)."""
     if centre is not None:
         return np.asarray((towards - centre) @ axes.T)
     offset = towards @ axes.T - _CENTRE
@@ -28,12 +28,12 @@ def offsets(axes: Doubles, towards: Doubles, centre: Doubles | None = None) -> D
 
 
 def gaussian_axes(towards: Doubles, major: Doubles, minor: Doubles, angle: Doubles) -> tuple[Doubles, Doubles]:
-    """Vectors p and q [component, 3] (ICRS, rad) so that a Gaussian's factor is exp(-((b p)^2 + (b q)^2) f^2 / c^2).
+    """Return vectors p and q [component, 3] (ICRS, rad): a Gaussian's factor is exp(-((b p)^2 + (b q)^2) f^2 / c^2).
 
     A Gaussian of unit flux and full widths at half maximum A and B along the unit vectors e and g of the plane that
     touches the sphere at the source itself has the transform exp(-pi^2 ((b e)^2 A^2 + (b g)^2 B^2) f^2 / (4 ln 2 c^2)).
-    e is at the position angle from the source's own north; nothing is projected onto the plane of (u, v). That the
-    sphere is no plane turns the phase by pi w A^2 f / (8 ln 2 c), of a source of 1 arcmin 5e-8 rad a wavelength of w.
+    e is at the position angle from the source's own north; nothing is projected onto the plane of (u, v). The curvature
+    of the sphere turns the phase by pi w A^2 f / (8 ln 2 c): for a source of 1 arcmin 5e-8 rad a wavelength of w.
     """
     x, y, _ = towards.T
     east = np.stack([-y, x, np.zeros_like(x)], axis=1)
@@ -47,7 +47,7 @@ def gaussian_axes(towards: Doubles, major: Doubles, minor: Doubles, angle: Doubl
 
 
 def pole(time: float) -> Doubles:
-    """The unit vector [3], ICRS, of the Earth's axis at a time (s UTC since MJD 0; a minute is nothing)."""
+    """Return the unit vector [3], ICRS, of the Earth's axis at a time (s UTC since MJD 0; a minute does not matter)."""
     import erfa
 
     x, y = erfa.xy06(2400000.5, time / 86400)
@@ -55,10 +55,10 @@ def pole(time: float) -> Doubles:
 
 
 def turning(uvw: Doubles, axes: Doubles, axis: Doubles) -> Doubles:
-    """d(u, v, w)/dt [row, 3] in m/s of baselines that turn with the Earth about `axis`, along fixed `axes`."""
+    """Return d(u, v, w)/dt [row, 3] in m/s of baselines that turn with the Earth about `axis`, along fixed `axes`."""
     return np.asarray(np.cross(OMEGA * (axes @ axis), uvw))
 
 
 def delays(baselines: Doubles, offset: Doubles) -> Doubles:
-    """s, of baselines or antennas [n, 3] towards offsets [component, 3]."""
+    """Return the delays in s of baselines or antennas [n, 3] towards offsets [component, 3]."""
     return np.asarray(baselines @ (offset.T / SPEED_OF_LIGHT))

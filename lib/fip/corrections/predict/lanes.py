@@ -1,7 +1,7 @@
-"""What is compiled: phases of antennas, and sums over components by rows, in loops that LLVM makes vectors of.
+"""The compiled part: phases of antennas, and sums over components by rows, in loops that LLVM turns into vectors.
 
-Positions and phases are in double precision until whole turns are taken off; what is left has the precision of the
-sums. `plain.py` has the same two functions in numpy, where no machine code may be made.
+Positions and phases are in double precision until whole turns are taken off; the rest has the precision of the sums.
+`plain.py` has the same two functions in numpy, for processes that may not make machine code.
 """
 
 import math
@@ -18,15 +18,15 @@ from fip.imaging.slant.grid import cosine_of_turns, sine_by_turns
 from fip.imaging.slant.scheme import Precision
 from fip.imaging.slant.simd import FAST, Floats, make_even_polynomial
 
-from numba import njit  # isort: skip  # after simd.py has told it where its cache is
+from numba import njit  # isort: skip  # after simd.py has set its cache
 from numba.extending import intrinsic  # isort: skip
 
 LANES = 64  # rows at once
-_LEAST_POWER = -100.0  # of two, below which a Gaussian is nothing
+_LEAST_POWER = -100.0  # of two: below it a Gaussian counts as 0
 
 
 def _exp2_polynomial(terms: int) -> list[float]:
-    """2^p as a polynomial in p for |p| <= 1/2, lowest power first."""
+    """Return 2^p as a polynomial in p for |p| <= 1/2, lowest power first."""
     p = 0.5 * np.cos(np.pi * (np.arange(60) + 0.5) / 60)
     fit = Chebyshev.fit(p, np.exp2(p), terms - 1, domain=[-0.5, 0.5]).convert(kind=Polynomial)
     return [float(each) for each in fit.coef]
@@ -37,7 +37,7 @@ _exp2 = make_even_polynomial(_exp2_polynomial(7), _exp2_polynomial(13))
 
 @intrinsic
 def _power_of_two(typing: Any, k: Any) -> Any:
-    """2^k of a float that is a whole number, from its bits."""
+    """Return 2^k of a float that is a whole number, from its bits."""
     bits, mantissa, bias = (32, 23, 127) if k.bitwidth == 32 else (64, 52, 1023)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -77,9 +77,9 @@ def add_rows(
 ) -> None:  # fmt: skip
     """Add flux[component, node, stokes] of components to out[row, node, stokes, re or im].
 
-    baseline[3, row] m, and moved[3, row], by how much it turns in an integration; rest, tracked, major, minor
-    [component, 3] s/m: what they are multiplied with for the delay from the phase centre, the delay from the centre
-    that was tracked, and for Gaussians what exp(-f^2 x^2) falls with along either axis. width[node] Hz, of a channel.
+    baseline[3, row] is in m, and moved[3, row] is how much it turns in an integration. rest, tracked, major and minor
+    [component, 3] s/m multiply them. rest gives the delay from the phase centre, tracked the delay from the centre that
+    was tracked, major and minor for Gaussians the x of exp(-f^2 x^2) along either axis. width[node] Hz, of a channel.
     """
     rows, nodes, planes = baseline.shape[1], frequency.size, flux.shape[2]
     one = out.dtype.type(1)
@@ -153,7 +153,7 @@ def add_rows(
 
 @njit(**FAST)
 def _fade(fall: NDArray[np.float64], square: float, weight: Floats) -> None:
-    """weight *= 2^(fall square)"""
+    """Fade by a Gaussian: weight *= 2^(fall square)"""
     least = weight.dtype.type(_LEAST_POWER)
     for x in range(LANES):
         z = max(weight.dtype.type(fall[x] * square), least)
@@ -173,7 +173,7 @@ def _smear(per: NDArray[np.float64], times: float, weight: Floats) -> None:
 
 
 def warm_up_lanes(precisions: Iterable[Precision]) -> float:
-    """Compile both for these, if they are not in the cache; returns the seconds that it took."""
+    """Compile both for these, if they are not in the cache; return the seconds that it took."""
     begun = time.perf_counter()
     for precision in precisions:
         one, vector, ones = np.ones(1), np.ones((1, 3)), np.ones((1, 1, 1), precision)

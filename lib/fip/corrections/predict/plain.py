@@ -1,4 +1,4 @@
-"""The functions of `lanes.py` in numpy: the same sums, up to thirty times slower, where no machine code may be made."""
+"""The functions of `lanes.py` in numpy, if no machine code may be made: the same sums, up to thirty times slower."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ _ROWS = 256  # at once
 def fill_phases(
     delay: NDArray[np.float64], frequency: float, amplitude: NDArray[np.floating], out: NDArray[np.floating]
 ) -> None:
-    """See lanes.fill_phases."""
+    """Do the same as `lanes.fill_phases`."""
     turns = delay * frequency
     turns -= np.rint(turns)
     phase = (2 * np.pi * turns).astype(out.dtype)
@@ -23,7 +23,7 @@ def add_rows(
     frequency: NDArray[np.float64], width: NDArray[np.float64], flux: NDArray[np.floating],
     extended: bool, smeared: bool, out: NDArray[np.floating],
 ) -> None:  # fmt: skip
-    """See lanes.add_rows."""
+    """Do the same as `lanes.add_rows`."""
     for first in range(0, baseline.shape[1], _ROWS):
         here = slice(first, first + _ROWS)
         uvw = baseline[:, here].T

@@ -25,10 +25,11 @@ def predict(
     *,
     smear: Smearing | None = None,
 ) -> NDArray[np.complexfloating]:
-    """[row, channel, 1 or 4] Jy: Stokes I, or I, Q, U, V; complex64 if epsilon >= 1e-6, else complex128.
+    """Predict [row, channel, 1 or 4] Jy: Stokes I, or I, Q, U, V; complex64 if epsilon >= 1e-6, else complex128.
 
-    Off the exact Fourier sum by at most epsilon of the sum of all |flux|, and in the mean over rows by about as much
-    of the sum's own rms. Components are smeared as `smear` says, None not at all; images are not.
+    The error against the exact Fourier sum is at most epsilon of the sum of all |flux|. In the mean over rows it is
+    about epsilon of the sum's own rms. Components are smeared as `smear` says, not at all for None; images are not
+    smeared.
     """
     planes = components.flux.shape[2] if len(components) else 1
     dtype = np.complex64 if epsilon >= SINGLE_PRECISION_EPSILON else np.complex128
@@ -45,7 +46,7 @@ def predict(
 def _add_components(
     components: Components, observed: Observed, epsilon: float, smear: Smearing | None, out: NDArray[np.complexfloating]
 ) -> None:
-    """Each in the way that is right for it, and the cheapest."""
+    """Add each component in the cheapest way that is right for it."""
     precision = np.float32 if epsilon >= _SINGLE_PRECISION_SUMS else np.float64
     spectra = Spectra.of(observed.frequency, components.flux, epsilon)
     sharp = ~smeared(components, observed, smear)
@@ -62,7 +63,7 @@ def _by_antennas(
     components: Components, which: NDArray[np.intp], observed: Observed, epsilon: float, spectra: Spectra,
     out: NDArray[np.complexfloating], precision: type[np.floating],
 ) -> bool:  # fmt: skip
-    """Add these; or nothing and False if baselines do not close, or rows are expected to be cheaper."""
+    """Add these; or add nothing and return False if baselines do not close, or rows are expected to be cheaper."""
     found = antennas.arrays(observed.antenna1, observed.antenna2, observed.integration, observed.uvw)
     planes, channels = out.shape[2], len(observed.frequency)
     expected = sum(antennas.cost(len(array.position), len(which), channels, planes) for array, _ in found)

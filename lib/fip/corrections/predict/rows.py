@@ -11,14 +11,14 @@ from fip.corrections.predict.spectral import Spectra
 from fip.data.quantities import SPEED_OF_LIGHT
 
 _RUNGS_PER_OCTAVE = 2  # baselines whose delays differ by less than 2^(1/2) share their nodes
-_GAUSSIAN_REACH = 3.2  # full widths at half maximum, to either side: 1e-12 of the light is further out
+_GAUSSIAN_REACH = 3.2  # full widths at half maximum, to either side: only 1e-12 of the light is further out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Baselines:
     """The rows of one integration."""
 
-    rows: NDArray[np.intp]  # [row] which of the slice's rows it has
+    rows: NDArray[np.intp]  # [row] its rows, by their numbers in the slice
     uvw: Doubles  # [row, 3] m
     interval: Doubles  # [row] s
     axes: Doubles  # [3, 3] unit vectors of u, v, w in ICRS
@@ -63,7 +63,7 @@ def add_by_rows(
     rung = np.ceil(_RUNGS_PER_OCTAVE * np.log2(1 + delay * bandwidth)).astype(int)
     for each in np.unique(rung).tolist():
         here = np.flatnonzero(rung == each)
-        # Factors that depend on each channel's own width are no function of frequency: all channels are nodes.
+        # Factors that depend on the width of a channel are no function of frequency: all channels are nodes.
         nodes = spectra.nodes(float(delay[here].max()) if alike else np.inf)
         part = np.zeros((len(here), len(nodes.channels), components.flux.shape[2], 2), precision)
         functions().add_rows(
@@ -79,7 +79,7 @@ def add_by_rows(
 
 
 def _longest_delays(baselines: Baselines, rest: Doubles, tracked: Doubles | None, major: float) -> Doubles:
-    """Bound [row] of the delays in s of all light, and of what smearing takes from beside it."""
+    """Return a bound [row] of the delays in s of all light, and of what smearing takes from beside it."""
     u, v, w = np.abs(baselines.uvw).T
     east, north, deep = np.abs(rest).max(axis=0)
     radius = float(np.hypot(rest[:, 0], rest[:, 1]).max())
@@ -93,5 +93,5 @@ def _longest_delays(baselines: Baselines, rest: Doubles, tracked: Doubles | None
 
 
 def cost(rows: int, components: int, nodes: int, planes: int) -> float:
-    """CPU seconds that are expected, of one core of an EPYC of 2023 (Zen 4), in single precision."""
+    """Return the expected CPU seconds of one core of an EPYC of 2023 (Zen 4), in single precision."""
     return 2e-5 + rows * nodes * components * (3.5e-10 + 1.5e-10 * planes)

@@ -1,4 +1,4 @@
-"""Smearing in time and bandwidth: which components it changes by more than the noise lets pass. Pure."""
+"""Smearing in time and bandwidth: the components that it changes by more than the noise hides. Pure."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ _OF_NOISE = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Smearing:
-    """That components are smeared, and about which centre."""
+    """The order to smear components, and the centre of it."""
 
     tracked: Doubles | None = (
         None  # [integration, 3] unit vectors, ICRS, that the correlator tracked; None: phase centre
@@ -25,11 +25,11 @@ class Smearing:
 
 
 def smeared(components: Components, observed: Observed, smear: Smearing | None) -> NDArray[np.bool_]:
-    """Which components [component] lose more by smearing than a tenth of the image's noise.
+    """Return which components [component] lose more by smearing than a tenth of the image's noise.
 
-    Weights are taken to be inverse variances of samples, so that the noise is 1 / sqrt(sum w), flagged ones included:
-    it is rather less than that of the image, and a component too many is smeared. The loss is the mean over baselines
-    of 1 - sinc(x) <= (pi x)^2 / 6, which is a quadratic form in the component's offset.
+    Weights are taken to be inverse variances of samples, so that the noise is 1 / sqrt(sum w), with flagged samples.
+    This is rather less than the noise of the image, so that more components are smeared than necessary. The loss is the
+    mean over baselines of 1 - sinc(x) <= (pi x)^2 / 6, which is a quadratic form in the component's offset.
     """
     if smear is None or not len(components):
         return np.zeros(len(components), bool)
@@ -52,7 +52,7 @@ def smeared(components: Components, observed: Observed, smear: Smearing | None) 
 
 
 def _weights(observed: Observed) -> Doubles:
-    """[row] the sum of the weights of parallel hands over channels."""
+    """Return the sum [row] of the weights of parallel hands over channels."""
     hands = [at for at, name in enumerate(observed.correlations) if name in HANDS] or [0]
     weight = observed.weight[..., hands]
     good = np.where((weight > 0) & np.isfinite(weight), weight, 0)

@@ -1,12 +1,12 @@
-"""Few channels, the nodes, that tell all: a model's visibilities are smooth in frequency, as far as its delays reach.
+"""A few channels, the nodes, give all others: a model's visibilities are smooth in frequency, its delays limited.
 
 The fringe of a component at delay tau is exp(2 pi i f tau), |tau| <= T, times its spectrum, a polynomial of low degree
-times a little. An interpolative decomposition (docs/compression.md, where visibilities are summed that way) finds
+times a little. An interpolative decomposition (docs/compression.md, in which visibilities are summed that way) finds
 nodes among the channels and real weights A so that for all such fringes, times polynomials T_k(f),
 
     V_c = sum_n A_cn V_n, to within tolerance.
 
-What Gaussians and smearing multiply with is within it, too: both are means over delays near the component's.
+This also covers the factors of Gaussians and smearing: both are means over delays near the component's.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Nodes:
     matrices: tuple[Doubles, ...] | None  # of each segment of the window A [channel, node]; None: nodes are all
 
     def spread(self, predicted: NDArray[np.complexfloating]) -> NDArray[np.complexfloating]:
-        """[..., channel] of [..., node]."""
+        """Return [..., channel] from [..., node]."""
         if self.matrices is None:
             return predicted
         ends = np.cumsum([matrix.shape[1] for matrix in self.matrices[:-1]])
@@ -52,12 +52,12 @@ class Spectra:
     """How smooth the spectra of a model are."""
 
     frequency: Doubles  # [channel] Hz
-    degree: int | None  # of polynomials that all are within tolerance; None if there is none
+    degree: int | None  # of polynomials that fit all within tolerance; None if there is none
     tolerance: float
 
     @classmethod
     def of(cls, frequency: Doubles, flux: Doubles, epsilon: float) -> "Spectra":
-        """Of flux [component, channel, stokes], for an error of a sixteenth of epsilon of all their fluxes summed."""
+        """Fit flux [component, channel, stokes], with an error of a sixteenth of epsilon of the sum of all fluxes."""
         tolerance, channels = _SHARE * epsilon, len(frequency)
         flat = flux.transpose(1, 0, 2).reshape(channels, -1)
         allowed = tolerance / 16 * float(np.abs(flat).max(axis=0).sum())  # A adds up to a dozen
@@ -69,7 +69,7 @@ class Spectra:
         return cls(frequency, None, tolerance)
 
     def nodes(self, delay: float) -> Nodes:
-        """For delays of at most so many seconds."""
+        """Return the nodes for delays of at most so many seconds."""
         bandwidth = float(np.ptp(self.frequency))
         everything = Nodes(np.arange(len(self.frequency)), None)
         if self.degree is None or bandwidth == 0:
@@ -79,20 +79,20 @@ class Spectra:
 
 
 def _rest(frequency: Doubles, flux: Doubles, degree: int) -> float:
-    """The sum over spectra [channel, spectrum] of what the polynomial of least squares leaves at most."""
+    """Return the sum over spectra [channel, spectrum] of the largest error of the least-squares polynomial."""
     orthonormal = np.linalg.qr(chebvander(_over(frequency), degree))[0]
     rest = flux - orthonormal @ (orthonormal.T @ flux)
     return float(np.abs(rest, out=rest).max(axis=0).sum())
 
 
 def _over(frequency: Doubles) -> Doubles:
-    """From -1 to 1 over the band."""
+    """Map frequencies to -1 to 1 over the band."""
     return np.asarray((frequency - frequency[0]) * (2 / np.ptp(frequency)) - 1)
 
 
 @lru_cache(maxsize=512)
 def _nodes(channels: bytes, rung: int, degree: int, tolerance: float) -> Nodes | None:
-    """For the channels of a window (float64, Hz) on a rung of the ladder of delays; None if they are not far fewer."""
+    """Return nodes of the channels of a window (float64, Hz) on a rung of the delay ladder; None if not far fewer."""
     frequency = np.frombuffer(channels)
     product = 2 ** (rung / _RUNGS_PER_OCTAVE) - 1
     most = _WORTH_WHILE * len(frequency)
@@ -112,11 +112,11 @@ def _nodes(channels: bytes, rung: int, degree: int, tolerance: float) -> Nodes |
 
 @lru_cache(maxsize=512)
 def _segment(frequencies: bytes, delay: float, degree: int, tolerance: float) -> tuple[NDArray[np.intp], Doubles]:
-    """Which channels at these frequencies (float64, Hz, from 0) are nodes, and A [channel, node]."""
+    """Return which channels at these frequencies (float64, Hz, from 0) are nodes, and A [channel, node]."""
     frequency = np.frombuffer(frequencies)
     if len(frequency) < degree + 2:
         return np.arange(len(frequency)), np.eye(len(frequency))
-    # Fringes at tau and -tau are conjugate: one half tells all.
+    # Fringes at tau and -tau are conjugate: one half is enough.
     points = ceil(2 * delay * np.ptp(frequency)) + ceil(-0.7 * log2(tolerance)) + 8
     tau = delay * np.cos(np.pi * (np.arange(points) + 0.5) / (2 * points))
     phase = 2 * np.pi * np.outer(tau, frequency - frequency[-1] / 2)

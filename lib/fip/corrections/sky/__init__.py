@@ -1,1 +1,1 @@
-"""Sky models: what they say is on the sky, in every format that is read."""
+"""Sky models: the sources that they put on the sky, in every format that is read."""

@@ -1,7 +1,7 @@
-"""Source lists as DP3, WSClean and LSMTool write them: `.skymodel`, of which a line `Format = ...` names the columns.
+"""Source lists as DP3, WSClean and LSMTool write them: `.skymodel`; a line `Format = ...` names the columns.
 
 The format is DP3's ReadSkyModel: columns in any order, each with a default in quotes, comments, lists in brackets,
-lines without a name that define a patch. Whatever would change the sources and is not known here is refused.
+lines without a name that define a patch. Anything unknown that would change the sources is refused.
 """
 
 import math
@@ -22,7 +22,7 @@ COLUMNS = (
     "Name", "Type", "Patch", "RefType", "Ra", "Dec", "I", "Q", "U", "V", "SpectralIndex", "LogarithmicSI",
     "ReferenceFrequency", "MajorAxis", "MinorAxis", "Orientation", "OrientationIsAbsolute", "Category",
 )  # fmt: skip
-"""Those that are read; `Category` says nothing of the sky, and `Dummy` is left out as in DP3."""
+"""The columns that are read; `Category` says nothing of the sky, and `Dummy` is left out as in DP3."""
 
 _UNSUPPORTED = (
     "RotationMeasure", "PolarizedFraction", "PolarizationAngle", "ReferenceWavelength",
@@ -47,7 +47,7 @@ class _Column:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A source, of a line; angles in rad."""
+    """A source, as a line has it; angles in rad."""
 
     name: str
     frame: Frame
@@ -64,7 +64,7 @@ class _Row:
 
 
 def read_bbs(path: Path, text: str) -> tuple[Catalogue, tuple[str, ...]]:
-    """The sources of a list, and what is to be told of it. InputError, naming the line, for what cannot be used."""
+    """Read the sources of a list, and notes on it. InputError, naming the line, for what cannot be used."""
     lines = text.splitlines()
     at = next((number for number, line in enumerate(lines) if _FORMAT.fullmatch(line)), None)
     if at is None:
@@ -93,7 +93,7 @@ def read_bbs(path: Path, text: str) -> tuple[Catalogue, tuple[str, ...]]:
 
 
 def _columns(path: Path, number: int, text: str) -> tuple[tuple[_Column, ...], str | None]:
-    """The columns of a Format line, and what is between two; None if that are blanks."""
+    """Return the columns of a Format line, and their separator; None if that is blanks."""
     separator = "," if "," in re.sub(r"'[^']*'|\"[^\"]*\"", "", text) else None
     columns, at = [], 0
     while at < len(text.rstrip()):
@@ -126,7 +126,7 @@ def _column(path: Path, number: int, match: re.Match[str]) -> _Column:
 
 
 def _cells(line: str, columns: tuple[_Column, ...], separator: str | None) -> Mapping[str, str]:
-    """What a line says in each column, the default if nothing; without the quotes. ValueError if it is malformed."""
+    """Return the text of a line in each column without quotes, the default if empty. ValueError if it is malformed."""
     there = _split(line, separator)
     cells = dict.fromkeys((*COLUMNS, *_UNSUPPORTED), "")
     for column in columns:
@@ -139,7 +139,7 @@ def _cells(line: str, columns: tuple[_Column, ...], separator: str | None) -> Ma
 
 
 def _split(line: str, separator: str | None) -> Iterator[str]:
-    """The values of a line; separators in quotes or brackets are part of a value."""
+    """Yield the values of a line; separators in quotes or brackets are part of a value."""
     if line.count("[") != line.count("]"):
         raise ValueError("brackets [ ] that do not match")
     quoted = r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]"
@@ -153,7 +153,7 @@ def _split(line: str, separator: str | None) -> Iterator[str]:
 
 
 def _row(cells: Mapping[str, str]) -> _Row:
-    """ValueError for what is not a source that can be used, saying what would do."""
+    """Read a source. ValueError for one that cannot be used; it says what would be accepted."""
     if given := next((name for name in _UNSUPPORTED if cells[name]), None):
         raise ValueError(f"{given} is {cells[given]}: it is not read: give Q and U, or leave it empty")
     kind = cells["Type"].upper() or "POINT"
@@ -185,7 +185,7 @@ def _row(cells: Mapping[str, str]) -> _Row:
 
 
 def _place(right_ascension: str, declination: str) -> tuple[float, float]:
-    """Right ascension, which WSClean may write below 0, and declination in rad."""
+    """Return right ascension, which WSClean may write below 0, and declination in rad."""
     right_ascension, declination = ("".join(each.split()) for each in (right_ascension, declination))
     sign = -1.0 if right_ascension.startswith("-") and ":" in right_ascension else 1.0
     place = parse_direction(f"{right_ascension.lstrip('-') if sign < 0 else right_ascension} {declination}")
@@ -193,7 +193,7 @@ def _place(right_ascension: str, declination: str) -> tuple[float, float]:
 
 
 def _number(cells: Mapping[str, str], name: str) -> float:
-    """What is in a column, 0 if nothing."""
+    """Return the number in a column, 0 if it is empty."""
     text = cells[name]
     try:
         value = float(text) if text else 0.0
@@ -220,7 +220,7 @@ def _flag(cells: Mapping[str, str], name: str, *, default: bool) -> bool:
 
 
 def _catalogue(rows: list[_Row], frame: Frame) -> Catalogue:
-    """Those of a frame."""
+    """Make the catalogue of sources of one frame."""
     rows = [row for row in rows if row.frame == frame]
     longitude, latitude, angle = (
         np.array([getattr(row, name) for row in rows], np.float64) for name in ("longitude", "latitude", "angle")

@@ -1,15 +1,15 @@
-"""Lists of points as `.skymodel`, which `bbs` reads, and WSClean and DP3 as well."""
+"""Lists of points as `.skymodel`, which `bbs` reads; WSClean and DP3 do, too."""
 
 from collections.abc import Sequence
 
 from fip.data.directions import Frame
 
 REF_TYPES: dict[Frame, str] = {"FK5": "J2000", "ICRS": "ICRS", "FK4": "B1950"}
-"""What the format calls the frames that it knows."""
+"""The names of the frames in the format."""
 
 
 def format_line(reference: float, frame: Frame = "FK5") -> str:
-    """The first line, of points whose spectra are about `reference`, Hz; KeyError for a frame that has no name."""
+    """Return the first line, for points with spectra about `reference`, Hz; KeyError for a frame without a name."""
     others = "" if frame == "FK5" else f", RefType='{REF_TYPES[frame]}'"
     return (
         "Format = Name, Type, Ra, Dec, I, SpectralIndex, LogarithmicSI, ReferenceFrequency="
@@ -20,7 +20,7 @@ def format_line(reference: float, frame: Frame = "FK5") -> str:
 def point_line(
     name: str, place: tuple[float, float], flux: float, terms: Sequence[float], logarithmic: bool, reference: float
 ) -> str:
-    """A point at right ascension and declination in degrees, of `flux` Jy at the reference, Hz, and its spectrum."""
+    """Write a point at right ascension and declination in degrees, `flux` Jy at the reference, Hz, and its spectrum."""
     spectrum = ",".join(f"{each:.12g}" for each in terms)
     return (
         f"{name},POINT,{_sexagesimal(place[0] / 15, ':', 10)},{_sexagesimal(place[1], '.', 9)},{flux:.12g},"
@@ -29,7 +29,7 @@ def point_line(
 
 
 def _sexagesimal(value: float, separator: str, digits: int) -> str:
-    """12:30:00.0 of hours, or +12.30.00.0 of degrees, with so many digits of the second."""
+    """Write hours as 12:30:00.0, or degrees as +12.30.00.0, with so many digits of the second."""
     unit = 10**digits
     minutes, seconds = divmod(round(abs(value) * 3600 * unit), 60 * unit)
     sign = "" if separator == ":" else "-" if value < 0 else "+"

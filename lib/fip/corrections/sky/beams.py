@@ -1,4 +1,4 @@
-"""The power beam that fluxes of a model are multiplied by, as a value that can be pickled."""
+"""The power beam by which fluxes of a model are multiplied, as a value that can be pickled."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PowerBeam:
-    """As `--primary-beam` has it, of dishes of `diameter` m; a Gaussian has its width at `reference` Hz."""
+    """The beam of `--primary-beam`, of dishes of `diameter` m; a Gaussian has its width at `reference` Hz."""
 
     written: str
     diameter: float | None
     reference: float
 
     def __call__(self, east: Array, north: Array, frequency: float) -> Array:
-        """The share of the power, at direction cosines of any shape and a frequency in Hz. UsageError as `beam_of`."""
+        """Return the share of power at direction cosines of any shape and a frequency, Hz. UsageError as `beam_of`."""
         return _made(self)(east, north, frequency)
 
 
 @lru_cache(maxsize=2)
 def _made(beam: PowerBeam) -> Callable[[Array, Array, float], Array]:
-    from fip.imaging.primary_beam import beam_of  # late: it imports more of scipy than others need
+    from fip.imaging.primary_beam import beam_of  # late: it imports parts of scipy that others do not need
 
     return beam_of(beam.written, beam.diameter, beam.reference)

@@ -1,8 +1,8 @@
-"""The Sun, the Moon and Jupiter: where they are as seen from the array, and discs as large as they are.
+"""The Sun, the Moon and Jupiter: their places as seen from the array, and their discs.
 
-Their places are those of erfa's ephemerides, which astropy calls its built-in one (epv00, moon98, plan94): right to
-0.1 arcsec for the Sun, 3 in the mean for the Moon, and 70 for Jupiter. What is given is the direction from the array to
-where the body was when the light left it, without aberration, as for stars in a catalogue.
+Their places are those of erfa's ephemerides, which astropy calls its built-in one (epv00, moon98, plan94): right to 0.1
+arcsec for the Sun, 3 in the mean for the Moon, and 70 for Jupiter. The direction is that from the array to the place
+that the body had when the light left it, without aberration, as for stars in a catalogue.
 """
 
 import math
@@ -40,12 +40,12 @@ _WHY = {
     "jupiter": "its belts change within months: give its flux, as jupiter:5@1.4GHz^-0.1",
 }
 FINEST = 24.0  # of 2 pi radius / (wavelength / baseline): finer structure of a disc is left out
-_RULES = 2.0  # at which the pieces of a disc stop to look like one, as a multiple of what they are laid for
+_RULES = 2.0  # a multiple of the reach that the pieces are made for: there they stop looking like a disc
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """One of the solar system, and how bright it is."""
+    """A body of the solar system, and how bright it is."""
 
     name: str
     radius: float  # m
@@ -55,7 +55,7 @@ class Body:
     alpha: float  # S ~ f^alpha
 
     def fluxes(self, frequency: Array, distance: float) -> Array:
-        """Flux density [channel] in Jy, of a body that is `distance` m away."""
+        """Return the flux density [channel] in Jy, of a body that is `distance` m away."""
         if self.temperature is None:
             return self.flux * (frequency / self.frequency) ** self.alpha
         solid = math.pi * (self.radius / distance) ** 2
@@ -63,12 +63,12 @@ class Body:
 
 
 def is_body(asked: str) -> bool:
-    """Whether this names a body, and no file."""
+    """Return whether this names a body, and no file."""
     return asked.partition(":")[0].lower() in RADII
 
 
 def parse_body(asked: str) -> Body:
-    """A body as it is written, `sun:670000@2.8GHz`, `sun:670000@2.8GHz^0.7` or `moon:225K`. UsageError."""
+    """Read a body, written as `sun:670000@2.8GHz`, `sun:670000@2.8GHz^0.7` or `moon:225K`. UsageError."""
     name, _, bright = asked.partition(":")
     name = name.lower()
     if not bright:
@@ -90,7 +90,7 @@ def _number(text: str) -> float:
 
 
 def seen(body: str, time: float, place: Array) -> tuple[Array, float]:
-    """Unit vector [3] in ICRS towards a body, and its distance in m, at a time, s UTC since MJD 0, from a place.
+    """Return the unit vector [3] in ICRS to a body, and its distance in m, at a time, s UTC since MJD 0, from a place.
 
     `place` [3] is in m, ITRF.
 
@@ -110,7 +110,7 @@ def seen(body: str, time: float, place: Array) -> tuple[Array, float]:
 
 
 def _terrestrial(days: float) -> tuple[float, float]:
-    """TT, as a Julian date in two parts, of UTC, MJD."""
+    """Return TT, as a Julian date in two parts, for UTC, MJD."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", erfa.ErfaWarning)  # leap seconds to come: each moves the Moon by 0.5 arcsec
         found: tuple[float, float] = erfa.taitt(*erfa.utctai(_JD_OF_MJD_0, days))
@@ -118,7 +118,7 @@ def _terrestrial(days: float) -> tuple[float, float]:
 
 
 def _barycentric(body: str, tt: tuple[float, float]) -> Array:
-    """Where a body is, [3] m from the barycentre of the solar system."""
+    """Return the place of a body, [3] m from the barycentre of the solar system."""
     heliocentric, barycentric = erfa.epv00(*tt)
     if body == "moon":
         from_there = barycentric["p"] + erfa.moon98(*tt)["p"]
@@ -131,7 +131,7 @@ def _barycentric(body: str, tt: tuple[float, float]) -> Array:
 
 
 def zenith(time: float, place: Array) -> Array:
-    """Unit vector [3] in ICRS towards the zenith of a place [3], m in ITRF, at a time, s UTC since MJD 0."""
+    """Return the unit vector [3] in ICRS to the zenith of a place [3], m in ITRF, at a time, s UTC since MJD 0."""
     longitude, latitude, _ = erfa.gc2gd(1, place)
     up = unit_vectors(np.asarray(longitude), np.asarray(latitude))
     days = time / SECONDS_PER_DAY
@@ -142,10 +142,11 @@ def zenith(time: float, place: Array) -> Array:
 
 @lru_cache(maxsize=8)
 def disc(reach: float) -> tuple[Array, Array, float]:
-    """A disc of radius 1 as pieces: offsets [piece, 2], shares [piece] that add up to 1, and their width (FWHM).
+    """Return a disc of radius 1 as pieces: offsets [piece, 2], shares [piece] with the sum 1, and their width (FWHM).
 
     Its Fourier transform is right to 1e-4 up to `reach`, the product of 2 pi, the radius and the spatial frequency. A
-    `reach` above FINEST is taken as that, and the disc then is smoothed with Gaussians as wide as hide the pieces.
+    `reach` above FINEST is taken as FINEST, and the disc is then smoothed with Gaussians that are wide enough to hide
+    the pieces.
     """
     if reach < 0.05:  # 1 - reach^2 / 8: it looks like a point
         return np.zeros((1, 2)), np.ones(1), 0.0
@@ -164,7 +165,7 @@ def disc(reach: float) -> tuple[Array, Array, float]:
 
 
 def pieces(body: Body, towards: Array, distance: float, frequency: Array, reach: float, planes: int) -> Components:
-    """A body as components for channels [channel], Hz, at a place [3] and a distance in m.
+    """Return a body as components for channels [channel], Hz, at a place [3] and a distance in m.
 
     `reach` is 2 pi times the longest baseline over the shortest wavelength.
     """
@@ -184,7 +185,7 @@ def pieces(body: Body, towards: Array, distance: float, frequency: Array, reach:
 
 
 def offsets(body: Body, distance: float, reach: float) -> Array:
-    """Where the pieces of a body are [piece, 2] in the tangent plane, to its east and north."""
+    """Return the places [piece, 2] of the pieces of a body in the tangent plane, to its east and north."""
     radius = body.radius / distance
     return _disc(radius, reach)[0] * math.tan(radius)
 
@@ -194,7 +195,7 @@ def _disc(radius: float, reach: float) -> tuple[Array, Array, float]:
 
 
 def around(towards: Array, offsets: Array) -> Array:
-    """Unit vectors [piece, 3] at offsets [piece, 2], to the east and north in the tangent plane, from a place [3]."""
+    """Return unit vectors [piece, 3] at offsets [piece, 2], east and north in the tangent plane, from a place [3]."""
     east, north = (axis[0] for axis in tangents(towards[None]))
     found = towards + offsets[:, :1] * east + offsets[:, 1:] * north
     return np.asarray(found / np.linalg.norm(found, axis=1)[:, None])

@@ -1,8 +1,8 @@
 """The A-team by name: points with published spectra.
 
 Perley & Butler 2017 (ApJS 230, 7), table 5: log10 S[Jy] = a0 + a1 log10 f[GHz] + a2 (log10 f[GHz])^2 ..., each within
-the frequencies of its fit. Cas A is theirs of 2016.0, and fades by 0.67 % a year (Trotter
-et al. 2017, MNRAS 469, 1299).
+the frequencies of its fit. Cas A has their value of 2016.0, and fades by 0.67 % a year (Trotter et al. 2017, MNRAS 469,
+1299).
 """
 
 import math
@@ -26,7 +26,7 @@ _YEAR = 365.25 * 86400  # s
 
 @dataclass(frozen=True, slots=True)
 class Calibrator:
-    """A source of the A-team."""
+    """A source of the A-team, a point."""
 
     name: str
     place: str  # ICRS
@@ -49,10 +49,10 @@ A_TEAM = {
 
 
 def calibrator(name: str, begin: float, band: tuple[float, float], baseline: float) -> tuple[Catalogue, Sequence[str]]:
-    """A source of the A-team as of a time, s UTC since MJD 0, and what is to be told of it.
+    """Return a source of the A-team as of a time, s UTC since MJD 0, and notes on it.
 
-    UsageError if the band, Hz, is not within its fit. It is a point, and `baseline`, m, the array's longest, tells
-    whether that does.
+    UsageError if the band, Hz, is not within its fit. It is a point; `baseline`, m, the array's longest, decides
+    whether that is good enough.
     """
     found = A_TEAM[name.lower()]
     lowest, highest = band

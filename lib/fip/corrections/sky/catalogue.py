@@ -1,4 +1,4 @@
-"""A list of sources, whatever format it was read from: where they are, how bright at every frequency, how large."""
+"""A list of sources, read from any format: their places, their fluxes at every frequency, their sizes."""
 
 import math
 from collections.abc import Sequence
@@ -37,16 +37,16 @@ class Catalogue:
 
     @property
     def polarised(self) -> tuple[bool, bool]:
-        """Whether any Q or U is not 0, and whether any V."""
+        """Return whether any Q or U is not 0, and whether any V is not 0."""
         return bool(np.any(self.stokes[:, 1:3])), bool(np.any(self.stokes[:, 3]))
 
     def chosen(self, which: NDArray[np.bool_]) -> "Catalogue":
-        """Those of them [source] for which it is true."""
+        """Return those sources [source] for which it is true."""
         arrays = {each.name: getattr(self, each.name)[which] for each in fields(self) if each.name != "names"}
         return Catalogue(tuple(n for n, true in zip(self.names, which.tolist(), strict=True) if true), **arrays)
 
     def flux(self, frequency: Array, planes: int) -> Array:
-        """Flux density [source, channel, plane] in Jy, of I (1 plane) or I, Q, U, V (4); inf if it overflows."""
+        """Return flux density [source, channel, plane] in Jy, of I (1 plane) or I, Q, U, V (4); inf if it overflows."""
         if not len(self):
             return np.zeros((0, len(frequency), planes))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -69,7 +69,7 @@ class Catalogue:
         return found
 
     def angles(self, centre: Array) -> Array:
-        """Position angles [source] in rad at the sources, of an image about `centre`, e(s) [3, 3] in ICRS."""
+        """Return position angles [source] in rad at the sources, of an image about `centre`, e(s) [3, 3] in ICRS."""
         if not self.of_grid.any():
             return self.angle
         east, north, _ = centre
@@ -78,7 +78,7 @@ class Catalogue:
 
 
 def joined(lists: Sequence[Catalogue]) -> Catalogue:
-    """All of them in one; an empty one of none."""
+    """Return all lists as one, which is empty if there are none."""
     most = max((each.terms.shape[1] for each in lists), default=0)
     empty: dict[str, NDArray[np.generic]] = {
         "towards": np.zeros((0, 3)), "stokes": np.zeros((0, 4)), "terms": np.zeros((0, most)),

@@ -1,4 +1,4 @@
-"""What a sky model says of one spectral window and time: points and Gaussians, and images of the sky."""
+"""The parts of a sky model for one spectral window and time: points and Gaussians, and images of the sky."""
 
 from dataclasses import dataclass
 

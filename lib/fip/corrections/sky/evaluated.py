@@ -1,4 +1,4 @@
-"""A sky model as it is seen at a time: what is above the horizon, where the bodies are, how bright all of it is."""
+"""A sky model as seen at a time: what is above the horizon, the places of bodies, and how bright all of it is."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from fip.corrections.sky.components import Components, SkyImage
 
 Array = NDArray[np.float64]
 
-_KEPT = ("_above", "_listed", "_whole", "_singly")  # of what was evaluated: made anew where a model is unpickled
-MINUTE = 60.0  # s, from one time at which places are worked out to the next
+_KEPT = ("_above", "_listed", "_whole", "_singly")  # evaluated parts: made anew when a model is unpickled
+MINUTE = 60.0  # s, from one time for which places are computed to the next
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Site:
-    """Where the array is, and what it resolves."""
+    """The place of the array, and what it resolves."""
 
     place: Array  # [3] m, ITRF
     on_the_ground: bool  # whether it has one horizon
@@ -31,7 +31,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moving:
-    """Where among the components a body's pieces are, and how it moves within a minute."""
+    """The pieces of a body among the components, and how it moves within a minute."""
 
     rows: slice
     begin: Array  # [3] towards it
@@ -44,7 +44,7 @@ class _Moving:
 
 
 class Sky:
-    """What is subtracted, in whatever formats it was given. Made by `open_sky`; it can be pickled."""
+    """What is subtracted, from files of any format. `open_sky` makes it; it can be pickled."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Sky:
         beam: PowerBeam | None,
         windows: int,
     ) -> None:
-        """`centres` are unit vectors of u, v, w [3, 3] in ICRS of each field; `windows` how many are evaluated in turn.
+        """Take `centres`, unit vectors of u, v, w [3, 3] in ICRS of each field; `windows`, how many are used in turn.
 
         `beam` is about each field's centre; None: fluxes are apparent.
         """
@@ -75,7 +75,7 @@ class Sky:
         self._begin()
 
     def _begin(self) -> None:
-        """What was evaluated is kept for as many windows as there are: a slice asks for one after the other."""
+        """Keep what is evaluated for as many windows as there are: a slice asks for one after the other."""
         self._above = lru_cache(maxsize=4)(self._above_horizon)
         self._listed = lru_cache(maxsize=self._windows + 1)(self._of_lists)
         self._whole = lru_cache(maxsize=self._windows + 1)(self._with_bodies)
@@ -89,10 +89,10 @@ class Sky:
         self._begin()
 
     def components(self, frequency: Array, field: int, time: float) -> Components:
-        """Points and Gaussians for channels [channel], Hz, of a field (FIELD_ID) at a time, s UTC since MJD 0.
+        """Return points and Gaussians for channels [channel], Hz, of a field (FIELD_ID) at a time, s UTC since MJD 0.
 
-        Those more than 90 deg from its centre, and those below the horizon, are left out. The same object comes again
-        as long as nothing has moved, risen or set.
+        Those more than 90 deg from its centre, and those below the horizon, are left out. It returns the same object as
+        long as nothing has moved, risen or set.
         """
         minute = math.floor(time / MINUTE)
         if not self.bodies:
@@ -100,7 +100,7 @@ class Sky:
         return self._moved(self._whole(frequency.tobytes(), field, minute), time)
 
     def brightest(self, count: int, frequency: float, field: int, time: float) -> Components:
-        """The `count` brightest in I, or as many as there are, at a frequency in Hz, the brightest first.
+        """Return the `count` brightest in I, or as many as there are, at a frequency in Hz, the brightest first.
 
         Bodies whose discs are resolved are not among them: they have no flux at a point.
         """
@@ -113,23 +113,23 @@ class Sky:
         return _chosen(all_of_them, order[points[order]][:count])
 
     def visible(self, field: int, time: float) -> int:
-        """How many sources and bodies are seen in a field at a time."""
+        """Return how many sources and bodies are seen in a field at a time."""
         minute = math.floor(time / MINUTE)
         fixed = self._near[field] & np.frombuffer(self._above(minute), bool)
         return int(fixed.sum()) + len(self._with_bodies(np.ones(1).tobytes(), field, minute)[1])
 
     def left_out(self, field: int) -> int:
-        """How many sources are more than 90 deg from the centre of a field."""
+        """Return how many sources are more than 90 deg from the centre of a field."""
         return int((~self._near[field]).sum())
 
     def below_horizon(self, time: float) -> tuple[str, ...]:
-        """The names of sources and bodies that are below the horizon at a time."""
+        """Return the names of sources and bodies that are below the horizon at a time."""
         up = np.frombuffer(self._above(math.floor(time / MINUTE)), bool)
         names = [name for name, seen in zip(self.sources.names, up.tolist(), strict=True) if not seen]
         return (*names, *(body.name for body in self.bodies if not self._is_up(self._seen(body, time)[0], time)))
 
     def _above_horizon(self, minute: int) -> bytes:
-        """Whether each source is above the horizon, as the bytes of booleans [source]."""
+        """Return whether each source is above the horizon, as the bytes of booleans [source]."""
         if not self._site.on_the_ground:
             return np.ones(len(self.sources), bool).tobytes()
         up: NDArray[np.bool_] = self.sources.towards @ solar.zenith((minute + 0.5) * MINUTE, self._site.place) > 0
@@ -142,7 +142,7 @@ class Sky:
         return solar.seen(body.name, time, self._site.place)
 
     def _of_lists(self, frequency: bytes, field: int, above: bytes) -> Components:
-        """The sources of lists for channels, whose frequencies are given as bytes."""
+        """Return the sources of lists for channels, whose frequencies are given as bytes."""
         channels, centre = np.frombuffer(frequency, np.float64), self._centres[field]
         there = self.sources.chosen(self._near[field] & np.frombuffer(above, bool))
         found = Components(
@@ -156,7 +156,7 @@ class Sky:
         return self._apparent(found, channels, centre)
 
     def _with_bodies(self, frequency: bytes, field: int, minute: int) -> tuple[Components, tuple[_Moving, ...], int]:
-        """Everything as it is when a minute begins, and what of it moves."""
+        """Return everything as it is at the begin of a minute, and the parts that move."""
         channels, centre, begin = np.frombuffer(frequency, np.float64), self._centres[field], minute * MINUTE
         parts, moving = [self._of_lists(frequency, field, self._above(minute))], []
         at = len(parts[0])
@@ -173,7 +173,7 @@ class Sky:
         return _joined(parts), tuple(moving), minute
 
     def _moved(self, seen: tuple[Components, tuple[_Moving, ...], int], time: float) -> Components:
-        """The same at a time within its minute."""
+        """Return the same at a time within its minute."""
         whole, moving, minute = seen
         if not moving:
             return whole
@@ -183,7 +183,7 @@ class Sky:
         return replace(whole, towards=towards)
 
     def _apparent(self, found: Components, channels: Array, centre: Array) -> Components:
-        """The components as the primary beam has them."""
+        """Multiply the components by the primary beam."""
         if self._beam is None or not len(found):
             return found
         east, north = found.towards @ centre[0], found.towards @ centre[1]

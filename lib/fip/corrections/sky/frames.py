@@ -9,17 +9,17 @@ from fip.data.directions import Frame
 from fip.data.quantities import ARCSEC
 
 Array = NDArray[np.float64]
-_STEP = 10 * ARCSEC  # towards the north, along which its direction is seen
+_STEP = 10 * ARCSEC  # towards the north: gives its direction
 
 
 def unit_vectors(longitude: Array, latitude: Array) -> Array:
-    """Unit vectors [source, 3] of longitudes and latitudes in rad, in Cartesian coordinates of their own frame."""
+    """Return unit vectors [source, 3] of longitudes and latitudes in rad, in Cartesian coordinates of their frame."""
     cos = np.cos(latitude)
     return np.stack([cos * np.cos(longitude), cos * np.sin(longitude), np.sin(latitude)], axis=-1)
 
 
 def icrs_vectors(longitude: Array, latitude: Array, frame: Frame) -> Array:
-    """Unit vectors [source, 3] in ICRS of places in a frame, all in one go; longitudes and latitudes in rad."""
+    """Return unit vectors [source, 3] in ICRS of places in a frame, all at once; longitudes and latitudes in rad."""
     if frame == "ICRS" or not len(longitude):
         return unit_vectors(longitude, latitude)
     from astropy.coordinates import FK4, FK5, Galactic, SkyCoord  # takes a second
@@ -31,7 +31,7 @@ def icrs_vectors(longitude: Array, latitude: Array, frame: Frame) -> Array:
 
 
 def icrs_angle(longitude: Array, latitude: Array, frame: Frame, angle: Array) -> Array:
-    """Position angles [source] in rad from ICRS north, of those from the north of another frame at the same places."""
+    """Turn position angles [source] in rad from the north of a frame into those from ICRS north, at the same places."""
     if frame in ("ICRS", "FK5") or not np.any(
         angle
     ):  # the norths of FK5 and ICRS are 0.1 arcsec apart, save at the pole
@@ -42,7 +42,7 @@ def icrs_angle(longitude: Array, latitude: Array, frame: Frame, angle: Array) ->
 
 
 def tangents(towards: Array) -> tuple[Array, Array]:
-    """Unit vectors to the east and to the north [source, 3] at places [source, 3], all in the same frame."""
+    """Return unit vectors to the east and to the north [source, 3] at places [source, 3], all in the same frame."""
     longitude = np.arctan2(towards[:, 1], towards[:, 0])
     sin, cos, up = np.sin(longitude), np.cos(longitude), towards[:, 2]
     level = np.hypot(towards[:, 0], towards[:, 1])
@@ -52,7 +52,7 @@ def tangents(towards: Array) -> tuple[Array, Array]:
 
 
 def position_angle(towards: Array, along: Array) -> Array:
-    """Position angle [source] in rad, north through east, of vectors `along` [source, 3] as they are seen at places."""
+    """Return the position angle [source] in rad, north through east, of vectors `along` [source, 3] at places."""
     east, north = tangents(towards)
     found: Array = np.arctan2(np.sum(along * east, axis=1), np.sum(along * north, axis=1))
     return found

@@ -1,6 +1,6 @@
 """Model images as WSClean writes them, NAME-model.fits: Jy/pixel, in the SIN projection about the middle of the image.
 
-Files of the same grid, as NAME-0000-model.fits and NAME-0001-model.fits, are the planes of one image.
+Files of the same grid, such as NAME-0000-model.fits and NAME-0001-model.fits, are the planes of one image.
 """
 
 import math
@@ -35,7 +35,7 @@ class _File:
 
     @property
     def grid(self) -> tuple[object, ...]:
-        """Equal for files that are planes of one image."""
+        """Return a key that is equal for files that are planes of one image."""
         here = self.image
         unit = here.scale * _SAME
         place = (round(here.centre.longitude / unit), round(here.centre.latitude / unit), here.centre.frame)
@@ -43,13 +43,13 @@ class _File:
 
 
 def read_images(files: Sequence[tuple[Path, bytes]]) -> tuple[SkyImage, ...]:
-    """The images of some files, those that follow each other on one grid as the planes of one. InputError."""
+    """Read the images of some files; those that follow each other on one grid are the planes of one. InputError."""
     read = [_File(path, _read(path, content)) for path, content in files]
     return tuple(_planes(list(same)) for _, same in groupby(read, key=lambda file: file.grid))
 
 
 def _planes(files: list[_File]) -> SkyImage:
-    """One image of files of the same grid."""
+    """Make one image of files of the same grid."""
     if len(files) == 1:
         return files[0].image
     if whole := [file.path for file in files if file.path.name.endswith(_WHOLE_BAND)]:
@@ -71,7 +71,7 @@ def _read(path: Path, content: bytes) -> SkyImage:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a header could say better; what is needed of it is checked below
+            warnings.simplefilter("ignore")  # faults that do not matter; what is needed of it is checked below
             with fits.open(BytesIO(content)) as file:
                 header, data = file[0].header, np.asarray(file[0].data)
             if (reason := next(_faults(header, data), None)) is None:
@@ -82,7 +82,7 @@ def _read(path: Path, content: bytes) -> SkyImage:
 
 
 def _faults(header: Any, data: NDArray[np.generic]) -> Iterator[str]:
-    """Why an image cannot be used, and what would do."""
+    """Yield why an image cannot be used, and what would be accepted."""
     unit = str(header.get("BUNIT", "")).strip()
     if unit.lower() != "jy/pixel":
         yield f"its unit (BUNIT) is '{unit}': a model in Jy/pixel is needed, as NAME-model.fits"
@@ -118,7 +118,7 @@ def _faults(header: Any, data: NDArray[np.generic]) -> Iterator[str]:
 
 
 def _neutral(name: str, value: object) -> bool:
-    """Whether a keyword that may turn an image does not."""
+    """Return whether a keyword that may turn an image does not turn it."""
     number = float(value) if isinstance(value, int | float) else math.nan
     same = name.startswith("PC") and name[2:].split("_")[0].lstrip("0") == name.split("_")[-1].lstrip("0")
     return number == (1.0 if same else 0.0)
@@ -132,14 +132,14 @@ def _frame(header: Any) -> str:
 
 
 def _further(header: Any) -> dict[str, tuple[int, int]]:
-    """The axes above two by name: number and length."""
+    """Return the axes above two by name: number and length."""
     axes = range(3, int(header["NAXIS"]) + 1)
     names = {axis: str(header.get(f"CTYPE{axis}", "")).strip().split("-")[0] for axis in axes}
     return {names[axis]: (axis, int(header[f"NAXIS{axis}"])) for axis in axes}
 
 
 def _image(path: Path, header: Any, data: NDArray[np.generic]) -> SkyImage:
-    """ValueError for frequencies that do not ascend."""
+    """Make an image. ValueError for frequencies that do not ascend."""
     axis, planes = _further(header)["FREQ"]
     number = np.arange(planes) + 1 - float(header.get(f"CRPIX{axis}", 1))
     frequency = float(header[f"CRVAL{axis}"]) + number * float(header.get(f"CDELT{axis}", 0.0))
@@ -160,7 +160,7 @@ def _image(path: Path, header: Any, data: NDArray[np.generic]) -> SkyImage:
 
 
 def weighted(image: SkyImage, beam: PowerBeam, centre: Array, band: tuple[float, float]) -> SkyImage:
-    """An image times the power beam about `centre`, e(s) [3, 3] in ICRS; planes are added if a band, Hz, has few."""
+    """Multiply an image by the power beam about `centre`, e(s) [3, 3] in ICRS; add planes if a `band`, Hz, has few."""
     low, high = band
     needed = np.linspace(low, high, max(2, 1 + math.ceil((high - low) / (_STEP * high))))
     frequency = image.frequency if len(image.frequency) >= len(needed) else np.union1d(image.frequency, needed)
@@ -177,7 +177,7 @@ def weighted(image: SkyImage, beam: PowerBeam, centre: Array, band: tuple[float,
 
 
 def plane_at(image: SkyImage, frequency: float) -> NDArray[np.floating]:
-    """Pixels [y, x] at a frequency, linear between planes, and beyond them as the last one."""
+    """Return pixels [y, x] at a frequency, linear between planes, and beyond them as the last one."""
     at = float(np.interp(frequency, image.frequency, np.arange(len(image.frequency))))
     below = min(int(at), len(image.frequency) - 1)
     above = min(below + 1, len(image.frequency) - 1)

@@ -28,8 +28,8 @@ LISTS = (".skymodel", ".txt", ".bbs")
 IMAGES = (".fits", ".fit")
 LARGEST_FILE = 1 << 31  # bytes
 EARTH, RELIEF = 6.371e6, 3e4  # m, from its centre, and how much that varies
-MANY = 5000  # components, above which an image is cheaper to predict
-_TIMES = 200  # at which it is looked whether anything is above the horizon
+MANY = 5000  # components: with more, an image is cheaper to predict
+_TIMES = 200  # at which the model is tested for anything above the horizon
 _WOULD_DO = (
     f"a list ({', '.join((*LISTS, *tables.FORMATS))}), an image (NAME-model.fits), sun:..., moon:..., jupiter:..., "
     f"or {', '.join(each.name for each in A_TEAM.values())}"
@@ -40,7 +40,7 @@ __all__ = ["Sky", "open_sky"]
 
 @dataclass(slots=True)
 class _Read:
-    """What was asked, as far as it has been read."""
+    """The parts that were asked for and have been read so far."""
 
     sources: list[Catalogue]
     bodies: list[Body]
@@ -51,7 +51,7 @@ class _Read:
 
 
 def open_sky(asked: Sequence[str], expected: Expected) -> Sky:
-    """The sky model of files and names. InputError or UsageError, one line, for what cannot be used."""
+    """Open the sky model of files and names. InputError or UsageError, one line, for what cannot be used."""
     low, high = band(expected)
     site = _site(expected, high)
     read = _Read([], [], [], [], [], [])
@@ -80,13 +80,13 @@ def open_sky(asked: Sequence[str], expected: Expected) -> Sky:
 
 
 def band(expected: Expected) -> tuple[float, float]:
-    """Lowest and highest frequency of what is imaged, Hz."""
+    """Return the lowest and the highest frequency of what is imaged, Hz."""
     low = min(float(np.min(each.frequency - each.width / 2)) for each in expected.windows)
     return low, max(float(np.max(each.frequency + each.width / 2)) for each in expected.windows)
 
 
 def _read_one(item: str, expected: Expected, read: _Read) -> None:
-    """Read one thing that was asked, and add it."""
+    """Read one item that was asked for, and add it."""
     if not item:
         raise UsageError(f"--sky-model: an empty name between commas: give {_WOULD_DO}")
     if item == OWN:
@@ -152,7 +152,7 @@ def _content(path: Path) -> bytes:
 
 
 def _add(read: _Read, item: str, digest: str, named: str) -> None:
-    """UsageError for what is there already: it would be subtracted twice."""
+    """Add an item. UsageError for one that is there already: it would be subtracted twice."""
     if digest in read.digests:
         raise UsageError(
             f"--sky-model {item}: what it holds is there already, as {read.named[read.digests.index(digest)]}, and "
@@ -163,13 +163,13 @@ def _add(read: _Read, item: str, digest: str, named: str) -> None:
 
 
 def _placed(expected: Expected) -> NDArray[np.float64]:
-    """Where antennas are [antenna, 3], without those at the centre of the Earth: nobody said where these are."""
+    """Return the places of antennas [antenna, 3], without those at the centre of the Earth: these are not known."""
     known = np.isfinite(expected.position).all(axis=1) & expected.position.any(axis=1)
     return expected.position[known]
 
 
 def _longest(position: NDArray[np.float64]) -> float:
-    """The longest baseline, m."""
+    """Return the longest baseline in m."""
     return max((float(np.linalg.norm(position - one, axis=1).max()) for one in position), default=0.0)
 
 
@@ -181,7 +181,7 @@ def _site(expected: Expected, highest: float) -> Site:
 
 
 def _beam(expected: Expected) -> PowerBeam | None:
-    """The power beam that fluxes are multiplied by; None if they are apparent. UsageError if it cannot be used."""
+    """Return the power beam for fluxes; None if they are apparent. UsageError if it cannot be used."""
     if expected.primary_beam is None:
         return None
     low, high = band(expected)
@@ -191,7 +191,7 @@ def _beam(expected: Expected) -> PowerBeam | None:
 
 
 def _check_images(images: Sequence[SkyImage], expected: Expected) -> None:
-    """InputError for an image that is not of the sky that is seen."""
+    """Raise InputError for an image that is not of the sky that is seen."""
     for image in images:
         towards = icrs_axes(image.centre)[2]
         for field, centre in expected.centres.items():
@@ -209,7 +209,7 @@ def _check_images(images: Sequence[SkyImage], expected: Expected) -> None:
 
 
 def _check_spectra(sources: Catalogue, ends: tuple[float, float], asked: str) -> None:
-    """InputError for a spectrum that is not finite over the band."""
+    """Raise InputError for a spectrum that is not finite over the band."""
     flux = sources.flux(np.array([ends[0], sum(ends) / 2, ends[1]]), 4)
     for at in np.flatnonzero(~np.isfinite(flux).all(axis=(1, 2)) | (np.abs(flux) > 1e12).any(axis=(1, 2)))[:1].tolist():
         raise InputError(
@@ -231,7 +231,7 @@ def _image_notes(images: Sequence[SkyImage], centre: float) -> list[str]:
 
 
 def _left_out(sky: Sky, expected: Expected, site: Site) -> list[str]:
-    """What is not subtracted, and why. InputError if that is all of it."""
+    """Return what is not subtracted, and why. InputError if nothing would be subtracted."""
     told = []
     for field in expected.centres:
         if count := sky.left_out(field):
@@ -257,7 +257,7 @@ def _left_out(sky: Sky, expected: Expected, site: Site) -> list[str]:
 
 
 def _ever_seen(sky: Sky, expected: Expected) -> bool:
-    """Whether anything is seen at any time."""
+    """Return whether anything is seen at any time."""
     count = min(_TIMES, 2 + int((expected.end - expected.begin) / 600))
     times = np.linspace(expected.begin, expected.end, count).tolist()
     return any(sky.visible(field, time) for time in times for field in expected.centres)

@@ -35,15 +35,15 @@ _SPELT = {name.lower(): name for name in (*KNOWN, *OF_TRUTH)} | {"index": "alpha
 _KINDS = {"": True, "steady": True, "point": True, "gaussian": True, "transient": False}  # whether it is always there
 _FRAMES: Mapping[str, Frame] = {"icrs": "ICRS", "fk5": "FK5", "j2000": "FK5", "j2000.0": "FK5", "2000": "FK5"}
 _FRAMES = {**_FRAMES, "2000.0": "FK5", "eq_fk5": "FK5"}
-_J2000 = ("", "J2000", "J2000.0", "2000", "2000.0")  # equinoxes that FK5 is read with
+_J2000 = ("", "J2000", "J2000.0", "2000", "2000.0")  # equinoxes with which FK5 is read
 _SAYS_FRAME = ("frame", "equinox", "epoch", "radesys")
 FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".vot": "votable", ".votable": "votable", ".xml": "votable"}
 
 
 def read_table(path: Path, content: bytes, *, apparent: bool) -> tuple[Catalogue, tuple[str, ...]]:
-    """The sources of a table, and what is to be told of it. InputError, naming the row, for what cannot be used.
+    """Read the sources of a table, and notes on it. InputError, naming the row, for what cannot be used.
 
-    `apparent`: fluxes have to be what the array sees.
+    `apparent`: fluxes have to be as the array sees them.
     """
     table, frame = _read(path, content)
     columns: dict[str, Any] = {}
@@ -69,13 +69,13 @@ def read_table(path: Path, content: bytes, *, apparent: bool) -> tuple[Catalogue
 
 
 def _read(path: Path, content: bytes) -> tuple[Any, Frame]:
-    """The table, and the frame of its places."""
+    """Return the table, and the frame of its places."""
     from astropy.table import Table  # late: it takes a while
 
     kind = FORMATS[path.suffix.lower()]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a VOTable could say better; what is needed of it is checked below
+            warnings.simplefilter("ignore")  # faults that do not matter; what is needed of it is checked below
             table = Table.read(BytesIO(content), format=kind)
             said = _systems(content) if kind == "votable" else _said(table.meta)
     except Exception as error:  # noqa: BLE001  astropy's readers raise what they like on what is no table
@@ -88,12 +88,12 @@ def _read(path: Path, content: bytes) -> tuple[Any, Frame]:
 
 
 def _said(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the head of a table says of its frame."""
+    """Return what the head of a table says of its frame."""
     return [(name, str(value)) for name, value in meta.items() if str(name).lower() in _SAYS_FRAME]
 
 
 def _systems(content: bytes) -> list[tuple[str, str]]:
-    """The coordinate systems that a VOTable names."""
+    """Return the coordinate systems that a VOTable names."""
     from astropy.io.votable import parse
 
     systems = [
@@ -115,7 +115,7 @@ def _check_columns(path: Path, columns: Mapping[str, Any]) -> None:
 
 
 def _steady(path: Path, columns: Mapping[str, Any], length: int) -> NDArray[np.bool_]:
-    """Which rows are always there."""
+    """Return which rows are steady: always there."""
     if "kind" not in columns:
         return np.ones(length, bool)
     found = np.ones(length, bool)
@@ -127,7 +127,7 @@ def _steady(path: Path, columns: Mapping[str, Any], length: int) -> NDArray[np.b
 
 
 def _reference(meta: Mapping[str, Any]) -> float:
-    """The frequency in Hz that the head of an ECSV names for all rows; 0 if none."""
+    """Return the frequency in Hz that the head of an ECSV names for all rows; 0 if none."""
     value = meta.get("frequency", 0.0)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
@@ -135,7 +135,7 @@ def _reference(meta: Mapping[str, Any]) -> float:
 def _catalogue(
     path: Path, columns: Mapping[str, Any], rows: NDArray[np.intp], frame: Frame, reference: float
 ) -> Catalogue:
-    """`rows` are the numbers of the rows, for messages; `reference` in Hz is for those without a frequency."""
+    """Make a catalogue. `rows` are their numbers, for messages; `reference` in Hz is for rows without a frequency."""
     longitude, latitude = _places(path, columns, rows)
     stokes = np.zeros((len(rows), 4))
     for at, name in enumerate("IQUV"):
@@ -168,7 +168,7 @@ def _catalogue(
 
 
 def _places(path: Path, columns: Mapping[str, Any], rows: NDArray[np.intp]) -> tuple[Array, Array]:
-    """Longitudes and latitudes in rad, of numbers, or of texts as 05:34:31.97 and +22:00:52."""
+    """Return longitudes and latitudes in rad, from numbers, or from texts as 05:34:31.97 and +22:00:52."""
     written = [columns[name].dtype.kind in "UO" for name in ("ra", "dec")]
     if any(written):
         texts = zip(_texts(columns["ra"]), _texts(columns["dec"]), rows.tolist(), strict=True)
@@ -191,7 +191,7 @@ def _place(path: Path, row: int, right_ascension: str, declination: str) -> tupl
 
 
 def _numbers(path: Path, columns: Mapping[str, Any], name: str, rows: NDArray[np.intp], default: float | None) -> Array:
-    """A column in Jy, Hz or rad; `default` if it is not there or a cell is empty, which None forbids. InputError."""
+    """Return a column in Jy, Hz or rad; `default` for no column or an empty cell, which None forbids. InputError."""
     from astropy import units
 
     if name not in columns:
@@ -215,18 +215,18 @@ def _numbers(path: Path, columns: Mapping[str, Any], name: str, rows: NDArray[np
 
 
 def _check(path: Path, rows: NDArray[np.intp], wrong: NDArray[np.bool_], values: Array, message: str) -> None:
-    """InputError for the first row that is wrong."""
+    """Raise InputError for the first row that is wrong."""
     for at in np.flatnonzero(wrong)[:1].tolist():
         raise InputError(f"{path}, row {rows[at]}: {message.format(values[at])}")
 
 
 def _texts(column: Any) -> list[str]:
-    """What is written in a column; "" if a cell is empty."""
+    """Return the texts of a column; "" for an empty cell."""
     empty = np.asarray(getattr(column, "mask", False)) & np.ones(len(column), bool)
     values = np.ma.getdata(column).tolist()
     return ["" if none else _text(value) for value, none in zip(values, empty.tolist(), strict=True)]
 
 
 def _text(value: object) -> str:
-    """On one line, as it may be part of a message."""
+    """Return a value as text on one line, as it may be part of a message."""
     return " ".join((value.decode(errors="replace") if isinstance(value, bytes) else str(value)).split())

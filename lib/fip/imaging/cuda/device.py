@@ -20,15 +20,15 @@ INSTALL_CUPY = "install FIP with the extra gpu (CUDA 12) or gpu13 (CUDA 13)"
 class CupyDevice:
     """One GPU, for the thread that makes it: cupy keeps memory and plans of transforms from slice to slice.
 
-    It works in a stream of its own and copies back in another, so that several threads do not wait for each other. The
-    tests have one that is the processor.
+    It works in a stream of its own and copies back in another, so that several threads do not wait for each other.
+    Tests use a device that is the processor.
     """
 
     threads = 256  # of a block
-    blocks = 1 << 16  # the most, of functions that stride
+    blocks = 1 << 16  # the most of a function that strides
 
     def __init__(self, device: str) -> None:
-        """Open "cuda:N". Raise UsageError where it, or cupy, is missing."""
+        """Open "cuda:N". Raise UsageError if it, or cupy, is missing."""
         self.xp = find_cupy()  # arrays and Fourier transforms
         number = check_gpu(device)
         self.name = gpus()[number]
@@ -44,11 +44,11 @@ class CupyDevice:
         self.xp.ndarray(values.shape, values.dtype, self._module.get_global(name)).set(values)
 
     def launch(self, name: str, blocks: int, args: Sequence[Any], threads: int = 0) -> None:
-        """Start a function of the sources; so many threads a block if not 0."""
+        """Start a function of the sources, with `threads` a block if that is not 0."""
         self._module.get_function(name)((blocks,), (threads or self.threads,), tuple(args))
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """Memory of the host to which copies are fastest, page-locked, of any contents; it goes back to cupy's pool."""
+        """Return page-locked memory of the host, which is the fastest to copy to, of any contents, from cupy's pool."""
         memory = self.xp.cuda.alloc_pinned_memory(math.prod(shape) * np.dtype(dtype).itemsize)
         return np.frombuffer(memory, dtype, math.prod(shape)).reshape(shape)
 
@@ -59,23 +59,23 @@ class CupyDevice:
         self._leaving.append(piece)
 
     def read(self, array: Any) -> NDArray[Any]:
-        """A copy on the host, when all that was launched so far is done."""
+        """Return a copy on the host, when all that was launched so far is done."""
         copy: NDArray[Any] = array.get()
         return copy
 
     def finish(self) -> None:
-        """Wait until all that was sent back is there."""
+        """Wait until all that was sent back has arrived."""
         self._copies.synchronize()
         self._leaving.clear()
 
 
 cuda_device = cache(CupyDevice)
-"""A GPU, opened once."""
+"""Return a GPU, which is opened only once."""
 
 
 @cache
 def find_cupy() -> Any:
-    """The module cupy. Raise UsageError where it is not installed."""
+    """Return the module cupy. Raise UsageError if it is not installed."""
     try:
         import cupy
     except ImportError as error:
@@ -84,7 +84,7 @@ def find_cupy() -> Any:
 
 
 def gpus() -> list[str]:
-    """The names of the GPUs of this host, in the order of their numbers; [] where there are none, or no cupy."""
+    """Return the names of the GPUs of this host, in the order of their numbers; [] if there are none, or no cupy."""
     try:
         runtime = find_cupy().cuda.runtime
         return [runtime.getDeviceProperties(n)["name"].decode() for n in range(runtime.getDeviceCount())]
@@ -93,7 +93,7 @@ def gpus() -> list[str]:
 
 
 def check_gpu(device: str) -> int:
-    """The number of the GPU "cuda:N". Raise UsageError where it, or cupy, is missing."""
+    """Return the number of the GPU "cuda:N". Raise UsageError if it, or cupy, is missing."""
     find_cupy()
     number, found = int(device.removeprefix("cuda:")), gpus()
     if number >= len(found):

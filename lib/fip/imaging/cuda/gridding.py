@@ -1,4 +1,4 @@
-"""A slice on a GPU, from its samples to the images of its terms: what every way to an image begins with."""
+"""A slice on a GPU, from its samples to the images of its terms: every way to an image begins with this."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from fip.imaging.slant.plan import Gridding
 from fip.imaging.slant.scheme import SINGLE
 
 LANES, TURN = 32, 32  # as in slant.cu
-BATCH = 2**14  # samples: more are summed apart where they may meet in few cells
+BATCH = 2**14  # samples: more are summed apart if they may meet in few cells
 
 
 class Constants:
@@ -36,7 +36,7 @@ class Terms:
     def __init__(
         self, constants: Constants, plan: Gridding, blocks: Sequence[Block], grid: Grid, *more: NDArray[Any]
     ) -> None:
-        """What a slice needs goes up in one copy; `more` of it is `self.more` there, as bytes."""
+        """Send what a slice needs in one copy; `more` arrays become `self.more` on the device, as bytes."""
         self.constants, self.device = constants, constants.device
         self.plan, self.blocks, self.grid = plan, blocks, grid
         self.geometry = geometry(plan, grid)
@@ -49,12 +49,12 @@ class Terms:
         self.slant, self.rows, self.frequency, self.table, self.in_height, self.in_q, *self.more = there
 
     def visibility(self, stokes: int) -> Any:
-        """[sample] of all blocks, complex64."""
+        """Return the visibilities [sample] of all blocks, complex64."""
         values = [block.visibility[stokes].ravel() for block in self.blocks]
         return self.device.xp.asarray(np.concatenate(values, dtype=np.complex64))
 
     def gridded(self, stokes: int) -> Any:
-        """The half plane [term, row, u_size], complex64.
+        """Return the half plane [term, row, u_size], complex64.
 
         A sum of n equal numbers in single precision, one by one, is off by 3e-8 sqrt(n): batches are summed apart.
         """
@@ -75,7 +75,7 @@ class Terms:
         return total
 
     def terms(self, half_plane: Any) -> Any:
-        """The terms' real images [term, column, v_size], float32, not corrected for the gridding."""
+        """Return the terms' real images [term, column, v_size], float32, not corrected for the gridding."""
         xp, g = self.device.xp, self.geometry
         rows = xp.ascontiguousarray(xp.fft.ifft(half_plane, axis=-1, norm="forward"))
         shape = int(g["terms"]), int(g["width"]), int(g["v_size"]) // 2 + 1
@@ -85,14 +85,14 @@ class Terms:
         return xp.fft.irfft(spectra, int(g["v_size"]), axis=-1, norm="forward").astype(np.float32, copy=False)
 
     def corrections(self) -> Any:
-        """What takes the gridding out of each column, and of each of its samples, [width + v_size], float32."""
+        """Return the factors that undo the gridding, of columns, then of their samples, [width + v_size], float32."""
         coefficients, g = self.constants.correction, self.geometry
         out, edge = self.device.xp.empty(int(g["width"] + g["v_size"]), np.float32), np.float32(SINGLE.edge * 1.01)
         self.each("corrections", out.size, [self.slant, coefficients, np.int32(len(coefficients)), edge, out])
         return out
 
     def corrected(self, terms: Any) -> Any:
-        """The terms' images without the gridding, the samples that are needed, [term, column, length], float32."""
+        """Return the needed samples of the terms' images, corrected for gridding, [term, column, length], float32."""
         out = self.device.xp.empty((*terms.shape[:2], self.plan.shape.length), np.float32)
         self.each("correct_terms", out.size, [terms, self.slant, self.corrections(), out])
         return out

@@ -1,4 +1,4 @@
-"""What a GPU is sent of a slice, as the structs of the CUDA sources, and what comes back."""
+"""What is sent to a GPU of a slice, as the structs of the CUDA sources, and what comes back."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from fip.data.values import Block, Grid
 from fip.imaging.cuda.device import CupyDevice
 from fip.imaging.slant.plan import Gridding
 
-ALIGNED = 256  # bytes: where an array that is sent with others may begin
+ALIGNED = 256  # bytes: an array that is sent with others begins at a multiple of it
 GEOMETRY = np.dtype(
     [(name, "f8") for name in ("xi0", "xi_step", "eta_centre", "eta_step", "a", "b", "q_centre", "per_q", "pixel")]
     + [(name, "i4") for name in ("terms", "odd", "powers_f", "powers_g", "rows", "row0", "u_size", "column0")]
@@ -29,11 +29,11 @@ FOUND = np.dtype(
 """The struct Found of measure.cu."""
 
 MISSING = list(FOUND.names or ()).index("missing")
-"""Which of its words says that a tap lacked a sample."""
+"""The number of its word that says that a tap lacked a sample."""
 
 
 def send(device: CupyDevice, arrays: Sequence[NDArray[Any]]) -> list[Any]:
-    """Arrays on the device, whatever their types as bytes there, by one copy."""
+    """Send arrays to the device in one copy; return them there as bytes, whatever their types."""
     starts = [0, *np.cumsum([-(-array.nbytes // ALIGNED) * ALIGNED for array in arrays]).tolist()]
     packed = np.empty(starts[-1], np.uint8)
     for start, array in zip(starts, arrays, strict=False):
@@ -43,7 +43,7 @@ def send(device: CupyDevice, arrays: Sequence[NDArray[Any]]) -> list[Any]:
 
 
 def block_table(blocks: Sequence[Block]) -> NDArray[np.void]:
-    """The struct Block of slant.cu for each block, and one that ends the last."""
+    """Return the struct Block of slant.cu for each block, and one more that ends the last."""
     table = np.zeros(len(blocks) + 1, BLOCK)
     sizes = [(block.visibility[0].size, len(block.uvw), len(block.frequency)) for block in blocks]
     for number, name in enumerate(("first", "first_row", "first_frequency")):
@@ -53,7 +53,7 @@ def block_table(blocks: Sequence[Block]) -> NDArray[np.void]:
 
 
 def geometry(plan: Gridding, grid: Grid) -> NDArray[np.void]:
-    """The plan as the struct Slant of slant.cu, an array of one."""
+    """Return the plan as the struct Slant of slant.cu, an array of one."""
     s, basis = plan.shape, plan.basis
     sides = (grid.width, grid.height) if plan.plane.transposed else (grid.height, grid.width)
     values = (
@@ -65,7 +65,7 @@ def geometry(plan: Gridding, grid: Grid) -> NDArray[np.void]:
 
 
 def nothing_found() -> NDArray[np.void]:
-    """The struct Found of measure.cu before anything is measured, an array of one."""
+    """Return the struct Found of measure.cu before anything is measured, an array of one."""
     found = np.zeros(1, FOUND)
     found["lowest"] = 0xFFFFFFFF
     return found

@@ -1,4 +1,4 @@
-"""The middle of a point spread function on a GPU, to which a beam is fitted: a second, tiny grid (imaging/beam.py)."""
+"""The middle of a point spread function on a GPU, for the fit of a beam: a second, tiny grid (imaging/beam.py)."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from fip.imaging.slant.plan import Gridding, Plane, transform_size
 from fip.imaging.slant.scheme import SINGLE
 from fip.imaging.slant.stages import Shape
 
-FEWEST = 2**15  # samples: of fewer the processor makes the patch sooner than it prepares and launches what makes it
+FEWEST = 2**15  # samples: with fewer, the processor makes the patch in less time than it takes to launch the GPU
 HIGHEST = 0.4  # cycles per pixel: a grid of finer fringes would not end
 _ONE = np.ones((1, 1), np.float32)
 _FLAT = Basis(np.zeros(1, np.int64), _ONE, _ONE, 1.0)  # one term, the same at all heights
@@ -27,10 +27,10 @@ def psf_patch(
     side: int,
     step: float,
 ) -> NDArray[np.float32] | None:
-    """[y, x] of `side` pixels, a multiple of 16, `step` rad apart, as `fip.imaging.ducc.dirty` without w.
+    """Return [y, x] of `side` pixels, a multiple of 16, `step` rad apart, as `fip.imaging.ducc.dirty` without w.
 
-    uvw [row, 3] in m, frequencies in Hz and weights [row x frequency] of each block. To 1e-5. None if samples are
-    few, if fringes are too fine for such pixels, or if the GPU has no memory left.
+    uvw [row, 3] in m, frequencies in Hz and weights [row x frequency] of each block. The error is at most 1e-5. None if
+    samples are few, if fringes are too fine for such pixels, or if the GPU has no memory left.
     """
     if sum(weight.size for weight in weights) < FEWEST:
         return None

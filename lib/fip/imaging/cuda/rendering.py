@@ -1,4 +1,4 @@
-"""From the images of a slice's terms to its image, on a GPU, in bands that are measured and copied back."""
+"""From the images of a slice's terms to its image, on a GPU, in bands. Each is measured and copied back."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from fip.imaging.slant.plan import Gridding
 from fip.imaging.slant.sheet import UnsuitableError
 from fip.imaging.statistics import sample_stride
 
-BANDS = 8  # that an image is made in: one is copied back while the next is made
+BANDS = 8  # of an image: one is copied back while the next is made
 MOST_THREADS = 1024  # as in measure.cu
 
 
@@ -30,14 +30,14 @@ class Rendering(Terms, ABC):
 
     @abstractmethod
     def prepared(self, terms: Any) -> Any:
-        """What `band` makes pixels from."""
+        """Return the data from which `band` makes pixels."""
 
     @abstractmethod
     def band(self, prepared: Any, first: int, count: int) -> Any:
-        """So many rows of the image [y, x] from the first on, float32."""
+        """Make `count` rows of the image [y, x] from the first on, float32."""
 
     def render(self, out: NDArray[np.floating]) -> Statistics | None:
-        """Fill out[stokes, y, x] as a Kernel does; the statistics of the first plane, above the horizon.
+        """Fill out[stokes, y, x] as a Kernel does; return the statistics of the first plane, above the horizon.
 
         Raise UnsuitableError with `out` in any state. Nothing writes to `out` after that, nor after a MemoryError.
         """
@@ -76,7 +76,7 @@ class Rendering(Terms, ABC):
 
 
 def bands(height: int) -> Iterator[tuple[int, int]]:
-    """The first row of each band of an image, and how many it has."""
+    """Yield the first row of each band of an image, and its number of rows."""
     band = -(-height // BANDS)
     for first in range(0, height, band):
         yield first, min(band, height - first)

@@ -29,16 +29,16 @@ class SdpFuncKernel(Kernel):
     name = "ska-sdp-func"
 
     def __init__(self, device: CupyDevice, grid: Grid, epsilon: float) -> None:
-        """`grid` is square. Raise UsageError where the library is missing."""
+        """Open the library for a square `grid`. Raise UsageError if it is missing."""
         self._cupy, self._gridder = device.xp, find_gridder()
         self._grid, self._epsilon = grid, max(epsilon, FINEST_EPSILON)
         with self._cupy.cuda.Stream.null:
             self._n = self._cupy.asarray(_n(grid))
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See fip.imaging.kernels.Kernel. Raise UsageError for baselines that it would drop."""
+        """Image as fip.imaging.kernels.Kernel says. Raise UsageError for baselines that the library would drop."""
         cupy, scale = self._cupy, self._grid.scale
-        with cupy.cuda.Stream.null:  # the library's, which those of a CupyDevice do not wait for
+        with cupy.cuda.Stream.null:  # the library's stream: those of a CupyDevice do not wait for it
             uvw = cupy.asarray(in_wavelengths(blocks, scale, self._grid.width))
             frequency, ones = cupy.asarray([SPEED_OF_LIGHT]), cupy.ones((len(uvw), 1))
             for stokes, plane in enumerate(out):
@@ -53,10 +53,10 @@ class SdpFuncKernel(Kernel):
 
 
 def in_wavelengths(blocks: Sequence[Block], scale: float, side: int) -> NDArray[np.float64]:
-    """[sample, 3]: each sample a row of its own, of one frequency at which a metre is a wavelength, and one row more.
+    """Return [sample, 3]: each sample is a row, at the one frequency whose wavelength is a metre; and one row more.
 
     Its axes are (v, u): rows of the image go north, columns west. The last row keeps the range of |w| from being
-    nothing. Raise UsageError where `side` pixels of `scale` (rad) are too coarse for a baseline.
+    nothing. Raise UsageError if `side` pixels of `scale` (rad) are too coarse for a baseline.
     """
     rows = []
     for block in blocks:
@@ -73,7 +73,7 @@ def in_wavelengths(blocks: Sequence[Block], scale: float, side: int) -> NDArray[
 
 
 def find_gridder() -> Any:
-    """The class GridderUvwEsFft. Raise UsageError where the library is not installed."""
+    """Return the class GridderUvwEsFft. Raise UsageError if the library is not installed."""
     try:
         from ska_sdp_func.grid_data import GridderUvwEsFft
     except ImportError as error:
@@ -85,7 +85,7 @@ def find_gridder() -> Any:
 
 
 def _n(grid: Grid) -> NDArray[np.float64]:
-    """n = sqrt(1 - l^2 - m^2) of each pixel [y, x]; 0 beyond the horizon."""
+    """Return n = sqrt(1 - l^2 - m^2) of each pixel [y, x]; 0 beyond the horizon."""
     east = (np.arange(grid.width) - grid.width // 2) * grid.scale
     north = (np.arange(grid.height) - grid.height // 2) * grid.scale
     return np.sqrt(np.maximum(1 - east**2 - north[:, None] ** 2, 0.0))

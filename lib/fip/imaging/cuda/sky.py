@@ -17,7 +17,7 @@ class SkyRendering(Rendering):
     plan: SkyPlan
 
     def visibility(self, stokes: int) -> Any:
-        """See Rendering: what the interpolation takes away of each frequency is added before."""
+        """Do as Rendering says; what the interpolation will take away of each frequency is added here."""
         visibility, coefficients = super().visibility(stokes), self.constants.correction
         self.each(
             "emphasise", self.samples,
@@ -27,7 +27,7 @@ class SkyRendering(Rendering):
         return visibility
 
     def prepared(self, terms: Any) -> Any:
-        """The terms' images, corrected, [term, column, sample]; if the plane is level, [term, column, eta pixel]."""
+        """Return the corrected images of the terms, [term, column, sample]; if level, [term, column, eta pixel]."""
         corrected = self.corrected(terms)
         if not self.plan.level:
             return corrected
@@ -36,7 +36,7 @@ class SkyRendering(Rendering):
         return lines
 
     def band(self, prepared: Any, first: int, count: int) -> Any:
-        """See Rendering; no numbers beyond the horizon."""
+        """Make rows as Rendering says; pixels beyond the horizon are NaN."""
         piece = self.device.xp.empty((count, self.grid.width), np.float32)
         name = "level_along_xi" if self.plan.level else "sky_pixels"
         rows = np.int32(first), np.int32(count)

@@ -28,7 +28,7 @@ from fip.imaging.slant.sky_plan import SkyPlan
 
 
 class CudaSlantKernel(SlantKernel):
-    """The same on a GPU."""
+    """The slant kernel on one GPU."""
 
     def __init__(self, device: CupyDevice, grid: Grid, epsilon: float, fall_back: Imager) -> None:
         super().__init__(grid, epsilon, fall_back, only_if_faster=False)
@@ -36,11 +36,11 @@ class CudaSlantKernel(SlantKernel):
         self.beams = Ways(sums, partial(main_lobe, of=self.patch))
 
     def empty(self, shape: tuple[int, ...], dtype: type[np.floating]) -> NDArray[np.floating]:
-        """See fip.imaging.kernels.Kernel."""
+        """Return page-locked memory, as fip.imaging.kernels.Kernel says."""
         return self.constants.device.empty(shape, dtype)
 
     def render(self, plan: Plan | SkyPlan, blocks: Sequence[Block], out: NDArray[np.floating]) -> Statistics | None:
-        """See SlantKernel. Raise UnsuitableError, too, if the device has no memory left for it."""
+        """Render as SlantKernel says. Raise UnsuitableError also if the device has no memory left."""
         kind = SkyRendering if isinstance(plan, SkyPlan) else SlantRendering
         try:
             return kind(self.constants, plan, blocks, self._grid).render(out)
@@ -51,7 +51,7 @@ class CudaSlantKernel(SlantKernel):
     def patch(
         self, blocks: Sequence[Block], to_sky: NDArray[np.float64], side: int, step: float
     ) -> NDArray[np.float64]:
-        """As fip.imaging.slant.psf.patch: by the GPU if that is sooner, else by the processor."""
+        """Make the patch of fip.imaging.slant.psf.patch, by the GPU if that takes less time, else by the processor."""
         made = self.psf_patch(*round_samples(blocks, to_sky, side, step), side, step)
         return patch(blocks, to_sky, side, step) if made is None else made.astype(np.float64)
 
@@ -63,7 +63,7 @@ class CudaSlantKernel(SlantKernel):
         side: int,
         step: float,
     ) -> NDArray[np.floating] | None:
-        """That by the GPU; None if it is not the one to make it cheaply."""
+        """Make the patch by the GPU; None in the cases that `fip.imaging.cuda.psf_patch.psf_patch` names."""
         return psf_patch(self.constants, uvw, frequencies, weights, side, step)
 
 
@@ -73,23 +73,23 @@ class SlantRendering(Rendering):
     plan: Plan
 
     def prepared(self, terms: Any) -> Any:
-        """See Rendering."""
+        """Return the slanted image at the pixels of eta, as Rendering says."""
         return self.along_eta(self.combined(terms))
 
     def combined(self, terms: Any) -> Any:
-        """The slanted image [column, v_size], float32."""
+        """Return the slanted image [column, v_size], float32."""
         out = self.device.xp.empty(terms.shape[1:], np.float32)
         self.each("combine", out.size, [terms, self.slant, self.in_q, self.corrections(), out])
         return out
 
     def along_eta(self, slanted: Any) -> Any:
-        """Interpolated to the pixels of eta, [column, eta pixel]."""
+        """Interpolate to the pixels of eta, [column, eta pixel]."""
         lines = self.device.xp.empty((int(self.geometry["width"]), int(self.geometry["eta_pixels"])), np.float32)
         self.each("along_eta", lines.size, [slanted, self.slant, lines])
         return lines
 
     def band(self, prepared: Any, first: int, count: int) -> Any:
-        """See Rendering: interpolated along xi."""
+        """Make rows as Rendering says, by interpolation along xi."""
         whole = (0, int(self.geometry["xi_pixels"])), (0, int(self.geometry["eta_pixels"]))
         transposed = self.plan.plane.transposed
         xi, eta = (whole[0], (first, count)) if transposed else ((first, count), whole[1])

@@ -47,7 +47,7 @@ GROUP = 8  # columns of 16 pixels that are taken from an image at once
 
 @cache
 def _row_loop(order: int) -> Any:
-    """The loop over a segment's rows with taps of this order, a number known when it is compiled."""
+    """Make the loop over a segment's rows with taps of this order, which is known when it is compiled."""
 
     @njit(inline="never", **FAST)
     def rows(
@@ -72,7 +72,7 @@ def _rows_of_any(
     fours: NDArray[np.int64], kind: int, n: int, rest: Floats, t: Floats, step: Floats, values: Floats, first: int,
     order: int,
 ) -> None:  # fmt: skip
-    """The same of any order: of the high ones, which wide fields at low elevations need, it takes little longer."""
+    """Do the same for any order: for high orders, which wide fields at low elevations need, it takes little longer."""
     of_t, by_power = load_powers(rest, 0), np.empty(16 * (order + 1), target.dtype)
     for o in range(n):
         distance = polynomial(of_t, spread(t, o, 16)) + spread(step, o, 16)
@@ -98,7 +98,7 @@ def _spread_rows(
     target: Floats, first: int, length: int, taps: Taps, largest: float, n: int, w: Work,
     values: Floats, at: int,
 ) -> None:  # fmt: skip
-    """Rows by taps of the lowest order that is accurate enough, as they are read."""
+    """Spread rows by taps of the lowest order that is accurate enough, the order with which they are read."""
     kind = 0
     while kind < len(ORDERS) - 1 and largest > taps.reach[kind]:
         kind += 1
@@ -124,9 +124,9 @@ def spread_line(
     target: Floats, first: int, length: int, taps: Taps, line: Line, lane_slope: float, row: int,
     w: Work, values: Floats, at: int,
 ) -> int:  # fmt: skip
-    """Add the rows of a line from `row` on, a segment of them, to what they would be read of; returns how many, or 0.
+    """Add a segment of the rows of a line, from `row` on, to the samples they are read from; return how many, or 0.
 
-    As resample.resample, whose segments these are; values hold at least line.segment rows, or all that are left.
+    The segments are those of resample.resample; values hold at least line.segment rows, or all that are left.
     """
     size = line.segment
     while size >= 16:
@@ -191,7 +191,7 @@ def spread_xi(
 
 @njit(**FAST)
 def _fill_tiles(image: Floats, block: int, blocks: int, rows: int, columns: int, tiles: Floats, size: int) -> None:
-    """tiles[block][row][16], `size` floats each."""
+    """Fill tiles[block][row][16] from the image, `size` floats each."""
     for row in range(rows):
         at = row * columns + block * 16
         for b in range(blocks):
@@ -202,7 +202,7 @@ def _fill_tiles(image: Floats, block: int, blocks: int, rows: int, columns: int,
 def _fill_tile(
     image: Floats, row: int, rows: int, block: int, lanes: int, line: Line, across: Line, transposed: bool, w: Work
 ) -> None:
-    """w.tile[row][lane], lanes beyond the image 0."""
+    """Fill w.tile[row][lane]; lanes beyond the image are 0."""
     if lanes < 16:
         for e in range(16 * rows):
             w.tile[e] = 0
@@ -219,7 +219,7 @@ def _fill_tile(
 def _times_term(
     line: Floats, at: int, n: int, powers: Floats, power: int, in_q: Floats, k: int, odd: bool, out: Floats, to: int,
 ) -> None:  # fmt: skip
-    """out = g_k(y) line, as stages._combine."""
+    """out = g_k(y) line, as in stages._combine."""
     of_t, minus = load_powers(powers, power), splat(out, -1, 16)
     count = in_q.shape[1]
     flat = in_q.reshape(-1)
@@ -237,7 +237,7 @@ def _times_term(
 
 @njit(**FAST)
 def _half_spectrum(z: Floats, n: int, s: Shape, phases: Floats, sign: Vec, half: Floats, at: int) -> None:
-    """The half plane's column of the transform z[n][16] of two real columns in each of 8 lanes, turned back."""
+    """Fill the half plane's column from the transform z[n][16] of two real columns in each of 8 lanes, turned back."""
     for r in range(s.rows):
         v = r - s.row0
         one, other = load(z, ((v + n) % n) * 16, 16), load(z, ((n - v) % n) * 16, 16)

@@ -41,7 +41,7 @@ def degrid(
         get("table", TWIDDLES * 32),
         get("powers", -(-s.length // s.segment) * scheme.powers * 16),
     )
-    # The half plane stands for both halves: what render doubles and halves again.
+    # The half plane stands for both halves: render doubles it and halves it again.
     factors = 0.5 * np.polynomial.polynomial.polyval(plan.across * plan.across, correction.astype(np.float64))
     half, padded = get("half", s.blocks * s.terms * s.rows * 32), get("padded", max(plan.u_size, plan.v_size) * 16)
     fine = spread_xi(pixels, s, taps, plan.xi_line, plan.eta_line, plan.plane.transposed, work, tiles, lines) and (
@@ -76,10 +76,10 @@ def degrid_if_cheaper(
     grid: Grid,
     epsilon: float,
 ) -> list[NDArray[np.complexfloating]]:
-    """The visibilities of an image on `grid`, [row, node] for each uvw [row, 3] in m and its frequencies [node] in Hz.
+    """Predict an image on `grid`: visibilities [row, node] for each uvw [row, 3] in m and frequencies [node] in Hz.
 
-    Raise UnsuitableError if the geometry is not for the slant kernel, or ducc0 is expected to take less time: what
-    imaging takes is a measure of both.
+    Raise UnsuitableError if the geometry is not for the slant kernel, or ducc0 is expected to take less time. The time
+    of imaging is taken as a measure of both.
     """
     blocks = [without_samples(*each) for each in zip(uvw, frequencies, strict=True)]
     plan = make_plan(blocks, grid, epsilon)
@@ -89,6 +89,6 @@ def degrid_if_cheaper(
 
 
 def without_samples(uvw: NDArray[np.float64], frequency: NDArray[np.float64]) -> Block:
-    """A block to make a plan of: where samples are to be, all alike."""
+    """Return a block from which a plan can be made: the places of its samples, all alike."""
     nothing = np.zeros((1, len(uvw), len(frequency)), np.complex64)
     return Block(0, uvw, frequency, nothing, nothing.real)

@@ -1,18 +1,18 @@
 """The screen exp(-i x t) of heights above the plane as a short sum of products, by singular values.
 
-x = X y, y in [-1, 1], is where a pixel is, 2 pi D (q - q_centre) of D wavelengths, and t in [-1, 1] how high a
-baseline, d / D. cos(x t) is even and sin(x t) odd in both, so that exp(-i X y t) = sum_k (1 or -i) g_k(y) f_k(t) with
-real g and f: each term makes a real image. The singular vectors are the shortest such sum (Eckart and Young 1936) in
-the mean square over y and over the visibilities' power along t: most baselines are far lower than the highest.
+x = X y, y in [-1, 1], is the place of a pixel, 2 pi D (q - q_centre) of D wavelengths, and t in [-1, 1] is the height
+of a baseline, d / D. cos(x t) is even and sin(x t) odd in both, so that exp(-i X y t) = sum_k (1 or -i) g_k(y) f_k(t)
+with real g and f: each term makes a real image. The singular vectors are the shortest such sum (Eckart and Young 1936)
+in the mean square over y and over the visibilities' power along t: most baselines are far lower than the highest.
 
-To find them takes longer than all else that is decided of a slice. So they are those of a ladder: of the next X of a
-few an octave, and of a distribution of power along t that has the next spread of a few. A rung is a function of
-constants, and it is kept. What a slice has of its own is X, which stretches t to that of the rung, and the moments of
-its power. These say what each term of the rung is worth here, and so how many are left out: their number is right
-whatever the distribution is, and it is the shortest sum's unless the distribution is a strange one.
+To find them takes longer than all other decisions about a slice. So they are taken from a ladder. A rung is the next of
+a few X per octave, with a distribution of power along t that has the next of a few spreads. A rung is a function of
+constants, and it is kept. A slice has its own X, which stretches t to that of the rung, and its own moments of power.
+These give the weight of each term of the rung here, and so how many terms are left out. Their number is right for any
+distribution, and it is that of the shortest sum unless the distribution is strange.
 
-All functions are polynomials in 2 y^2 - 1, times y where they are odd. In powers of y itself the coefficients of
-cos(X y) add up to cosh(X), which at X = 6 costs single precision a factor of 200; centred, to 5.
+All functions are polynomials in 2 y^2 - 1, times y if they are odd. In powers of y itself the coefficients of cos(X y)
+add up to cosh(X): at X = 6 that costs single precision a factor of 200. Centred as here, they add up to 5.
 """
 
 import math
@@ -32,7 +32,7 @@ _MOST = 18  # terms of one parity, and coefficients of one function
 _GAUSS = np.polynomial.legendre.leggauss(_NODES)
 _AT, _WEIGHT = (_GAUSS[0] + 1) / 2, np.sqrt(_GAUSS[1] / 2)
 _TO_CHEBYSHEV = np.linalg.inv(chebvander(2 * _AT - 1, _NODES - 1)).T
-_ELSEWHERE = 1e-9  # of the power is taken to be spread evenly over t, so that nothing is wild where no baseline is
+_ELSEWHERE = 1e-9  # of the power is taken to be evenly over t, so that nothing is wild at heights without baselines
 _EVENLY = chebvander(np.linspace(-1, 1, 2 * _NODES), 2 * _NODES - 2).mean(axis=0)
 _DEGREE = np.arange(_NODES)
 _SUM, _DIFFERENCE = np.add.outer(_DEGREE, _DEGREE), np.abs(np.subtract.outer(_DEGREE, _DEGREE))
@@ -51,15 +51,15 @@ class Basis:
     odd: NDArray[np.int64]  # [term] 0 or 1
     in_height: Floats  # [term, power] of f_k: coefficients of t^odd (2 t^2 - 1)^i
     in_q: Floats  # [term, power] of g_k: coefficients of y^odd (2 y^2 - 1)^i
-    stretch: float  # at most 1: X over that of the rung
+    stretch: float  # at most 1: X over the X of the rung
 
     @property
     def terms(self) -> int:
-        """How many."""
+        """The number of terms of the sum."""
         return len(self.odd)
 
     def screen(self, y: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """The sum at pairs of y and t, in double precision."""
+        """Return the sum at pairs of y and t, in double precision."""
         out = np.empty(t.size, np.complex128)
         screen(y, self.stretch * t, self.in_q, self.in_height, self.odd, out)
         return out
@@ -67,7 +67,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class _Rung:
-    """All terms there are of an X and a spread, the largest first."""
+    """All terms of an X and a spread, the largest first."""
 
     odd: NDArray[np.int64]  # [term]
     in_q: NDArray[np.float64]  # [term, node] g_k
@@ -82,7 +82,7 @@ def make_basis(
     tolerance: float,
     precision: Precision = "float32",
 ) -> Basis:
-    """Terms for baselines of these heights t (|t| <= 1) and power, |x| up to `reach`, to `tolerance` in the mean."""
+    """Make terms for baselines of these heights t (|t| <= 1) and power, |x| <= `reach`, to `tolerance` in the mean."""
     reach_rung, rung_reach = _rung_above(reach, _LEAST_REACH, _REACHES)
     stretch, share = reach / rung_reach, power / power.sum()
     at = stretch * np.abs(height)
@@ -98,14 +98,14 @@ def make_basis(
 
 
 def _rung_above(value: float, least: float, an_octave: int) -> tuple[int, float]:
-    """The number of the lowest rung that is not below, and what it is."""
+    """Return the number of the lowest rung that is not below the value, and the value of that rung."""
     number = math.ceil(an_octave * math.log2(max(value, least)) - 1e-9)
     return number, max(2.0 ** (number / an_octave), value)
 
 
 @lru_cache(maxsize=_RUNGS_KEPT)
 def _rung(reach: int, spread: int) -> _Rung:
-    """Singular vectors for power along t that has that spread, most of it in a core, and evenly a little."""
+    """Find singular vectors for power along t of that spread: most of it in a core, and a little of it even."""
     p = max(0.0, (2.0 ** (-2 * spread / _SPREADS) - 3) / 2)  # (1 - t^2)^p has that spread
     power = _ELSEWHERE * _WEIGHT**2
     for share, steepness in _SHAPE:
@@ -127,7 +127,7 @@ def _rung(reach: int, spread: int) -> _Rung:
 def _first_terms(
     reach: int, spread: int, count: int, tolerance: float, precision: Precision
 ) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """So many terms of a rung, as `Basis.odd`, `in_height` and `in_q`."""
+    """Return `count` terms of a rung, as `Basis.odd`, `in_height` and `in_q`."""
     rung = _rung(reach, spread)
     odd, g, f = rung.odd[:count], rung.in_q[:count], rung.in_height[:count]
     in_height = _polynomials(f, odd, 0.03 * tolerance / np.abs(g).max(axis=1))
@@ -137,7 +137,7 @@ def _first_terms(
 
 @njit(**FAST)
 def _moments(at: NDArray[np.float64], share: NDArray[np.float64], nodes: int) -> NDArray[np.float64]:
-    """The sum of share T_k(at) for k up to twice the last degree n; beyond n, T_(n + k) is 2 T_n T_k - T_(n - k)."""
+    """Sum share T_k(at) for k up to twice the last degree n; beyond n, T_(n + k) is 2 T_n T_k - T_(n - k)."""
     n = nodes - 1
     values, moments = np.ones((nodes, at.size)), np.empty(2 * n + 1)
     for k in range(nodes):
@@ -160,9 +160,9 @@ def _moments(at: NDArray[np.float64], share: NDArray[np.float64], nodes: int) ->
 def _polynomials(
     values: NDArray[np.float64], odd: NDArray[np.int64], tolerance: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """[function, power] of polynomials of the given parity through values [function, node], as short as that allows.
+    """Fit polynomials [function, power] of the given parity to values [function, node], as short as `tolerance` allows.
 
-    `tolerance` [function] is what each may be off.
+    `tolerance` [function] is the largest error of each.
     """
     for count in range(2, _MOST + 1):
         out, worst = np.zeros((len(odd), count)), 0.0
@@ -181,7 +181,7 @@ def _polynomials(
 
 @cache
 def _fit(parity: int, count: int) -> tuple[NDArray[np.float64], ...]:
-    """So many Chebyshev polynomials at the nodes, their inverse in least squares, and what they are in powers."""
+    """Return `count` Chebyshev polynomials at the nodes, their inverse in least squares, and their powers."""
     at = _AT**parity
     through = np.polynomial.chebyshev.chebvander(2 * _AT * _AT - 1, count - 1).T * at
     to_powers = np.zeros((count, count))
@@ -200,7 +200,7 @@ def screen(
     odd: NDArray[np.int64],
     out: NDArray[np.complex128],
 ) -> None:
-    """The sum over terms at pairs of y and the stretched t, in double precision."""
+    """Sum the terms at pairs of y and the stretched t, in double precision."""
     for i in range(y.size):
         re, im = 0.0, 0.0
         for k in range(odd.size):

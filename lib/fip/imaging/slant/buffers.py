@@ -14,17 +14,17 @@ from fip.imaging.slant.simd import Floats, aligned
 from fip.imaging.slant.stages import Transform
 
 Get: TypeAlias = Callable[[str, int], Floats]
-"""A buffer of that name and length, of the scheme's precision."""
+"""A function that returns a buffer of a name and a length, of the scheme's precision."""
 
 
 class Buffers(threading.local):
-    """Work arrays of a thread that grow when they must: their pages are touched once. What they held is never read."""
+    """Work arrays of a thread that grow when they must: their pages are touched once. Old contents are never read."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, Precision], Floats] = {}
 
     def get(self, precision: Precision, name: str, length: int) -> Floats:
-        """An array of exactly this length, of any contents."""
+        """Return an array of exactly this length, of any contents."""
         key = name, precision
         held = self._held.get(key)
         if held is None or len(held) < length:
@@ -33,7 +33,7 @@ class Buffers(threading.local):
         return held[:length]
 
     def release(self) -> None:
-        """Holds nothing any more."""
+        """Let go of all arrays."""
         self._held.clear()
 
 
@@ -41,18 +41,18 @@ buffers = Buffers()
 
 
 LEAST_PAST = 1 << 22
-"""Bytes of an array that is written past the caches: by the time it is read, they would have lost it in any case."""
+"""Bytes from which an array is written past the caches: they would have lost it before it is read in any case."""
 
 
 def goes_past(array: NDArray[np.floating]) -> bool:
-    """Whether an array is so large, and all its rows so placed, that it is to be written by `simd.store_past`."""
+    """Return whether an array is so large, and its rows so placed, that `simd.store_past` should write it."""
     placed = array.ctypes.data % 64 == 0 and all(side % 16 == 0 for side in array.shape)
     return array.nbytes >= LEAST_PAST and placed
 
 
 @contextmanager
 def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArray[Any]]:
-    """A contiguous array of this precision to fill in place of a plane: that itself, or one that is copied to it.
+    """Give a contiguous array of this precision to fill in place of a plane: the plane itself, or one copied to it.
 
     The other is zero first: below the horizon it is not filled, and what memory held might be out of the plane's range.
     """
@@ -65,7 +65,7 @@ def filling(plane: NDArray[np.floating], precision: Precision) -> Iterator[NDArr
 
 
 def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
-    """The same values, contiguous and not to be written: for numba that is a type, to be compiled but once."""
+    """Return the same values, contiguous and read-only: for numba that is one type, compiled only once."""
     if not array.flags.writeable and array.flags.c_contiguous and array.dtype == dtype:
         return array
     view: NDArray[Any] = np.ascontiguousarray(array, dtype).view()
@@ -74,7 +74,7 @@ def read_only(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def make_transform(n: int, scheme: Scheme, get: Get) -> Transform:
-    """The two work arrays lie 1 KiB apart modulo 4 KiB, so that writing one does not wait for reading the other."""
+    """Make a transform. Its work arrays lie 1 KiB apart modulo 4 KiB: a write of one waits for no read of the other."""
     page = 4096 // np.dtype(scheme.precision).itemsize
     size = -(-n * 16 // page) * page
     both = get("fft", 2 * size + 2 * page)

@@ -1,4 +1,4 @@
-"""Whether the imaging kernels are compiled, on this machine and for this processor."""
+"""The test of whether the imaging kernels are compiled, on this machine and for this processor."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,13 +11,13 @@ __all__ = ["is_warm", "mark", "use_cache"]
 
 
 def mark(precision: Precision, of: Literal["complete", "degridding"] = "complete") -> Path:
-    """A file beside the compiled functions, made when all of a precision are there, for this processor.
+    """Return the path of a file that is made beside the compiled functions when all of a precision are there.
 
-    `degridding` marks those that degrid, which workers do without.
+    It is for this processor. `degridding` marks those that degrid, which workers do not need.
     """
     return cache_directory() / f"{of}-{precision}-{processor()}"
 
 
 def is_warm(precisions: Iterable[Precision] = PRECISIONS) -> bool:
-    """Whether all kernels of this version are compiled, as far as files can tell."""
+    """Return whether all kernels of this version are compiled, as far as files show."""
     return all(mark(precision).exists() for precision in precisions)

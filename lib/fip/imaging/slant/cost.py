@@ -1,9 +1,10 @@
-"""What an image is expected to cost by either kernel, in CPU seconds of one core of an EPYC of 2023 (Zen 4).
+"""The expected cost of an image by either kernel, in CPU seconds of one core of an EPYC of 2023 (Zen 4).
 
 The coefficients were fitted to a hundred geometries of each scheme, of narrow and wide fields of 32 to 1600 pixels a
 side, 1 to 64 channels, compressed and not. In single precision half of all expectations are within 7% and nine of ten
 within 30%; in double, within 8% and 18% of the slant kernel's time, 15% and 43% of the w-gridder's. Only their ratio
-matters, which other processors share. What is fixed, and what a row takes, was lowered when the plan was compiled.
+matters, which is much the same on other processors. The fixed time, and the time of a row, were lowered when the plan
+was compiled.
 """
 
 import math
@@ -42,7 +43,7 @@ _SLANT = {
 
 
 class _Sky(NamedTuple):
-    """Seconds of what is done otherwise without a slanted image."""
+    """Seconds of the steps that differ without a slanted image."""
 
     sample: float  # beside that of the gridding
     value: float  # of a term's image, put into its cell
@@ -60,7 +61,7 @@ _SKY = {
 
 
 class _WGridder(NamedTuple):
-    """Seconds by ducc0's w-gridder."""
+    """Seconds of an image by ducc0's w-gridder."""
 
     fixed: float
     block: float
@@ -77,14 +78,14 @@ _WGRIDDER = {
 
 
 def slant_cost(plan: Plan, blocks: Sequence[Block]) -> float:
-    """Of one Stokes by the slant kernel, and of its plan."""
+    """Return the cost of one Stokes by the slant kernel, and of its plan."""
     columns, cost = plan.shape.blocks * 16, _SLANT[plan.scheme.precision]
     interpolation = plan.eta_line.rows * (cost.eta * columns + cost.xi * plan.xi_line.rows)
     return _to_terms(plan, blocks) + interpolation * plan.scheme.taps / 24
 
 
 def sky_cost(plan: SkyPlan, blocks: Sequence[Block]) -> float:
-    """Of one Stokes term by term, and of its plan."""
+    """Return the cost of one Stokes term by term, and of its plan."""
     s, cost, grid = plan.shape, _SKY[plan.scheme.precision], plan.grid
     values, corner = s.blocks * 16 * s.length * s.terms, (grid.width**2 + grid.height**2) * grid.scale**2 / 4
     pixels = grid.width * grid.height if corner < 1 else min(grid.width * grid.height, math.pi / grid.scale**2)
@@ -96,12 +97,12 @@ def sky_cost(plan: SkyPlan, blocks: Sequence[Block]) -> float:
 
 
 def least_cost_with_slopes(plan: SkyPlan, blocks: Sequence[Block]) -> float:
-    """What a plane that is not level costs in place of this one, even if a single term does: no plan is made for it."""
+    """Return the least cost of a plane that is not level in place of this one, with a single term; it makes no plan."""
     return sky_cost(replace(plan, level=False, shape=plan.shape._replace(terms=1)), blocks)
 
 
 def _to_terms(plan: Gridding, blocks: Sequence[Block]) -> float:
-    """Of the plan, the gridding and the transforms."""
+    """Return the cost of the plan, the gridding and the transforms."""
     s, columns, cost = plan.shape, plan.shape.blocks * 16, _SLANT[plan.scheme.precision]
     fixed = cost.fixed + cost.block * len(blocks) + cost.row * sum(len(block.uvw) for block in blocks)
     gridding = cost.sample * _samples(blocks) + cost.cell * s.terms * _cells(plan, blocks)
@@ -109,7 +110,7 @@ def _to_terms(plan: Gridding, blocks: Sequence[Block]) -> float:
 
 
 def wgridder_cost(blocks: Sequence[Block], grid: Grid, scheme: Scheme) -> float:
-    """Of one Stokes by ducc0's w-gridder, as accurate: planes of w, each a transform, and the gridding."""
+    """Return the cost of one Stokes by ducc0's w-gridder, as accurate: planes of w, each a transform, and gridding."""
     heights = [(np.abs(block.uvw[:, 2]), block.frequency / SPEED_OF_LIGHT) for block in blocks]
     highest = max(float(w.max() * per_metre[-1]) for w, per_metre in heights)
     lowest = min(float(w.min() * per_metre[0]) for w, per_metre in heights)
@@ -125,7 +126,7 @@ def _samples(blocks: Sequence[Block]) -> int:
 
 
 def _cells(plan: Gridding, blocks: Sequence[Block]) -> float:
-    """Cells that samples are added to: neighbouring channels of a baseline in one cell count once."""
+    """Count the cells that samples are added to: neighbouring channels of a baseline in one cell count once."""
     total = 0.0
     for rows, block in zip(plan.rows, blocks, strict=True):
         total += cells_crossed(rows, float(block.frequency[-1] - block.frequency[0]), block.frequency.size)

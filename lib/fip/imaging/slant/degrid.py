@@ -48,9 +48,9 @@ def _turn_back(re: Floats, im: Floats, phase: Floats, out: NDArray[np.complexflo
 
 @cache
 def degridder(wide: bool, support: int, degree: int) -> Any:
-    """The function that degrids by a kernel of so many cells and polynomials of this degree.
+    """Make the function that degrids by a kernel of so many cells and polynomials of this degree.
 
-    Up to 8 terms, or `wide`: up to 16. How many is known when it runs.
+    It takes up to 8 terms, or up to 16 if `wide`. Their number is known when it runs.
     """
     both_lanes, width = 2 * support, 32 if wide else 16
 
@@ -60,7 +60,7 @@ def degridder(wide: bool, support: int, degree: int) -> Any:
         rows: NDArray[np.float64], frequency: NDArray[np.float64],
         weights: Floats, in_height: Floats, odd: NDArray[np.int64], out: NDArray[np.complexfloating],
     ) -> None:  # fmt: skip
-        """out[row, channel], the transpose of what `grid.gridder` makes of it; rows as there."""
+        """Fill out[row, channel]: the transpose of `grid.gridder`; rows as there."""
         channels, precision = frequency.size, weights.dtype
         vectors = support * 2 * terms // 16  # of a row of cells
         phase, height = np.empty(channels, precision), np.empty(channels, precision)

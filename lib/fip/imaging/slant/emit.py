@@ -1,4 +1,4 @@
-"""What vectors are to numba, and how LLVM's instructions for them are written: `simd.py` is made of these."""
+"""The numba type of vectors, and how LLVM's instructions for them are written: `simd.py` is made of these."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -39,12 +39,12 @@ class _VecModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 def lanes_of(indices: Sequence[int]) -> ir.Constant:
-    """Of a shuffle: which lane goes where."""
+    """Return the mask of a shuffle: which lane goes to which place."""
     return ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), list(indices))
 
 
 def made(emit: Callable[..., Any]) -> Callable[..., Any]:
-    """How numba makes an intrinsic: `emit` is given the builder and the arguments' values, of arrays their pointers."""
+    """Return numba's code for an intrinsic: `emit` gets the builder and the arguments' values, for arrays pointers."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         values = [
@@ -58,9 +58,10 @@ def made(emit: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def load_at(builder: Any, start: Any, index: Any, lanes: int) -> Any:
-    """start[index : index + lanes]: a negative index is not taken from the end, as numba's own would be.
+    """Load start[index : index + lanes]: a negative index is not taken from the end, as numba's own would be.
 
-    Aligned as its elements are for certain; buffers of `aligned` are better, and loads do not straddle lines.
+    Only the alignment of its elements is assumed. Buffers of `aligned` have more, and loads from them do not straddle
+    lines.
     """
     number = start.type.pointee
     address = builder.bitcast(builder.gep(start, [index]), ir.VectorType(number, lanes).as_pointer())
@@ -76,24 +77,24 @@ def store_at(builder: Any, value: Any, start: Any, index: Any, past: bool = Fals
 
 
 def splat_of(builder: Any, scalar: Any, lanes: int) -> Any:
-    """A number in all of so many lanes."""
+    """Return a number in all of so many lanes."""
     vector = ir.VectorType(scalar.type, lanes)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, one, lanes_of([0] * lanes))
 
 
 def shuffled(builder: Any, value: Any, lanes: Sequence[int]) -> Any:
-    """These lanes of a vector, in this order."""
+    """Return these lanes of a vector, in this order."""
     return builder.shuffle_vector(value, value, lanes_of(lanes))
 
 
 def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c, of floats or vectors, in one instruction where there is one."""
+    """Return a * b + c, of floats or vectors, in one instruction if there is one."""
     return called(builder, "fmuladd", a.type, a, b, c)
 
 
 def called(builder: Any, name: str, result: Any, *values: Any, **how: Any) -> Any:
-    """LLVM's own function of that name, of values of which the last is of the type that is meant."""
+    """Call LLVM's own function of that name; the type of the last value selects its variant."""
     kind = values[-1].type
     lanes, number = (f"v{kind.count}", kind.element) if isinstance(kind, ir.VectorType) else ("", kind)
     signature = ir.FunctionType(result, [each.type for each in values])
@@ -102,7 +103,7 @@ def called(builder: Any, name: str, result: Any, *values: Any, **how: Any) -> An
 
 
 def horner(builder: Any, coefficients: Sequence[Any], x: Any) -> Any:
-    """sum_p coefficients[p] x^p"""
+    """Return the polynomial sum_p coefficients[p] x^p."""
     *lower, total = coefficients
     for each in reversed(lower):
         total = fused(builder, total, x, each)

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from fip.imaging.slant.scheme import Precision
 from fip.imaging.slant.simd import FAST, Floats, Vec, fma, fnma, load, splat, spread, store
 
-_COST = {2: 1.0, 3: 1.25, 4: 1.25, 5: 1.9, 8: 2.0}  # time of a pass over equally many points, measured
+_COST = {2: 1.0, 3: 1.25, 4: 1.25, 5: 1.9, 8: 2.0}  # measured time of a pass over the same number of points
 _PASS = FAST | {"inline": "never"}
 
 
 def factors(n: int) -> tuple[int, ...]:
-    """The radices of a transform of n points, largest first; () where n has a prime factor above 5."""
+    """Return the radices of a transform of n points, largest first; () if n has a prime factor above 5."""
     found = []
     for radix in (5, 3):
         while n % radix == 0:
@@ -40,7 +40,7 @@ def factors(n: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=1024)
 def good_size(least: int) -> int:
-    """The cheapest length >= least that is a multiple of 4 with no prime factor above 5."""
+    """Return the cheapest length >= least that is a multiple of 4 with no prime factor above 5."""
     start = -(-least // 4) * 4
     sizes = [n for n in range(start, int(1.12 * least) + 60, 4) if factors(n)]
     return min(sizes, key=lambda n: n * sum(_COST[radix] for radix in factors(n)))
@@ -48,7 +48,7 @@ def good_size(least: int) -> int:
 
 @lru_cache(maxsize=64)
 def fft_plan(n: int, precision: Precision) -> tuple[NDArray[np.int64], Floats]:
-    """Radices and twiddle factors, for `fft8`. Angles are extended, whose rounding in double would be the largest."""
+    """Return radices and twiddle factors for `fft8`. Angles are in extended precision: double would round them most."""
     radices, twiddles, length = factors(n), [], n
     turn = 8 * np.arctan(np.longdouble(1))
     for radix in radices:
@@ -111,7 +111,7 @@ def _pass3(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Fl
 
 @njit(inline="always")
 def _four(x: Floats, i: int, step: int) -> tuple[Vec, Vec, Vec, Vec, Vec, Vec, Vec, Vec]:
-    """Four points transformed, not turned yet: the real and the imaginary part of each."""
+    """Return four points transformed, not turned yet: the real and the imaginary part of each."""
     ar, ai = _load(x, i)
     br, bi = _load(x, i + step)
     cr, ci = _load(x, i + 2 * step)
@@ -125,7 +125,7 @@ def _four(x: Floats, i: int, step: int) -> tuple[Vec, Vec, Vec, Vec, Vec, Vec, V
 
 @njit(inline="always")
 def _two_of_four(x: Floats, i: int, step: int) -> tuple[Vec, Vec, Vec, Vec, Vec, Vec, Vec, Vec]:
-    """The same if the two points in the middle are 0: they are not read."""
+    """Do the same if the two points in the middle are 0: they are not read."""
     ar, ai = _load(x, i)
     dr, di = _load(x, i + 3 * step)
     return ar + dr, ai + di, ar + di, ai - dr, ar - dr, ai - di, ar - di, ai + dr
@@ -179,7 +179,7 @@ def _store_eight(
     y: Floats, o: int, out: int, twiddles: Floats, t: int, root: Vec,
     even: tuple[Vec, Vec, Vec, Vec, Vec, Vec, Vec, Vec], odd: tuple[Vec, Vec, Vec, Vec, Vec, Vec, Vec, Vec],
 ) -> None:  # fmt: skip
-    """Two radix-4 butterflies, of the even and the odd points, by a radix-2 one between them."""
+    """Store two radix-4 butterflies, of the even and the odd points, joined by a radix-2 one."""
     e0r, e0i, e1r, e1i, e2r, e2i, e3r, e3i = even
     o0r, o0i, ur, ui, o2r, o2i, vr, vi = odd
     o1r, o1i = root * (ur - ui), root * (ur + ui)  # times exp(i pi / 4)
@@ -207,7 +207,7 @@ def _pass8(x: Floats, start: int, stride: int, y: Floats, m: int, s: int, tw: Fl
 
 @njit(**_PASS)
 def _first_pass8_of_ends(x: Floats, start: int, stride: int, y: Floats, m: int, tw: Floats) -> None:
-    """The first pass, if the four points in the middle of each eight are 0: they are not read."""
+    """Do the first pass, if the four points in the middle of each eight are 0: they are not read."""
     root = splat(tw, math.sqrt(0.5), 8)
     step = m * stride
     for p in range(m):
@@ -218,7 +218,7 @@ def _first_pass8_of_ends(x: Floats, start: int, stride: int, y: Floats, m: int, 
 
 @njit(**FAST)
 def reads_ends(radices: NDArray[np.int64], n: int, positive: int, negative: int) -> bool:
-    """Whether `fft8` may be said to be of ends: so many points are not 0, first ones and last ones."""
+    """Return whether `fft8` may take `ends`: so many points are not 0, at the begin and at the end."""
     return bool(radices[0] == 8 and max(positive, negative) <= n // 4)
 
 
@@ -227,7 +227,7 @@ def fft8(
     source: Floats, start: int, stride: int, a: Floats, b: Floats, radices: NDArray[np.int64], tw: Floats, n: int,
     ends: bool = False,
 ) -> Floats:  # fmt: skip
-    """Transform the eight sequences whose point j is at source[start + j stride]; returns a or b, the one it is in.
+    """Transform eight sequences whose point j is at source[start + j stride]; return a or b, the one with the result.
 
     a and b hold 16 n floats; source may be b itself, not a. `ends`: the first radix is 8, and points from n / 4 to
     3 n / 4 count as 0 and are not read.

@@ -3,8 +3,8 @@
 The grid is flat: [v][u][term][re, im], K terms of a cell side by side. Images of terms are real, so their transforms
 are Hermitian and a visibility with v < 0 is gridded as its conjugate at (-u, -v).
 
-The kernel has the form of Barnett et al. (2019, SIAM J. Sci. Comput. 41, C479) with the exponent of Arras et al. (2021,
-A&A 646, A58), over W cells. Its two numbers are a scheme's: they minimise the rms aliasing over the image.
+The gridding kernel has the form of Barnett et al. (2019, SIAM J. Sci. Comput. 41, C479) with the exponent of Arras et
+al. (2021, A&A 646, A58), over W cells. Its two numbers are a scheme's: they minimise the rms aliasing over the image.
 """
 
 import math
@@ -32,11 +32,11 @@ from fip.imaging.slant.simd import (
     store,
 )  # fmt: skip
 
-RUN = 64  # channels in one cell that are summed before they are added to the grid
+RUN = 64  # channels in one cell that are summed before they go to the grid
 
 
 def kernel_function(scheme: Scheme, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The gridding kernel at x in [-1, 1] of half its support."""
+    """Return the gridding kernel at x in [-1, 1] of half its support."""
     inside = np.maximum(1 - x * x, 0)
     exponent = scheme.sharpness * scheme.support * (inside**scheme.power - 1)
     return np.where(np.abs(x) < 1, np.exp(exponent), 0.0)
@@ -44,7 +44,7 @@ def kernel_function(scheme: Scheme, x: NDArray[np.float64]) -> NDArray[np.float6
 
 @cache
 def kernel_polynomials(scheme: Scheme) -> Floats:
-    """[degree + 1, 2 W] coefficients, highest first, in z = 2 fraction - 1: the W weights along v, then along u.
+    """Return coefficients [degree + 1, 2 W], highest first, in z = 2 fraction - 1: the W weights along v, then along u.
 
     The weights alternate in sign, as do those of neighbouring cells: the image's centre becomes the middle point.
     """
@@ -53,7 +53,7 @@ def kernel_polynomials(scheme: Scheme) -> Floats:
 
 @cache
 def tap_polynomials(scheme: Scheme) -> Floats:
-    """The same without alternating signs: what interpolates between samples of an image."""
+    """Return the same without alternating signs: it interpolates between samples of an image."""
     return _polynomials(scheme, np.ones(scheme.support))
 
 
@@ -69,7 +69,7 @@ def _polynomials(scheme: Scheme, sign: NDArray[np.float64]) -> Floats:
 
 @cache
 def correction_polynomial(scheme: Scheme) -> Floats:
-    """Coefficients in y^2, lowest first, of 1 / (transform of the kernel) at |y| <= edge, y = pixel / transform."""
+    """Fit 1 / (transform of the kernel) at |y| <= edge, y = pixel / transform: coefficients in y^2, lowest first."""
     support, (nodes, weights) = scheme.support, legendre.leggauss(100)
     furthest = scheme.edge * 1.01
     y = furthest * np.cos(np.pi * (np.arange(200) + 0.5) / 400)
@@ -122,7 +122,7 @@ def _times_terms(
     out: Floats,
     width: int,
 ) -> None:
-    """out[channel][width]: V f_k(t), for odd terms V f_k(t) / i, conjugated where sign is -1."""
+    """out[channel][width]: V f_k(t), for odd terms V f_k(t) / i, conjugated if sign is -1."""
     one, two = re.dtype.type(1), re.dtype.type(2)
     for k in range(terms):
         for c in range(re.size):
@@ -142,7 +142,7 @@ def _times_terms(
 
 @cache
 def gridder(terms: int, support: int, degree: int) -> Any:
-    """The function that grids so many terms by a kernel of so many cells and polynomials of this degree.
+    """Make the function that grids so many terms by a kernel of so many cells and polynomials of this degree.
 
     All three are known when it is compiled.
     """

@@ -15,7 +15,7 @@ from fip.imaging.slant.simd import Floats
 from fip.imaging.slant.tiles import Marks, add_tiles, clear_tiles, mark_tiles, tiles_across
 
 Prepare: TypeAlias = Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.float64]], NDArray[Any]]
-"""What is gridded in place of visibilities [row, node], of rows as `Gridding.rows` and frequencies."""
+"""A function that returns what to grid in place of visibilities [row, node], for `Gridding.rows` and frequencies."""
 
 _BATCH = 4096  # rows
 
@@ -31,11 +31,11 @@ class HalfPlane:
 def grid_samples(
     plan: Gridding, blocks: Sequence[Block], stokes: int, get: Get, prepare: Prepare | None = None
 ) -> HalfPlane:
-    """The half plane of a Stokes.
+    """Grid the half plane of a Stokes.
 
-    Where more rows than a batch meet few cells, batches are summed apart, whatever blocks they are of: a sum of n equal
-    numbers one by one in single precision is off by 3e-8 sqrt(n). Larger grids have larger batches, so that this costs
-    less than the gridding.
+    If more rows than a batch meet few cells, batches are summed apart, across blocks: a sum of n equal numbers one by
+    one in single precision is off by 3e-8 sqrt(n). Larger grids have larger batches, so that this costs less than the
+    gridding.
     """
     s, basis, scheme = plan.shape, plan.basis, plan.scheme
     add, across = gridder(s.terms, scheme.support, scheme.degree), tiles_across(s.columns)
@@ -65,7 +65,7 @@ def grid_samples(
 
 
 def _batches(lengths: Sequence[int], most: int) -> list[list[tuple[int, slice]]]:
-    """Blocks of so many rows in batches of at most so many: of each the blocks' numbers, and which rows of them."""
+    """Divide blocks of these lengths into batches of at most `most` rows: each lists numbers of blocks, with rows."""
     batches, room = [list[tuple[int, slice]]()], most
     for number, length in enumerate(lengths):
         start = 0

@@ -27,38 +27,38 @@ from fip.imaging.slant.taps import make_taps
 log = logging.getLogger("fip.imaging.slant")
 
 WIDE = 0.03
-"""rad^2, from its centre to a corner: of a field that is wider, the ways to image the whole sky are weighed, too."""
+"""rad^2, from its centre to a corner: for a wider field, the ways to image the whole sky are also considered."""
 
 
 Make: TypeAlias = Callable[[Sequence[Block], Grid, float], Plan | SkyPlan]
-"""Makes a plan; UnsuitableError if it cannot."""
+"""A function that makes a plan; it raises UnsuitableError if it cannot."""
 
 WAYS: tuple[Make, ...] = (make_plan, partial(make_sky_plan, level=True), partial(make_sky_plan, level=False))
 
 
 class SlantKernel(Kernel):
-    """Images a slice by its slant: through a slanted image or term by term, else by what it is given to fall back on.
+    """Images a slice by its slant: through a slanted image or term by term, else by the kernel to fall back on.
 
-    Which of them is decided by the slice alone. Buffers are one set for each thread, whatever fields it images.
+    The slice alone decides between them. Each thread has one set of buffers for all fields that it images.
     """
 
     name = "slant"
     beams = COMPILED
-    of_the_sky = "sky"  # its name where it images term by term
+    of_the_sky = "sky"  # its name if it images term by term
 
     def __init__(self, grid: Grid, epsilon: float, fall_back: Imager, only_if_faster: bool) -> None:
-        """`only_if_faster`: fall back, too, where the w-gridder is expected to take less time."""
+        """Set up for a grid. If `only_if_faster`, also fall back if the w-gridder is expected to take less time."""
         self._grid, self._epsilon = grid, epsilon
         self._fall_back, self._only_if_faster = fall_back, only_if_faster
         self._corner = (grid.width**2 + grid.height**2) * grid.scale**2 / 4
         self._last_reason = ""
 
     def image(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> str:
-        """See fip.imaging.kernels.Kernel."""
+        """Fill `out` as `fip.imaging.kernels.Kernel.image` says."""
         return self.measured(blocks, out)[0]
 
     def measured(self, blocks: Sequence[Block], out: NDArray[np.floating]) -> tuple[str, Statistics | None]:
-        """See Kernel."""
+        """Fill `out` and measure it as `Kernel.measured` says."""
         plans, reasons = self._plans(blocks)
         for plan in plans:
             try:
@@ -74,11 +74,11 @@ class SlantKernel(Kernel):
         return self._fall_back(blocks, out), None
 
     def release(self) -> None:
-        """See Kernel."""
+        """Give back the buffers of this thread."""
         buffers.release()
 
     def render(self, plan: Plan | SkyPlan, blocks: Sequence[Block], out: NDArray[np.floating]) -> Statistics | None:
-        """Fill `out` by the plan; and the statistics, as `measured`. Raise UnsuitableError with `out` in any state."""
+        """Fill `out` by the plan; return statistics as `measured`. Raise UnsuitableError with `out` in any state."""
         if isinstance(plan, SkyPlan):
             render_sky(plan, blocks, out)
         else:
@@ -86,7 +86,7 @@ class SlantKernel(Kernel):
         return None
 
     def _plans(self, blocks: Sequence[Block]) -> tuple[list[Plan | SkyPlan], list[str]]:
-        """What could image them, the cheapest first, and why others could not."""
+        """Return the plans that could image them, the cheapest first, and why others could not."""
         found: list[tuple[float, Plan | SkyPlan]] = []
         reasons: list[str] = []
         for make in WAYS:

@@ -1,4 +1,4 @@
-"""What a slice's uvw decide: the plane, the slanted grid, the terms. Cheap, made anew for each slice from it alone."""
+"""What the uvw of a slice decide: the plane, the slanted grid, the terms. Each slice has a new plan; it is cheap."""
 
 import math
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from fip.imaging.slant.trial import model_error
 
 _TERM_TOLERANCE = 0.15  # of epsilon, in the terms left out
 LARGEST = 2**32  # bytes of buffers
-_LONGEST = 2**28  # points of a transform: of more, two lines alone are larger
+_LONGEST = 2**28  # points of a transform: with more, two lines alone are larger
 
 
 @dataclass(frozen=True)
 class Plane:
     """Baselines split by the plane that fits them best: w = a u + b v + d, in metres.
 
-    (u, v) belong to (xi, eta), the pixel coordinates (y, x), or (x, y) where `transposed`; x runs with the columns,
+    (u, v) belong to (xi, eta), the pixel coordinates (y, x), or (x, y) if `transposed`; x runs with the columns,
     x = -l, and y = m, so that the image is sum Re[V exp(2 pi i f / c (u xi + v eta - w q))].
     """
 
@@ -38,13 +38,13 @@ class Plane:
 
     @classmethod
     def fit(cls, rows: Rows, upright: bool = False) -> "Plane":
-        """Least squares. The axis of the smaller slope is xi, as its pass is not sheared; with `upright` xi is y."""
+        """Fit by least squares. The axis of the smaller slope is xi: its pass is not sheared; if `upright`, xi is y."""
         slope_u, slope_v = _slopes(*squares(rows.uvw))
         return cls._of(rows, abs(slope_v) > abs(slope_u) and not upright, slope_u, slope_v)
 
     @classmethod
     def level(cls, rows: Rows) -> "Plane":
-        """That without slopes: all of w is height above it."""
+        """Return the plane without slopes: all of w is height above it."""
         return cls._of(rows, False, 0.0, 0.0)
 
     @classmethod
@@ -56,7 +56,7 @@ class Plane:
 
 
 def _slopes(uu: float, uv: float, vv: float, uw: float, vw: float) -> tuple[float, float]:
-    """The least (x, y) of those with u x + v y nearest to w: along an axis without extent there is no slope."""
+    """Return the least (x, y) of those with u x + v y nearest to w: along an axis without extent there is no slope."""
     half = math.hypot((uu - vv) / 2, uv)
     largest = (uu + vv) / 2 + half
     if not largest > 0:
@@ -71,7 +71,7 @@ def _slopes(uu: float, uv: float, vv: float, uw: float, vw: float) -> tuple[floa
 
 @dataclass(frozen=True)
 class Gridding:
-    """What the grid and its transforms need to know of a slice."""
+    """The data of a slice that the grid and its transforms need."""
 
     scheme: Scheme
     plane: Plane
@@ -83,26 +83,26 @@ class Gridding:
 
     @property
     def grid_size(self) -> int:
-        """Floats of the grid."""
+        """The number of floats of the grid."""
         return self.shape.rows * self.shape.columns * 2 * self.shape.terms
 
     @property
     def across(self) -> Doubles:
-        """[column] pixel / transform of xi, where its correction is to be evaluated."""
+        """[column] pixel / transform of xi, the places at which its correction is evaluated."""
         columns = self.shape.blocks * 16
         return (np.arange(columns) - columns // 2) / self.u_size
 
 
 @dataclass(frozen=True)
 class Plan(Gridding):
-    """All that the stages of the slanted image need to know."""
+    """All data that the stages of the slanted image need."""
 
     eta_line: Line
     xi_line: Line
 
     @property
     def size(self) -> int:
-        """Bytes of the largest buffers."""
+        """The bytes of the largest buffers."""
         s = self.shape
         columns = s.terms * 32 * s.rows + 16 * self.eta_line.rows
         floats = self.grid_size + s.blocks * columns + 16 * self.u_size * s.terms
@@ -110,7 +110,7 @@ class Plan(Gridding):
 
 
 def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
-    """The plan for these samples. Raise UnsuitableError."""
+    """Make the plan for these samples. Raise UnsuitableError."""
     scheme = scheme_for(epsilon)
     rows = look_at(blocks, scheme)
     plane = Plane.fit(rows)
@@ -141,7 +141,7 @@ def make_plan(blocks: Sequence[Block], grid: Grid, epsilon: float) -> Plan:
 def rows_of(
     rows: Rows, plane: Plane, screen: "Screen", centre: tuple[float, float], size: tuple[float, float]
 ) -> tuple[Doubles, ...]:
-    """As `Gridding.rows`: the middle of the image is at `centre` (xi, eta), and a transform spans `size` of them."""
+    """Return `Gridding.rows`: the image's middle is at `centre` (xi, eta), and a transform spans `size` (xi, eta)."""
     (u, v), (phase_u, phase_v), phase_d = size, centre, -screen.q_centre
     factors = np.array([u, v, phase_u, phase_v, phase_d, screen.basis.stretch / screen.deepest]) / SPEED_OF_LIGHT
     out = np.empty((len(rows.uvw), 4))
@@ -164,7 +164,7 @@ class Screen:
 
 
 def fit_screen(rows: Rows, plane: Plane, q_centre: float, grid: Grid, epsilon: float, most_terms: int) -> Screen:
-    """The terms for these samples, tested. Raise UnsuitableError."""
+    """Find the terms for these samples, and test them. Raise UnsuitableError."""
     scheme, deepest = scheme_for(epsilon), max(float(plane.longest[2]), 1e-9)
     heights = in_bins(plane.baselines, rows.power, rows.bands, deepest)
     reach = 2 * math.pi * deepest * abs(q_centre)
@@ -181,9 +181,9 @@ def fit_screen(rows: Rows, plane: Plane, q_centre: float, grid: Grid, epsilon: f
 
 
 def transform_size(half: float, least: int, highest: float, multiple: int, scheme: Scheme) -> tuple[int, int]:
-    """Points of a transform, and how many of either sign its grid has, with half the support a multiple as asked.
+    """Return the points of a transform, and how many of either sign its grid has, with half the support a `multiple`.
 
-    `half` is how many samples from the centre are wanted right, `least` how many there are in all, `highest` the
+    `half` is how many samples from the centre have to be right, `least` how many there are in all, `highest` the
     highest frequency in cycles per sample.
     """
     row0 = scheme.support // 2

@@ -1,9 +1,8 @@
 """The middle of a point spread function and its main lobe, compiled: how a slice's own kernel fits the beam.
 
-What `fip.imaging.beam` defines, and there does by ducc0 and numpy. Here weights are gridded by FIP's kernel onto a
-small plane that repeats, as the pixels of a patch cannot tell a frequency from one that is a whole cycle a pixel
-higher; and the transform is a product of matrices, of the cells that are occupied. All but the weights is in double
-precision.
+`fip.imaging.beam` defines the same, and does it by ducc0 and numpy. Here weights are gridded by FIP's kernel onto a
+small plane that repeats: for the pixels of a patch, a frequency is the same as one that is a whole cycle a pixel
+higher. The transform is a product of matrices, of the occupied cells. All but the weights is in double precision.
 """
 
 import math
@@ -26,7 +25,7 @@ from fip.imaging.slant.simd import FAST, Floats, first_half, fma, join, load, sp
 Doubles = NDArray[np.float64]
 
 Patch: TypeAlias = Callable[[Sequence[Block], Doubles, int, float], Doubles]
-"""As `patch`."""
+"""A function with the arguments and the result of `patch`."""
 
 _CELLS = SINGLE.support
 _BOTH = 2 * _CELLS  # lanes: the weights along v, then along u
@@ -34,7 +33,7 @@ _LANES = 8  # frequencies that are made at once
 
 
 def sums(blocks: Sequence[Block]) -> tuple[float, Doubles]:
-    """See fip.imaging.beam.Ways."""
+    """Sum as fip.imaging.beam.Ways says, in compiled loops."""
     totals = np.zeros(4)
     for block in blocks:
         weight = block.weight[0]
@@ -63,7 +62,7 @@ def _add_moments(uvw: Doubles, squared: Doubles, weight: NDArray[np.floating], t
 def main_lobe(
     blocks: Sequence[Block], to_sky: Doubles, total: float, side: int, step: float, of: Patch | None = None
 ) -> tuple[bool, Doubles | None]:
-    """See fip.imaging.beam.Ways. `of` makes the patch in place of `patch`."""
+    """Find the main lobe as fip.imaging.beam.Ways says. `of` makes the patch in place of `patch`."""
     psf = ((of or patch)(blocks, to_sky, side, step) / total).ravel()
     within = np.zeros(side * side, np.bool_)
     if not _flood(psf, side, LOBE_LEVEL, np.empty(side * side, np.int64), within):
@@ -86,7 +85,7 @@ COMPILED = Ways(sums, main_lobe)
 
 
 def patch(blocks: Sequence[Block], to_sky: Doubles, side: int, step: float) -> Doubles:
-    """sum_k w_k cos(2 pi u_k.x) of the first Stokes [row, column], at x = to_sky y.
+    """Return sum_k w_k cos(2 pi u_k.x) of the first Stokes [row, column], at x = to_sky y.
 
     y is (-column, row) less the middle one, in steps, as pixels are; `side` is a multiple of 4.
     """
@@ -120,7 +119,7 @@ def patch(blocks: Sequence[Block], to_sky: Doubles, side: int, step: float) -> D
 
 @cache
 def _constants(side: int) -> tuple[Floats, Doubles, Doubles]:
-    """The gridding kernel's polynomials; cos and sin [cell, pixel | pixel] of a patch; its correction [row, column]."""
+    """Return the kernel's polynomials; cos and sin [cell, pixel | pixel] of a patch; its correction [row, column]."""
     points, pixel = 3 * side // 2, np.arange(side) - side // 2
     cell = np.arange(points + _CELLS) - (points + _CELLS) // 2
     angle = 2 * np.pi / points * (np.outer(cell, pixel) % points)
@@ -132,7 +131,7 @@ def _constants(side: int) -> tuple[Floats, Doubles, Doubles]:
 
 @njit(**FAST)
 def _longest(uvw: Doubles, to_sky: Doubles) -> float:
-    """Of (u, v) times a matrix."""
+    """Return the length of the longest (u, v) times a matrix."""
     longest = 0.0
     for r in range(uvw.shape[0]):
         x = uvw[r, 0] * to_sky[0, 0] + uvw[r, 1] * to_sky[1, 0]
@@ -148,7 +147,7 @@ def _add_weights(
 ) -> None:  # fmt: skip
     """Add weight[row, channel] matrix[channel, lane] at frequency[lane] to cells [v, u], whose middle is u = v = 0.
 
-    Without a matrix, the weights themselves.
+    Without a matrix, add the weights themselves.
     """
     channels, width = weight.size // uvw.shape[0], points + _CELLS
     middle, degree, zero = points // 2, polynomials.size // _BOTH - 1, splat(cells, 0, _CELLS)
@@ -210,7 +209,7 @@ def _flood(psf: Doubles, side: int, level: float, stack: NDArray[np.int64], with
 
 @njit(**FAST)
 def _misfit(x: Doubles, y: Doubles, psf: Doubles, a: Doubles, model: Doubles) -> float:
-    """The sum of squares of what exp(-(x, y).A (x, y)) is off; into `model` that itself."""
+    """Return the sum of squares of the errors of exp(-(x, y).A (x, y)); fill `model` with its values."""
     total = 0.0
     for i in range(x.size):
         model[i] = math.exp(-(a[0] * x[i] * x[i] + 2 * a[1] * x[i] * y[i] + a[2] * y[i] * y[i]))

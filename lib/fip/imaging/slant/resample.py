@@ -3,9 +3,9 @@
 Weights are flat (`taps.py`), so no correction precedes or follows, and the line may carry any phase screen within the
 band. Positions are polynomials in t over segments of the long axis. In an output row the 16 lanes share one node of the
 table of taps, that nearest to the lanes' mean position; for the small rest of each lane its taps are polynomials. So
-the inner loop is multiply-adds of contiguous vectors, without gathers. Where lanes are further apart than that (wide
-fields, low elevations), whole samples of their distance are taken out first, by copying lanes shifted against each
-other.
+the inner loop consists of multiply-adds of contiguous vectors, without gathers. If lanes are further apart than that
+(wide fields, low elevations), whole samples of their distance are taken out first, by copying lanes shifted against
+each other.
 """
 
 import math
@@ -48,7 +48,7 @@ class Work(NamedTuple):
     value: NDArray[np.float64]  # [point]
     power: NDArray[np.float64]  # [power][lane] coefficients of each lane
     to_powers: NDArray[np.float64]  # [power][node]
-    mean: NDArray[np.float64]  # [_MOST_POWERS] coefficients of the mean position, 0 where there are fewer
+    mean: NDArray[np.float64]  # [_MOST_POWERS] coefficients of the mean position, 0 if there are fewer
     rest: Floats  # [power][lane] coefficients of each lane's distance from it
     shift: NDArray[np.int64]  # [lane] whole samples
     source: NDArray[np.int64]  # [row] index of the first sample
@@ -60,7 +60,7 @@ class Work(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Where the rows of a line are: at y - slope q, y = begin + row pitch, in a source that begins at `origin`."""
+    """The places of the rows of a line: at y - slope q, y = begin + row pitch, in a source that begins at `origin`."""
 
     rows: int
     begin: float
@@ -68,11 +68,11 @@ class Line(NamedTuple):
     slope: float
     origin: float
     per_unit: float  # samples of the source to a unit of y
-    segment: int  # rows of which positions are a polynomial, at most SEGMENT; a power of two
+    segment: int  # rows whose positions are one polynomial, at most SEGMENT; a power of two
 
 
 def make_work(scheme: Scheme, longest: int) -> Work:
-    """Buffers for lines of at most `longest` samples."""
+    """Make buffers for lines of at most `longest` samples."""
     nodes, to_powers = _chebyshev(scheme.powers)
 
     def points() -> NDArray[np.float64]:
@@ -91,14 +91,14 @@ def make_work(scheme: Scheme, longest: int) -> Work:
 
 @cache
 def _chebyshev(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """So many nodes in [-1, 1], and what makes coefficients [power] of values [node], flat."""
+    """Return `count` nodes in [-1, 1], and the flat matrix from values [node] to coefficients [power]."""
     nodes = np.cos(np.pi * (np.arange(count) + 0.5) / count)
     return nodes, np.linalg.inv(np.vander(nodes, increasing=True)).ravel()
 
 
 @njit(**FAST)
 def find_q(start: float, half: float, offset: NDArray[np.float64], a: float, b: float, w: Work) -> None:
-    """w.q = n - 1 where the slanted coordinates are x = w.lane and y = start + half t + offset.
+    """Set w.q = n - 1 at the slanted coordinates x = w.lane and y = start + half t + offset.
 
     x = l - a q, y = m - b q and (1 + q)^2 = 1 - l^2 - m^2, solved for the q that vanishes at the centre.
     """
@@ -111,7 +111,7 @@ def find_q(start: float, half: float, offset: NDArray[np.float64], a: float, b: 
 
 @njit(**FAST)
 def find_powers(w: Work) -> None:
-    """w.power: coefficients of the polynomial in t through w.value at the Chebyshev nodes, of each lane."""
+    """Set w.power: coefficients of the polynomial in t through w.value at the Chebyshev nodes, of each lane."""
     count = w.value.size // 16
     for p in range(count):
         total = splat(w.value, 0, 16)
@@ -122,7 +122,7 @@ def find_powers(w: Work) -> None:
 
 @njit(**FAST)
 def _mean_at(t: float, w: Work) -> float:
-    """The mean position, in samples."""
+    """Return the mean position, in samples."""
     position = 0.0
     for p in range(w.value.size // 16 - 1, -1, -1):
         position = position * t + w.mean[p]
@@ -131,9 +131,9 @@ def _mean_at(t: float, w: Work) -> float:
 
 @njit(**FAST)
 def find_positions(start: float, half: float, line: Line, w: Work) -> float:
-    """Polynomials of the mean position and of the lanes' distances from it; returns the largest distance, in samples.
+    """Find polynomials of the mean position and the lanes' distances from it; return the largest distance, in samples.
 
-    What is linear in t is added afterwards: rounding thousands of samples would show at an epsilon of 1e-11.
+    The part linear in t is added afterwards: rounding thousands of samples would show at an epsilon of 1e-11.
     """
     for e in range(w.value.size):
         w.value[e] = -(line.slope * w.q[e] + w.offset[e]) * line.per_unit
@@ -157,7 +157,7 @@ def find_positions(start: float, half: float, line: Line, w: Work) -> float:
 
 @njit(**FAST)
 def taps_are_inside(n: int, largest: float, length: int, taps: int, w: Work) -> bool:
-    """Whether the source has all samples that n rows read. The plan sees to it; an image is never made without."""
+    """Return whether the source has all samples that n rows read. The plan ensures it; no image is made without."""
     low, high = 1e30, -1e30
     for e in range(w.value.size):
         low, high = min(low, w.value[e]), max(high, w.value[e])
@@ -169,7 +169,7 @@ def taps_are_inside(n: int, largest: float, length: int, taps: int, w: Work) -> 
 
 @njit(**FAST)
 def samples_read(length: int, n: int, taps: int, w: Work) -> tuple[int, int]:
-    """From which to which sample a segment of n rows reads a source of shifted lanes."""
+    """Return the first sample that a segment of n rows reads of a source of shifted lanes, and the end of these."""
     low, high = 1e30, -1e30
     for o in (0, n // 2, n - 1):
         mean = _mean_at((o + 0.5) * 2.0 / n - 1, w)
@@ -179,7 +179,7 @@ def samples_read(length: int, n: int, taps: int, w: Work) -> tuple[int, int]:
 
 @njit(**FAST)
 def shift_lanes(source: Floats, first: int, length: int, n: int, taps: int, w: Work) -> float:
-    """Take whole samples out of the lanes' distances and copy the lines to w.shifted; returns the largest that is left.
+    """Take whole samples out of the lanes' distances and copy the lines to w.shifted; return the largest that is left.
 
     The copy holds the samples that the segment's rows need, at the indices that they have in the source.
     """
@@ -201,7 +201,7 @@ def shift_lanes(source: Floats, first: int, length: int, n: int, taps: int, w: W
 
 @njit(**FAST)
 def place_rows(first: int, last: int, begin: int, taps: int, size: int, log_nodes: int, n: int, w: Work) -> None:
-    """Where each of n rows reads its samples and its taps, `size` floats a node, and how far it is from that."""
+    """Set the samples and the taps that each of n rows reads, `size` floats a node, and its distance from the node."""
     nodes = 1 << log_nodes
     per_row, per_node = 2.0 / n, 1.0 / nodes
     m0, m1, m2, m3, m4, m5, m6, m7 = (
@@ -222,7 +222,7 @@ def place_rows(first: int, last: int, begin: int, taps: int, size: int, log_node
 
 @cache
 def _row_loop(order: int) -> Any:
-    """The loop over a segment's rows with taps of this order, a number known when it is compiled."""
+    """Make the loop over a segment's rows with taps of this order, which is known when it is compiled."""
 
     @njit(inline="never", **FAST)
     def rows(
@@ -250,7 +250,7 @@ def _make_rows(
     source: Floats, first: int, length: int, taps: Taps, largest: float, n: int, w: Work,
     out: Floats, to: int, stride: int, past: bool,
 ) -> None:  # fmt: skip
-    """Rows by taps of the lowest order that is accurate enough."""
+    """Make rows by taps of the lowest order that is accurate enough."""
     kind = 0
     while kind < len(ORDERS) - 1 and largest > taps.reach[kind]:
         kind += 1
@@ -282,11 +282,11 @@ def resample(
     source: Floats, first: int, length: int, taps: Taps, line: Line, lane_slope: float, row: int,
     w: Work, out: Floats, to: int, stride: int, past: bool,
 ) -> int:  # fmt: skip
-    """Make the rows of a line from `row` on, a segment of them; returns how many, 0 where that cannot be right.
+    """Make a segment of the rows of a line, from `row` on; return how many, or 0 if they cannot be right.
 
-    `source` from `first` holds `length` samples of 16 lanes. w.lane and w.offset say where the lanes are; they are
+    `source` from `first` holds `length` samples of 16 lanes. w.lane and w.offset are the places of the lanes; they are
     slanted by lane_slope, rows are not. Segments are halved until the lanes' distances hardly vary in them; if they are
-    too far apart then still, or the source lacks samples, there is no image. `past`: see `simd.store_past`.
+    still too far apart then, or the source lacks samples, there is no image. `past`: see `simd.store_past`.
     """
     size = line.segment
     while size >= 16:

@@ -1,7 +1,7 @@
-"""What a plan has to know of the rows of a slice: loops over all of them, compiled.
+"""What a plan needs of the rows of a slice: compiled loops over all of them.
 
-A block's own frequencies are what tells its rows from others': so each loop goes over the blocks, and rows are numbered
-through.
+The rows of a block differ from others by its frequencies: so each loop goes over the blocks, and rows are numbered
+through all of them.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from fip.imaging.slant.simd import FAST
 
 Doubles = NDArray[np.float64]
 
-_BINS = 512  # of heights: their power is in few, however many rows there are
+_BINS = 512  # of heights: the power of any number of rows is in few bins
 _HEIGHTS, _FREQUENCIES = 2000, 16  # few rows are at as many heights, by so many frequencies at most
 
 
@@ -41,12 +41,12 @@ class Rows(NamedTuple):
     bands: Bands
 
     def of_blocks(self, values: Doubles) -> tuple[Doubles, ...]:
-        """Parts of `values` [row, ...], one a block."""
+        """Return parts of `values` [row, ...], one for each block."""
         return tuple(values[first:last] for first, last in pairwise(self.bands.starts.tolist()))
 
 
 def look_at(blocks: Sequence[Block], scheme: Scheme) -> Rows:
-    """The rows of these blocks. Raise UnsuitableError if a block has none, or uvw that are no numbers."""
+    """Return the rows of these blocks. Raise UnsuitableError if a block has none, or uvw that are no numbers."""
     counts = [len(block.uvw) for block in blocks]
     starts = np.cumsum([0, *counts])
     uvw = read_only(np.concatenate([block.uvw for block in blocks]) if len(blocks) > 1 else blocks[0].uvw, np.float64)
@@ -72,7 +72,7 @@ def _are_numbers(uvw: Doubles) -> bool:
 
 @njit(**FAST)
 def _powers(parts: NDArray[np.floating], power: Doubles) -> float:
-    """power[row] of [stokes, row, real and imaginary parts]: double precision has room for the squares of single."""
+    """Set power[row] of [stokes, row, real and imaginary parts], in double, which holds any square; return its sum."""
     total = 0.0
     for r in range(parts.shape[1]):
         squares = 0.0
@@ -87,7 +87,7 @@ def _powers(parts: NDArray[np.floating], power: Doubles) -> float:
 
 @njit(**FAST)
 def squares(uvw: Doubles) -> tuple[float, float, float, float, float]:
-    """The sums of u u, u v, v v, u w and v w."""
+    """Return the sums of u u, u v, v v, u w and v w."""
     uu, uv, vv, uw, vw = 0.0, 0.0, 0.0, 0.0, 0.0
     for r in range(uvw.shape[0]):
         u, v, w = uvw[r, 0], uvw[r, 1], uvw[r, 2]
@@ -101,9 +101,9 @@ def squares(uvw: Doubles) -> tuple[float, float, float, float, float]:
 
 @njit(**FAST)
 def split(uvw: Doubles, transposed: bool, slope_u: float, slope_v: float, bands: Bands, out: Doubles) -> Doubles:
-    """Baselines (along xi, along eta, above the plane w = slope_u u + slope_v v) into out[3, row], in metres.
+    """Put baselines (along xi, along eta, above the plane w = slope_u u + slope_v v) into out[3, row], in metres.
 
-    Returns the longest of each, in wavelengths.
+    Return the longest of each, in wavelengths.
     """
     longest = np.zeros(3)
     for b in range(bands.highest.size):
@@ -120,10 +120,10 @@ def split(uvw: Doubles, transposed: bool, slope_u: float, slope_v: float, bands:
 
 
 def in_bins(baselines: Doubles, power: Doubles, bands: Bands, deepest: float) -> tuple[Doubles, Doubles]:
-    """Heights |d| / deepest, and the power of rows that are about there, at several frequencies of each.
+    """Return heights |d| / deepest, and the power of rows near them, at several frequencies of each row.
 
-    `baselines` [3, row] are in metres, `deepest` is in wavelengths. Of few rows, terms might else be right at the very
-    heights of these and at no others. Many rows are enough as they are, at their highest frequency.
+    `baselines` [3, row] are in metres, `deepest` is in wavelengths. With few rows, the terms might otherwise be right
+    only at the heights of these rows. Many rows are enough as they are, at their highest frequency.
     """
     count = max(1, min(_FREQUENCIES, _HEIGHTS // len(power)))
     height, binned = np.zeros(_BINS), np.zeros(_BINS)
@@ -135,7 +135,7 @@ def in_bins(baselines: Doubles, power: Doubles, bands: Bands, deepest: float) ->
 def _bin(
     baselines: Doubles, power: Doubles, bands: Bands, deepest: float, count: int, height: Doubles, binned: Doubles
 ) -> None:
-    """Each bin is as high as what is in it on average."""
+    """Fill bins; the height of each is the mean of what is in it."""
     for b in range(bands.highest.size):
         per_metre, fall = bands.highest[b] / deepest, 1 - bands.lowest[b]
         for k in range(count):
@@ -163,7 +163,7 @@ def to_cells(
 
 @njit(**FAST)
 def drawn_by_power(power: Doubles, chance: Doubles, bands: Bands, row: NDArray[np.int64]) -> Doubles:
-    """row[i], where a share chance[i] of all power is reached; returns for each [i, (highest, lowest)] of its block."""
+    """Set row[i], at which a share chance[i] of all power is reached; return [i, (highest, lowest)] of its block."""
     most = np.empty(power.size)
     total = 0.0
     for r in range(power.size):
@@ -188,7 +188,7 @@ def drawn_by_power(power: Doubles, chance: Doubles, bands: Bands, row: NDArray[n
 
 @njit(**FAST)
 def cells_crossed(rows: Doubles, band: float, channels: int) -> float:
-    """Cells that samples of rows as `Gridding.rows` are added to: of a baseline those in the same cell count once."""
+    """Count the cells to which samples of `Gridding.rows` are added; those of a baseline in one cell count once."""
     total = 0.0
     for r in range(rows.shape[0]):
         total += min(float(channels), 1 + (abs(rows[r, 0]) + abs(rows[r, 1])) * band)

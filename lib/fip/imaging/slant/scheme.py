@@ -14,10 +14,10 @@ Precision = Literal["float32", "float64"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float64")
 
 POWERS = {"float32": 4, "float64": 8}
-"""Coefficients of the polynomials, of order 3 or 7, that positions along a line are."""
+"""Coefficients of the polynomials, of order 3 or 7, that give positions along a line."""
 
 ORDERS = (1, 2, 3, 4, 6, 8, 10, 12, 16)
-"""Of the polynomials that taps are, each with a loop that is compiled."""
+"""Orders of the polynomials that give taps; a loop is compiled for each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,23 +32,23 @@ class Scheme:
     sharpness: float
     power: float
     degree: int  # of the kernel as a polynomial in each cell; the same for a support
-    fit: float  # what polynomials in the place of functions may be off
+    fit: float  # the largest error of polynomials in the place of functions
     # interpolation
     band: float  # cycles per sample, both signs, that a line may hold
     taps: int  # a multiple of 4
     step: float  # error of taps as polynomials, rms over the lanes, at the band's edge
-    nodes: dict[int, int]  # of the table of taps in a sample, for each order that is used
-    position: float  # samples, or radians of the screen, that polynomials along a line may be off
+    nodes: dict[int, int]  # of the table of taps in a sample, for each order in use
+    position: float  # samples, or radians of the screen: the largest error of polynomials along a line
     most_terms: int
 
     @property
     def powers(self) -> int:
-        """Coefficients of the polynomials along a line."""
+        """The number of coefficients of the polynomials along a line."""
         return POWERS[self.precision]
 
     @property
     def samples(self) -> np.dtype[np.complexfloating]:
-        """The type of visibilities."""
+        """The complex type of visibilities."""
         return np.result_type(self.precision, np.complex64)
 
     @property
@@ -85,7 +85,7 @@ SCHEMES = (SINGLE, DOUBLE, FINEST)
 
 
 def scheme_for(epsilon: float) -> Scheme:
-    """The cheapest that is as accurate. Raise UsageError below 1e-11."""
+    """Return the cheapest scheme that is as accurate. Raise UsageError below 1e-11."""
     for scheme in SCHEMES:
         if epsilon >= scheme.finest:
             return scheme

@@ -1,8 +1,8 @@
-"""Where the slanted image is sampled: finely enough for its local frequencies, far enough for every tap.
+"""The samples of the slanted image: fine enough for its local frequencies, far enough for every tap.
 
 Along eta three coordinates follow one another (docs/kernel.md): eta of the image; slanted eta, which is eta - b q; and
 *sheared* eta, which is slanted eta less what depends on the column alone. A column is one xi' = xi - a q. Conditions
-are looked at on lattices over all columns and samples, those that only taps reach among them.
+are tested on lattices over all columns and samples, with those that only taps reach.
 """
 
 import math
@@ -35,7 +35,7 @@ _REASONS = {
 
 
 class Field(NamedTuple):
-    """The pixels asked for, with the axes named as the plane has them."""
+    """The pixels asked for, with the axis names of the plane."""
 
     xi_pixels: int
     eta_pixels: int
@@ -48,18 +48,18 @@ class Needs(NamedTuple):
     band: float  # cycles per sample, both signs, that a line may hold
     margin: int  # samples on either side of the image (decision 0040)
     powers: int  # coefficients of a polynomial along a line
-    room: float  # what p! 2^(p - 1) times the tolerance of positions is
+    room: float  # p! 2^(p - 1) times the tolerance of positions
 
     @classmethod
     def of(cls, scheme: Scheme) -> "Needs":
-        """Those of a scheme."""
+        """Return the needs of a scheme."""
         p = scheme.powers
         room = math.factorial(p) * 2.0 ** (p - 1) * scheme.position
         return cls(scheme.band, scheme.taps // 2 + 2, p, room)
 
 
 class Samples(NamedTuple):
-    """Evenly spaced ones."""
+    """Samples at an even spacing along one axis."""
 
     begin: float  # rad
     step: float  # rad
@@ -67,7 +67,7 @@ class Samples(NamedTuple):
 
     @property
     def centre(self) -> float:
-        """Of the middle one, count / 2."""
+        """The place of the middle one, count / 2."""
         return self.begin + self.number // 2 * self.step
 
 
@@ -89,7 +89,7 @@ def make_sheet(
     field: Field, a: float, b: float, baselines: Doubles, starts: NDArray[np.int64], highest: Doubles, longest: Doubles,
     scheme: Scheme,
 ) -> Sheet:  # fmt: skip
-    """The sheet for `baselines` [(u, v, d), row] in metres. Raise UnsuitableError.
+    """Make the sheet for `baselines` [(u, v, d), row] in metres. Raise UnsuitableError.
 
     Rows starts[i] to starts[i + 1] have up to highest[i] wavelengths in a metre; the longest u, v and d of all are
     `longest`, in wavelengths.
@@ -113,7 +113,7 @@ def _measure(
     field: Field, a: float, b: float, baselines: Doubles, starts: NDArray[np.int64], highest: Doubles, longest: Doubles,
     needs: Needs,
 ) -> tuple[int, Samples, Samples, tuple[float, float], float, tuple[int, int, int]]:  # fmt: skip
-    """The numbers of a sheet, the first of which says why there is none."""
+    """Return the numbers of a sheet; if there is none, the first number says why."""
     nothing = Samples(0.0, 0.0, 0)
     none = nothing, nothing, (0.0, 0.0), 0.0, (0, 0, 0)
     field_xi = _lattice(0.0, -(field.xi_pixels // 2), field.xi_pixels, field.pixel)
@@ -159,7 +159,7 @@ def _matrix() -> Doubles:
 
 @njit(**FAST)
 def _lattice(begin: float, first: int, number: int, step: float) -> Doubles:
-    """From the first of so many places to the last."""
+    """Return `number` places, from the first to the last."""
     out = np.empty(_POINTS)
     for i in range(_POINTS):
         out[i] = begin + (first + (number - 1) * (i / (_POINTS - 1))) * step
@@ -187,9 +187,9 @@ def _sheared(image_eta: Doubles, shear: Doubles) -> Doubles:
 
 @njit(**FAST)
 def _q_slanted(x: Doubles, y: Doubles, shift: Doubles, a: float, b: float, q: Doubles, root: Doubles) -> bool:
-    """q = n - 1 on the lattice l - a q = x[i], m - b q = y[j] + shift[i], and n + a l + b m there.
+    """Find q = n - 1 on the lattice l - a q = x[i], m - b q = y[j] + shift[i], and n + a l + b m there.
 
-    The second is the root of the discriminant; where it is 0 the slanted sky is folded. False where it nears 0.
+    The second is the root of the discriminant; the slanted sky is folded if it is 0. Return False if it nears 0.
     """
     slope, above = 1 + a * a + b * b, True
     for i in range(x.size):
@@ -205,7 +205,7 @@ def _q_slanted(x: Doubles, y: Doubles, shift: Doubles, a: float, b: float, q: Do
 
 @njit(**FAST)
 def _q_image(xi: Doubles, eta: Doubles, a: float, b: float, q: Doubles) -> int:
-    """q on the lattice of the image [xi, eta]; returns why it is none."""
+    """Find q on the lattice of the image [xi, eta]; return 0, or the number of the reason why there is none."""
     why = 0
     for i in range(_POINTS):
         for j in range(_POINTS):
@@ -223,7 +223,7 @@ def _q_image(xi: Doubles, eta: Doubles, a: float, b: float, q: Doubles) -> int:
 def _columns(
     column: Doubles, eta: Doubles, a: float, b: float, q: Doubles, root: Doubles, image_eta: Doubles, shear: Doubles
 ) -> bool:
-    """On columns x eta of the image: q, n + a l, slanted eta; and for each column slanted less sheared eta."""
+    """Find, on columns x eta of the image, q, n + a l and slanted eta; and for each column slanted less sheared eta."""
     nothing, middle = np.zeros(_POINTS), np.zeros(1)
     q_middle, root_middle = np.empty((_POINTS, 1)), np.empty((_POINTS, 1))
     above: bool = _q_slanted(column, eta, nothing, a, 0.0, q, root)
@@ -240,7 +240,7 @@ def _steps(
     field: Field, eta: Doubles, image_xi: Doubles, a: float, b: float,
     baselines: Doubles, starts: NDArray[np.int64], highest: Doubles, longest: Doubles, needs: Needs,
 ) -> tuple[int, float, float]:  # fmt: skip
-    """Samples in xi and eta fine enough for the frequencies in the slanted image, wherever a tap reads it.
+    """Return samples in xi and eta fine enough for the frequencies in the slanted image, at each place a tap reads.
 
     They are at least those of the baselines themselves, from which margins follow that are wide enough. To these the
     interpolation along xi, at fixed eta, adds some of v, and the screen some of d.
@@ -273,7 +273,7 @@ def _steps(
 def _highest(
     baselines: Doubles, axis: int, low: float, high: float, slope: float, starts: NDArray[np.int64], highest: Doubles
 ) -> float:
-    """The largest of |along + s across| + slope |height| in wavelengths, s from low to high."""
+    """Return the largest |along + s across| + slope |height| in wavelengths, s from low to high."""
     along, across, height = baselines[axis], baselines[1 - axis], baselines[2]
     most = 0.0
     for block in range(highest.size):
@@ -287,23 +287,23 @@ def _highest(
 
 @njit(**FAST)
 def _step(highest: float, size: float, needs: Needs) -> float:
-    """rad, of a sample for frequencies up to `highest` cycles per radian in a field of so many radians."""
+    """Return the step in rad for frequencies up to `highest` cycles per radian in a field of `size` radians."""
     return min(0.995 * needs.band / (2 * max(highest, 1e-12)), size / 16)
 
 
 @njit(**FAST)
 def _cover(values: Doubles, step: float, multiple: int, needs: Needs) -> Samples:
-    """Samples around all values of a smooth function of which these are a lattice, with the margin for taps."""
+    """Return samples around all values of a smooth function, with the margin for taps; `values` are a lattice of it."""
     low, high = _extent(values)
     low, high = low - needs.margin * step, high + needs.margin * step
-    needed = math.ceil(min((high - low) / step, 2.0**40)) + 1  # of far too many there is no plan
+    needed = math.ceil(min((high - low) / step, 2.0**40)) + 1  # there is no plan for far too many
     count = -(-needed // multiple) * multiple
     return Samples(low - (count - needed) // 2 * step, step, count)
 
 
 @njit(**FAST)
 def _extent(values: Doubles) -> tuple[float, float]:
-    """The least and the largest, and an eighth of the second differences beyond, as it may be between the points."""
+    """Return the least and the largest, and an eighth of the second differences beyond, for places between points."""
     low, high, second = values[0, 0], values[0, 0], 0.0
     rows, columns = values.shape
     for i in range(rows):
@@ -318,7 +318,7 @@ def _extent(values: Doubles) -> tuple[float, float]:
 
 @njit(**FAST)
 def _segment(values: Doubles, scale: float, rows: int, needs: Needs, least: int) -> int:
-    """Of so many rows along axis 1, how many may share a polynomial of the values times `scale`; 0 if below `least`.
+    """Return how many of `rows` along axis 1 may share a polynomial of values times `scale`; 0 if below `least`.
 
     Through p Chebyshev nodes its remainder is the p-th derivative h^p / (p! 2^(p - 1)): for a cubic h^4 / 192.
     """

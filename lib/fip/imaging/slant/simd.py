@@ -1,14 +1,12 @@
 """Explicit vectors for numba: 8, 16 or 32 floats as values, which LLVM maps to the registers that the processor has.
 
 <16 x float> becomes one AVX-512, two AVX or four SSE or NEON registers, and <16 x double> twice as many; the same
-source runs everywhere and owes nothing to the luck of automatic vectorisation, which fails here: numba's arrays may
-alias, and a negative index wraps.
+source runs everywhere. Automatic vectorisation would fail here: numba's arrays may alias, and a negative index wraps.
 
-Arrays are flat and contiguous, float32 or float64, and an index counts floats. The precision of a vector is that of the
-array that it comes from, so that a function of these compiles for either. Nothing is checked: an index out of range
-reads or writes somebody else's memory. So this module has a twin in numpy, tests/support/checked_simd.py, of the same
-names, which raises IndexError, and the tests run the whole kernel on it, uncompiled. What is added here is to be added
-there.
+Arrays are flat and contiguous, float32 or float64, and an index counts floats. The precision of a vector is that of its
+array, so that a function of vectors compiles for either. Nothing is checked: an index out of range reads or writes
+other memory. So this module has a twin in numpy, tests/support/checked_simd.py, of the same names, which raises
+IndexError, and the tests run the whole kernel on it, uncompiled. Whatever is added here must be added there.
 A complex point is 16 floats: 8 real parts, then 8 imaginary ones.
 """
 
@@ -25,7 +23,7 @@ from fip.imaging.slant.emit import BITS, called, fused, horner, lanes_of, load_a
 from fip.imaging.slant.emit import Vec as Vec
 from fip.imaging.slant.scheme import POWERS, Precision
 
-from numba import types  # isort: skip # after emit, which says where compiled functions are kept
+from numba import types  # isort: skip # after emit, which sets the cache of compiled functions
 from numba.core import cgutils  # isort: skip
 from numba.extending import intrinsic, overload  # isort: skip
 
@@ -69,14 +67,14 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def store_past(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """the same past the caches, of 16 lanes, on a boundary of 64 bytes: memory is written, and not read before"""
+    """store 16 lanes past the caches, on a boundary of 64 bytes: memory is written without being read first"""
     code = made(lambda builder, start, at, vector: store_at(builder, vector, start, at, past=True))
     return types.void(array, types.intp, value), code
 
 
 @intrinsic
 def ask_for(typing: Any, array: Any, index: Any) -> Any:
-    """Have array[index : index + 16] brought into the second-level cache, if there is time; it may be out of range."""
+    """Fetch array[index : index + 16] into the second-level cache, if there is time; it may be out of range."""
 
     def emit(builder: Any, start: Any, at: Any) -> None:
         byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -175,7 +173,7 @@ def swap_halves(typing: Any, a: Any) -> Any:
 
 @intrinsic
 def join(typing: Any, a: Any, b: Any) -> Any:
-    """two vectors as one"""
+    """two vectors joined as one"""
     both = lanes_of(range(2 * a.lanes))
     return Vec(a.number, 2 * a.lanes)(a, b), made(lambda builder, x, y: builder.shuffle_vector(x, y, both))
 
@@ -213,7 +211,7 @@ transpose16_past = _make_transpose(16, past=True)  # as `store_past`
 
 @intrinsic
 def load_powers(typing: Any, array: Any, index: Any) -> Any:
-    """the vectors of 16 from array[index] on that are the coefficients of a polynomial, see `polynomial`"""
+    """the vectors of 16 from array[index] on: the coefficients of a polynomial, see `polynomial`"""
     count = POWERS[array.dtype.name]
 
     def emit(builder: Any, start: Any, at: Any) -> Any:
@@ -226,13 +224,13 @@ def load_powers(typing: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def polynomial(typing: Any, coefficients: Any, t: Any) -> Any:
-    """sum_p coefficients[p] t^p"""
+    """the polynomial sum_p coefficients[p] t^p"""
     code = made(lambda builder, packed, x: horner(builder, cgutils.unpack_tuple(builder, packed), x))
     return t(coefficients, t), code
 
 
 def make_even_polynomial(*coefficients: Sequence[float]) -> Any:
-    """The function of x^2 with the coefficients, lowest first, for single precision, or those for double."""
+    """Make the function of x^2 with the coefficients, lowest first, for single precision, or those for double."""
     by_bits = dict(zip((32, 64), coefficients, strict=True))
 
     @intrinsic
@@ -246,10 +244,11 @@ def make_even_polynomial(*coefficients: Sequence[float]) -> Any:
 
 
 def _each_four(builder: Any, start: Any, entries: Any, taps: Any, fours: Any, powers: int, emit: Any) -> None:
-    """Code that visits the taps of a node by fours, from the outermost two of either side on (`taps.py`).
+    """Emit code that visits the taps of a node by fours, from the outermost two of either side on (`taps.py`).
 
-    `emit` is given the number of their powers, addresses of the samples of the first two and of the last two of them,
-    and that of their entries; `fours[p]` of them have p + 1 powers. It is straight-line code for each such number.
+    `emit` gets the number of their powers, the addresses of the samples of the first two and of the last two of them,
+    and the address of their entries; `fours[p]` of them have p + 1 powers. It is straight-line code for each such
+    number.
     """
 
     def number(value: int) -> Any:
@@ -278,7 +277,7 @@ def read_taps(
 
     def emit(builder: Any, source: Any, at: Any, table: Any, row: Any, *others: Any) -> Any:
         rest, taps, fours, kind, _ = others
-        # two sums for each power, as one waits four cycles for its predecessor; a vector of doubles is two already
+        # two sums for each power, as each waits four cycles for the last; a vector of doubles is already two
         zero = ir.Constant(rest.type, None)
         sums = [cgutils.alloca_once_value(builder, zero) for _ in range(chains * powers)]
 
@@ -308,7 +307,7 @@ def spread_taps(
 ) -> Any:  # fmt: skip
     """target[at + 16 k : + 16] += value sum_r rest^r weight[k, r], with weights as `read_taps` has them.
 
-    What `read_taps` is the transpose of.
+    `read_taps` is the transpose of this.
     """
     powers = order.literal_value + 1
 
@@ -356,7 +355,7 @@ def outer_store(typing: Any, weights: Any, values: Any, at: Any, terms: Any, tar
 
 
 def aligned(length: int, precision: Precision) -> Floats:
-    """Zeros on a boundary of 64 bytes: a load of 16 floats from elsewhere always straddles two cache lines."""
+    """Return zeros on a boundary of 64 bytes: a load of 16 floats from elsewhere always straddles two cache lines."""
     held = on_boundary(length * np.dtype(precision).itemsize)
     held[:] = 0
     return held.view(precision)

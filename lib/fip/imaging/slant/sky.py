@@ -25,7 +25,7 @@ from fip.imaging.slant.stages import transform_u
 
 
 def render_sky(plan: SkyPlan, blocks: Sequence[Block], out: NDArray[np.floating]) -> None:
-    """Fill out[stokes, y, x] above the horizon as fip.imaging.kernels.Kernel says; what is below it stays as it is."""
+    """Fill out[stokes, y, x] above the horizon as fip.imaging.kernels.Kernel says; leave what is below it."""
     for stokes, plane in enumerate(out):
         with filling(plane, plan.scheme.precision) as whole:
             _plane(plan, blocks, stokes, whole)
@@ -64,7 +64,7 @@ def _plane(plan: SkyPlan, blocks: Sequence[Block], stokes: int, out: NDArray[np.
 def _emphasised(
     plan: SkyPlan, visibility: NDArray[np.complexfloating], rows: NDArray[np.float64], frequency: NDArray[np.float64]
 ) -> NDArray[np.complexfloating]:
-    """[row, node]: what the interpolation takes away of each frequency is added before."""
+    """Return visibilities [row, node], with what the interpolation will take away of each frequency added."""
     out = np.empty_like(visibility)
     emphasised(visibility, rows, frequency, 1 / plan.u_size, 1 / plan.v_size, correction_polynomial(plan.scheme), out)
     return out

@@ -1,4 +1,4 @@
-"""What the uvw of a slice of any field decide: the plane, the terms, and how finely to sample them."""
+"""What the uvw of a slice of any field decide: the plane, the terms, and their sampling."""
 
 import math
 from collections.abc import Sequence
@@ -13,30 +13,30 @@ from fip.imaging.slant.scheme import Scheme, scheme_for
 from fip.imaging.slant.sheet import Samples, UnsuitableError
 from fip.imaging.slant.stages import Shape
 
-MOST_TERMS = 16  # a cell of which is one vector
+MOST_TERMS = 16  # a cell of so many is one vector
 _OVERSAMPLING = 1.7
-"""Of the terms' images. The kernel's own, 1.25 or 1.5, would do for most arrays. But a frequency at the band's edge is
-made up to thirty times as large, for the interpolation to take away, and the aliasing of its gridding is not: of few
-baselines one may be just there."""
+"""The oversampling of the terms' images. The kernel's own, 1.25 or 1.5, would do for most arrays. But a frequency at
+the band's edge is made up to thirty times as large. The interpolation takes that away again, but not the aliasing of
+its gridding. With few baselines, one may be just there."""
 
-BEYOND = 1e-9  # rad over the horizon, in place of pixels that rounding would leave out
+BEYOND = 1e-9  # rad over the horizon: pixels there stand for those that rounding would leave out
 
 
 @dataclass(frozen=True)
 class SkyPlan(Gridding):
-    """All that the stages of an image of any field need to know."""
+    """All data that the stages of an image of any field need."""
 
     grid: Grid
     level: bool  # whether the plane has no slopes: then pixels are made in two passes
 
     @property
     def cell(self) -> int:
-        """Terms that a cell has room for: an even number."""
+        """The number of terms for which a cell has room: an even number."""
         return self.shape.terms + self.shape.terms % 2
 
     @property
     def size(self) -> int:
-        """Bytes of the largest buffers."""
+        """The bytes of the largest buffers."""
         s = self.shape
         images = s.blocks * 16 * s.length * self.cell
         turned = s.terms * s.blocks * 16 * (self.grid.width + 16) if self.level else 0
@@ -45,7 +45,7 @@ class SkyPlan(Gridding):
 
 
 def make_sky_plan(blocks: Sequence[Block], grid: Grid, epsilon: float, level: bool) -> SkyPlan:
-    """The plan for these samples, with a plane that is `level`, or the best. Raise UnsuitableError."""
+    """Make the plan for these samples, with a plane that is `level`, or the best. Raise UnsuitableError."""
     scheme = scheme_for(epsilon)
     rows = look_at(blocks, scheme)
     plane = Plane.level(rows) if level else Plane.fit(rows, upright=True)
@@ -71,13 +71,13 @@ def make_sky_plan(blocks: Sequence[Block], grid: Grid, epsilon: float, level: bo
 
 
 def _lowest_q(xi: float, eta: float) -> float:
-    """The least n - 1 in a field that reaches so far on either side."""
+    """Return the least n - 1 in a field that reaches so far on either side."""
     square = min(xi * xi + eta * eta, 1.0)
     return -square / (1 + math.sqrt(1 - square))
 
 
 def _extent(along: float, across: float, slope: float) -> tuple[float, float]:
-    """The least and the largest of xi - slope q over the sky with |xi| <= along and |eta| <= across.
+    """Return the least and the largest xi - slope q over the sky with |xi| <= along and |eta| <= across.
 
     At fixed xi, q falls with |eta|, so that both are at eta = 0, at the edge or at the horizon. On a circle of radius
     r, xi - slope n is least and largest at xi = +-r / sqrt(1 + slope^2).
@@ -96,7 +96,7 @@ def _extent(along: float, across: float, slope: float) -> tuple[float, float]:
 
 
 def _samples(extent: tuple[float, float], longest: float, multiple: int, scheme: Scheme) -> Samples:
-    """Samples fine enough for so many wavelengths, and as far as taps reach."""
+    """Return samples fine enough for so many wavelengths, and as far as taps reach."""
     low, high = extent
     step = min(1 / (2 * _OVERSAMPLING * max(longest, 1e-12)), (high - low) / 32)
     needed = math.ceil((high - low) / step) + scheme.support + 3

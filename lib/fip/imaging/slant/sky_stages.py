@@ -1,7 +1,7 @@
 """From the grid to the image of any field, to the horizon and over it (docs/kernel.md, "The whole sky").
 
 The terms' images are band-limited, the screen is not: so they are interpolated one by one, and combined at each pixel.
-A cell holds the terms of one sample side by side; where the plane is level, the image is made in two passes instead.
+A cell holds the terms of one sample side by side. If the plane is level, the image is made in two passes instead.
 """
 
 import math
@@ -36,12 +36,12 @@ from fip.imaging.slant.stages import Shape, Transform, transform_column
 
 
 class Pixels(NamedTuple):
-    """Where pixels are, and what the terms are there."""
+    """The places of pixels, and the arguments of the terms there."""
 
     width: int
     height: int
     scale: float  # rad
-    beyond: float  # rad: how far over the horizon pixels are computed, in place of those that rounding leaves out
+    beyond: float  # rad: how far over the horizon pixels are computed, for those that rounding leaves out
 
 
 @njit(**FAST)
@@ -49,7 +49,7 @@ def emphasised(
     visibility: NDArray[np.complexfloating], rows: NDArray[np.float64], frequency: NDArray[np.float64],
     per_u: float, per_v: float, correction: Floats, out: NDArray[np.complexfloating],
 ) -> None:  # fmt: skip
-    """out[row, channel] = visibility / what the interpolation makes of its frequency, in cycles per sample."""
+    """out[row, channel] = visibility / the factor that the interpolation gives its frequency, in cycles per sample."""
     for r in range(visibility.shape[0]):
         for c in range(visibility.shape[1]):
             u, v = rows[r, 0] * frequency[c] * per_u, rows[r, 1] * frequency[c] * per_v
@@ -104,7 +104,7 @@ def columns_to_planes(
 
 @njit(inline="always")
 def _seen(row: int, p: Pixels) -> tuple[int, int]:
-    """The first pixel of a row that is above the horizon, or nearly, and the last."""
+    """Return the first pixel of a row that is above the horizon, or nearly, and the last."""
     xi = (row - p.height // 2) * p.scale
     span = 1 - xi * xi
     if span <= 0:
@@ -130,7 +130,7 @@ def _screens(t: Vec, in_q: Floats, odd: NDArray[np.int64], terms: int, out: Floa
 
 @cache
 def pixel_loop(cell: int, support: int, degree: int) -> Any:
-    """The function that makes an image of cells of so many terms by taps of so many samples, polynomials of a degree.
+    """Make the function that images cells of so many terms by taps of so many samples, polynomials of a degree.
 
     All three are known when it is compiled; the first is even.
     """
@@ -197,7 +197,7 @@ def pixel_loop(cell: int, support: int, degree: int) -> Any:
 
 @njit(**FAST)
 def along_eta(planes: Floats, s: Shape, p: Pixels, taps: Floats, support: int, out: Floats) -> None:
-    """Level planes [term][eta][xi] at the pixels of eta: out[term][xi][eta pixel, padded to `padded(width)`]."""
+    """Fill out[term][xi][eta pixel, padded to `padded(width)`]: level planes [term][eta][xi] at the pixels of eta."""
     across, pixels = s.blocks * 16, padded(p.width)
     weights, first = np.zeros(pixels * support, taps.dtype), np.zeros(pixels, np.int64)
     for x in range(pixels):  # those beyond the image repeat its last, and those beyond the sky its edge
@@ -257,13 +257,13 @@ def along_xi(
 
 @njit(inline="always")
 def padded(pixels: int) -> int:
-    """So many, to a multiple of 16."""
+    """Return so many pixels, rounded up to a multiple of 16."""
     return -(-pixels // 16) * 16
 
 
 @njit(inline="always")
 def _taps_at(position: float, taps: Floats, support: int, out: Floats, to: int) -> int:
-    """The first sample that an interpolation to a position reads; its taps go to out[to : to + support]."""
+    """Return the first sample that an interpolation to a position reads; put its taps into out[to : to + support]."""
     below = math.floor(position)
     z = 2 * (position - below) - 1
     for tap in range(support):

@@ -53,9 +53,9 @@ class Shape(NamedTuple):
 
     terms: int
     rows: int  # of the grid, a multiple of 8
-    row0: int  # which of them is v = 0
+    row0: int  # the row of v = 0
     columns: int  # of the grid, a multiple of 8
-    column0: int  # which of them is u = 0, a multiple of 4
+    column0: int  # the column of u = 0, a multiple of 4
     blocks: int  # of 16 xi columns
     length: int  # samples of eta
     xi0: float  # rad, of the first column
@@ -73,8 +73,8 @@ class Shape(NamedTuple):
 def transform_u(grid: Floats, marks: Marks, s: Shape, f: Transform, staged: Floats, out: Floats, past: bool) -> None:
     """Grid [v][u][term][re, im] -> [xi block][term][v][16 re | 16 im], 8 rows of v at a time.
 
-    `staged` holds n terms complex vectors; of those the unoccupied are zeroed here, once, and the tiles of the grid
-    that are not marked where a row above had some. `past`: see `simd.store_past`.
+    `staged` holds n terms complex vectors. The unoccupied ones are zeroed here, once; so are tiles that are not marked,
+    if a row above had marked them. `past`: see `simd.store_past`.
     """
     terms, across = s.terms, -(-s.columns // CELLS)
     ends = reads_ends(f.radices, f.n, s.columns - s.column0, s.column0)
@@ -104,7 +104,7 @@ def transform_u(grid: Floats, marks: Marks, s: Shape, f: Transform, staged: Floa
 
 @njit(inline="always")
 def _turn(x: Floats, at: int, out: Floats, to: int) -> None:
-    """16 points of eight sequences -> [sequence][16 re | 16 im]."""
+    """Turn 16 points of eight sequences into [sequence][16 re | 16 im]."""
     transpose8(x, at, 16, out, to, 32)
     transpose8(x, at + 128, 16, out, to + 8, 32)
     transpose8(x, at + 8, 16, out, to + 16, 32)
@@ -113,9 +113,9 @@ def _turn(x: Floats, at: int, out: Floats, to: int) -> None:
 
 @njit(**FAST)
 def _stage(grid: Floats, marks: Marks, row: int, s: Shape, n: int, filled: Marks, staged: Floats) -> bool:
-    """Eight rows of the grid side by side in `staged`, u = 0 first; False if none of their tiles is marked.
+    """Put eight rows of the grid side by side in `staged`, u = 0 first; return False if none of their tiles is marked.
 
-    filled[tile] says what `staged` holds: of a tile that is not marked it is made to hold 0.
+    filled[tile] says whether `staged` holds values; it is made to hold 0 for a tile that is not marked.
     """
     row_length, cell, across = s.columns * 2 * s.terms, 2 * s.terms, filled.size
     middle, wrapped = s.column0 * cell, (n - s.column0) * s.terms * 16
@@ -159,7 +159,7 @@ def _shear_phases(turns: NDArray[np.float64], first: int, rows: int, out: Floats
 
 @njit(inline="always")
 def _sheared(half: Floats, at: int, phases: Floats, r: int, sign: Vec) -> tuple[Vec, Vec]:
-    """Row r times its shear phase, two real columns in each of 8 complex lanes: the parts of (v) and of (-v)."""
+    """Return row r times its shear phase, two real columns in each of 8 complex lanes: the parts of (v) and of (-v)."""
     re, im = load(half, at + r * 32, 16), load(half, at + r * 32 + 16, 16)
     wr, wi = load(phases, r * 32, 16), load(phases, r * 32 + 16, 16)
     return fnma(im, wi, re * wr), swap_halves(fma(re, wi, im * wr)) * sign
@@ -181,7 +181,7 @@ def transform_column(half: Floats, at: int, s: Shape, f: Transform, phases: Floa
         store(out, v * 16, splat(out, 0, 16))
     for v in range(n - quarter, n - positive + 1):
         store(out, v * 16, splat(out, 0, 16))
-    for v in range(1, row0 + 1):  # where the kernels of visibilities near v = 0 reach over
+    for v in range(1, row0 + 1):  # the kernels of visibilities near v = 0 reach over to these
         re, im = _sheared(half, at, phases, row0 - v, sign)
         store(out, (n - v) * 16, load(out, (n - v) * 16, 16) + re + im)
         store(out, v * 16, load(out, v * 16, 16) + re - im)
@@ -190,9 +190,9 @@ def transform_column(half: Floats, at: int, s: Shape, f: Transform, phases: Floa
 
 
 class Correction(NamedTuple):
-    """What the grid's kernel has to be divided by, along eta and xi, for the 16 columns of a block."""
+    """The factors that undo the grid's kernel, along eta and xi, for the 16 columns of a block."""
 
-    eta: Floats  # coefficients of a polynomial in the square of the place, in transforms
+    eta: Floats  # coefficients of a polynomial in the square of the place, which is in transforms
     pitch: float  # of a sample, in transforms
     middle: int  # sample
     offset: Floats  # [16] of the columns' places
@@ -217,8 +217,8 @@ def _combine(
 ) -> None:  # fmt: skip
     """out (+)= g_k(y) term from sample `first` on, g_k a polynomial in 2 y^2 - 1 (times y if odd), y one in t.
 
-    k = 0 sets, others add; the last corrects the sum. There is time meanwhile to ask memory for the next column of the
-    half plane, which is from `column` to `end`.
+    k = 0 sets, others add; the last corrects the sum. Meanwhile there is time to fetch the next column of the half
+    plane, from `column` to `end`.
     """
     of_t, minus = load_powers(powers, power), splat(out, -1, 16)
     shift, scale = load(correction.offset, 0, 16), load(correction.xi, correction.at, 16)
@@ -246,7 +246,7 @@ def _combine(
 
 @njit(inline="never", **FAST)
 def correct(line: Floats, n: int, correction: Correction) -> None:
-    """A line of n samples times the correction."""
+    """Multiply a line of n samples by the correction."""
     shift, scale = load(correction.offset, 0, 16), load(correction.xi, correction.at, 16)
     for j in range(n):
         store(line, j * 16, _corrected(load(line, j * 16, 16), correction, j, shift, scale))
@@ -263,9 +263,9 @@ class Columns(NamedTuple):
 
 @njit(**FAST)
 def shear_block(block: int, s: Shape, n: int, offset: Floats, c: Columns, w: Work) -> None:
-    """Columns of a block are sampled at eta + b q(xi, 0), which takes most of the slope out of the interpolation.
+    """Sample columns of a block at eta + b q(xi, 0), which takes most of the slope out of the interpolation.
 
-    Sets w.lane, w.offset, the shear's phases and y along eta.
+    Set w.lane, w.offset, the shear's phases and y along eta.
     """
     turns = np.empty(16)
     for e in range(w.lane.size):
@@ -295,7 +295,7 @@ def transform_v(
 ) -> bool:  # fmt: skip
     """Transform over v, combine the terms, interpolate along eta: out[eta block][xi][16 eta].
 
-    False where the geometry is too steep for the interpolation. `past`: see `simd.store_past`.
+    Return False if the geometry is too steep for the interpolation. `past`: see `simd.store_past`.
     """
     signs, offset = np.ones(16, half.dtype), np.empty(16, half.dtype)
     signs[:8] = -1

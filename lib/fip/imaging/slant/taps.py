@@ -1,10 +1,9 @@
 """Tables of taps: the weights of samples that make the value of a line anywhere between them.
 
-Taps are the least squares that reproduce exp(2 pi i nu j) for |nu| <= band / 2 cycles a sample. A table has those at
-some places of a sample, its nodes, as polynomials in the distance from the node, so that 16 lanes may share a
-node. The polynomials are the least squares over the distances in reach: they reach half as far again as Taylor's, whose
-error is all at the ends. High powers are small, so that fewer taps make them as accurate as the lowest: the outer taps
-lack them.
+Taps reproduce exp(2 pi i nu j) for |nu| <= band / 2 cycles a sample by least squares. A table has taps at some places
+of a sample, its nodes, as polynomials in the distance from the node, so that 16 lanes may share a node. The polynomials
+are fitted by least squares over the distances in reach. So they reach half as far again as Taylor's, whose error is all
+at the ends. High powers are small, so that fewer taps make them as accurate as the lowest: the outer taps lack them.
 """
 
 import math
@@ -21,7 +20,7 @@ from fip.imaging.slant.simd import Floats, aligned
 
 MOST_POWERS = ORDERS[-1] + 1
 FEWER = 0.25
-"""What a power may be off for its fewer taps, rms over the band: a fraction of the scheme's step."""
+"""The error that a power may have by its fewer taps, rms over the band: a fraction of the scheme's step."""
 
 
 class Taps(NamedTuple):
@@ -29,17 +28,17 @@ class Taps(NamedTuple):
 
     width: int
     table: Floats  # of each order [node][tap, power]
-    starts: tuple[int, ...]  # of each order, where it begins
+    starts: tuple[int, ...]  # of each order, the index at which it begins
     sizes: tuple[int, ...]  # of each order, floats of a node
     fours: NDArray[np.int64]  # [order][MOST_POWERS], flat: how many fours have one power, two, and so on
     log_nodes: tuple[int, ...]  # of each order, log2 of the nodes in a sample
-    reach: tuple[float, ...]  # of each order, samples: the largest rest for which it will do; -1 if it is not used
+    reach: tuple[float, ...]  # of each order, samples: the largest rest for which it is accurate; -1 if it is not used
     steepest: float  # samples: lanes further from their mean are shifted
 
 
 @cache
 def make_taps(scheme: Scheme) -> Taps:
-    """The taps of a scheme."""
+    """Make the taps of a scheme."""
     nodes = [scheme.nodes.get(order, 0) for order in ORDERS]
     tables = [_table(scheme, order, count) for order, count in zip(ORDERS, nodes, strict=True)]
     starts = np.cumsum([0, *(table.size for table, _ in tables)])
@@ -56,16 +55,16 @@ def make_taps(scheme: Scheme) -> Taps:
 
 
 def taps_at(scheme: Scheme, places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights [place, tap] for these places, in samples from that of tap `taps / 2 - 1`."""
+    """Return weights [place, tap] for these places, in samples from that of tap `taps / 2 - 1`."""
     fit = _fit(scheme.band, scheme.taps)
     return fit.of(_waves(fit.frequency, places))[0]
 
 
 def _farthest(scheme: Scheme, order: int) -> float:
-    """The largest distance from a node, in samples, at which a polynomial of this order is within the scheme's step.
+    """Return the largest distance from a node, in samples, to which a polynomial of this order is within the step.
 
-    Of exp(i x z) it lacks, with n = order + 1, x^n / n! times the Legendre polynomial of degree n that z^n leads, whose
-    rms over |z| <= Z is Z^n 2^n n!^2 / ((2n)! sqrt(2n + 1)); x is pi band at the band's edge.
+    With n = order + 1, it lacks x^n / n! times the Legendre polynomial of degree n that z^n leads, in exp(i x z). The
+    rms of that polynomial over |z| <= Z is Z^n 2^n n!^2 / ((2n)! sqrt(2n + 1)); x is pi band at the band's edge.
     """
     n = order + 1
     value = scheme.step * math.factorial(2 * n) * math.sqrt(2 * n + 1) / (2**n * math.factorial(n))
@@ -73,7 +72,7 @@ def _farthest(scheme: Scheme, order: int) -> float:
 
 
 def _table(scheme: Scheme, order: int, nodes: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """[node][tap, power], and a row of `Taps.fours`."""
+    """Return the table [node][tap, power], and a row of `Taps.fours`."""
     if nodes == 0:
         return np.zeros((0, 0)), np.zeros(MOST_POWERS, np.int64)
     farthest, width, widths = _farthest(scheme, order), 4, []
@@ -97,7 +96,7 @@ def _table(scheme: Scheme, order: int, nodes: int) -> tuple[NDArray[np.float64],
 
 
 def _by_fours(table: NDArray[np.float64], widths: Sequence[int]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """[node][tap][power] as the loops read it: [node][tap, power], and how many fours have one power, two, and so on.
+    """Order [node][tap][power] as the loops read it: [node][tap, power], and how many fours have one power, two, ...
 
     The first four are the two outermost taps of either side, those with the fewest powers; the last are in the middle.
     `widths`: of each power how many taps have it, multiples of 4 that do not ascend.
@@ -116,7 +115,7 @@ def _by_fours(table: NDArray[np.float64], widths: Sequence[int]) -> tuple[NDArra
 
 
 def _legendre_series(frequency: NDArray[np.float64], order: int) -> NDArray[np.complex128]:
-    """[degree, frequency]: what exp(2 pi i frequency t), |t| <= 1, has of each Legendre polynomial of t."""
+    """Return [degree, frequency]: the part of each Legendre polynomial of t in exp(2 pi i frequency t), |t| <= 1."""
     t, weight = legendre.leggauss(order + 13)
     values = (legendre.legvander(t, order) * weight[:, None]).T * (np.arange(order + 1)[:, None] + 0.5)
     series: NDArray[np.complex128] = values @ _waves(t, frequency)
@@ -129,7 +128,7 @@ def _waves(frequency: NDArray[np.floating], places: NDArray[np.floating]) -> NDA
 
 
 class _Fit(NamedTuple):
-    """So many taps fitted to the frequencies of a band: the singular values of what these are in the samples."""
+    """A fit of so many taps to the frequencies of a band, by singular values of the frequencies in the samples."""
 
     frequency: NDArray[np.float64]  # [frequency] cycles a sample
     left: NDArray[np.float64]  # [real part, then imaginary part, of each frequency][value]
@@ -137,7 +136,7 @@ class _Fit(NamedTuple):
     right: NDArray[np.float64]  # [value][tap]
 
     def of(self, target: NDArray[np.complex128]) -> tuple[NDArray[np.float64], float]:
-        """Taps [place, tap] for target[frequency, place]; and the largest error of a place, rms over frequencies."""
+        """Return taps [place, tap] for target[frequency, place]; and the largest error, rms over frequencies."""
         both = np.concatenate([target.real, target.imag])
         parts = self.left.T @ both
         off = both - self.left @ parts

@@ -1,4 +1,4 @@
-"""Which parts of half a uv plane have samples: the others are neither zeroed nor read.
+"""The parts of half a uv plane that have samples: the others are neither zeroed nor read.
 
 A grid of thousands of cells a side is a hundred megabytes, and baselines meet a fraction of it. A tile is 8 rows of v
 and `CELLS` cells of u; its mark is 1 if a kernel of some sample may reach into it. A tile that is not marked counts as
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from fip.imaging.slant.simd import FAST, Floats, load, splat, store
 
 CELLS = 32
-_TOGETHER = 16  # channels of which the first and the last are looked at
+_TOGETHER = 16  # channels: only the first and the last of them are looked at
 
 Marks = NDArray[np.uint8]
-"""[row of tiles][tile], flat."""
+"""The mark of each tile, [row of tiles][tile], flat."""
 
 
 def tiles_across(columns: int) -> int:
-    """In a row of so many cells; the last may be narrower."""
+    """Return the tiles in a row of so many cells; the last may be narrower."""
     return -(-columns // CELLS)
 
 
@@ -32,7 +32,7 @@ def mark_tiles(
 ) -> None:  # fmt: skip
     """Mark the tiles into which `grid.gridder` may put these rows; `across` are the tiles in a row of them.
 
-    Where a sample is on the grid ascends or descends with its frequency, the rounding included. So if frequencies
+    The place of a sample on the grid ascends or descends with its frequency, the rounding included. So if frequencies
     ascend, the tiles between those of two channels have all that are between; else each channel is looked at.
     """
     last, together = frequency.size - 1, _TOGETHER

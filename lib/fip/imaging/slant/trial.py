@@ -21,10 +21,10 @@ def model_error(
     rows: Rows, transposed: bool, slopes: tuple[float, float], baselines: Doubles,
     basis: Basis, deepest: float, q_centre: float, per_q: float, grid: Grid,
 ) -> float:  # fmt: skip
-    """Rms difference of plane and terms from the exact phase, on random triples of a baseline, frequency and pixel.
+    """Return the rms error of plane and terms against the exact phase, on random (baseline, frequency, pixel).
 
     The exact phase is that of the rows' own uvw; `baselines` [(u, v, d), row] in m and the slopes are the plane's.
-    Baselines are drawn as often as they have power.
+    Baselines are drawn with a chance that goes with their power.
     """
     row = np.empty(_TRIPLES, np.int64)
     of_block = drawn_by_power(rows.power, _CHANCE, rows.bands, row)
@@ -44,7 +44,7 @@ def _phases(
     transposed: bool, a: float, b: float, width: int, height: int, scale: float,
     q_centre: float, per_q: float, per_wavelength: float, y: Doubles, t: Doubles, phase: Doubles,
 ) -> None:  # fmt: skip
-    """The arguments y and t of the terms, and the turns by which plane and q_centre alone are off the exact phase."""
+    """Return y and t of the terms, and the turns by which plane and q_centre alone are off the exact phase."""
     for i in range(row.size):
         r = row[i]
         frequency = of_block[i, 0] * (1 - place[2, i] * (1 - of_block[i, 1]))

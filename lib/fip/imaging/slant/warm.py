@@ -1,4 +1,4 @@
-"""Compiling all that a worker may need, so that no slice waits for it."""
+"""Compile all that a worker may need, so that no slice waits for it."""
 
 import logging
 import time
@@ -34,9 +34,9 @@ ABOUT = 80  # s of a core that a precision takes
 
 
 def warm_up(say: Callable[[str], None], precisions: Iterable[Precision] = PRECISIONS) -> float:
-    """Compile what is not in the cache and load the rest; returns the seconds that it took.
+    """Compile what is not in the cache and load the rest; return the seconds that it took.
 
-    Slices made up for the purpose are imaged in each precision, and there is a gridder for each number of terms.
+    It images made-up slices in each precision, and makes a gridder for each number of terms.
     """
     begun = time.perf_counter()
     with only_one(FOLDER):
@@ -46,13 +46,13 @@ def warm_up(say: Callable[[str], None], precisions: Iterable[Precision] = PRECIS
                 say(f"compiling the imaging kernels, once, about {ABOUT} s of a core: {precision}, in {FOLDER}")
             grid_nothing(scheme)
             image_something(scheme)
-            with suppress(OSError):  # a cache that cannot be written was told of
+            with suppress(OSError):  # a cache that cannot be written is already in the log
                 mark(precision).touch()
     return time.perf_counter() - begun
 
 
 def warm_up_degridding(say: Callable[[str], None], precisions: Iterable[Precision] = PRECISIONS) -> float:
-    """The same for what degrids model images, which workers do without."""
+    """Do the same for what degrids model images, which workers do not need."""
     begun = time.perf_counter()
     with only_one(FOLDER):
         for precision in precisions:
@@ -66,7 +66,7 @@ def warm_up_degridding(say: Callable[[str], None], precisions: Iterable[Precisio
 
 @cache
 def degridding_unless_warm(epsilon: float) -> None:
-    """Compiles what degrids images to this accuracy, if it is not there, and logs it: no slice comes meanwhile."""
+    """Compile what degrids images to this accuracy, if it is not there, and log it: no slice comes meanwhile."""
     precision = scheme_for(epsilon).precision
     if not mark(precision, "degridding").exists():
         log.info("what degrids model images was compiled: %.1f s", warm_up_degridding(log.warning, [precision]))
@@ -86,7 +86,7 @@ def degrid_something(scheme: Scheme) -> None:
 
 
 def warm_unless_warm(epsilon: float) -> None:
-    """Compiles what images of this accuracy need, if it is not there, and logs it: no image comes meanwhile."""
+    """Compile what images of this accuracy need, if it is not there, and log it: no image comes meanwhile."""
     precision = scheme_for(epsilon).precision
     if not is_warm([precision]):
         log.info("the imaging kernels were compiled: %.1f s", warm_up(log.warning, [precision]))
@@ -123,7 +123,7 @@ def image_something(scheme: Scheme) -> None:
 
 
 def _nothing_much() -> tuple[Grid, list[Block]]:
-    """A few baselines and pixels."""
+    """Return a few baselines and a grid of a few pixels."""
     uvw = np.random.default_rng(0).normal(size=(9, 3)) * [100.0, 100.0, 1.0]
     visibility = np.ones((1, 9, 2), np.complex64)
     blocks = [Block(0, uvw, np.array([1.0e9, 1.1e9]), visibility, visibility.real)]

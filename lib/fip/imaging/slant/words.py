@@ -1,7 +1,7 @@
 """Pixels as a FITS file has them, with the sum of their words and their extremes, in one pass over memory.
 
-A FITS file is big-endian, and its DATASUM is a sum of 32-bit words, which does not see in which order the two words of
-a double come (`fip.fits.fitsfile.ones_complement_sum`).
+A FITS file is big-endian, and its DATASUM is a sum of 32-bit words, which does not depend on the order of the two words
+of a double (`fip.fits.fitsfile.ones_complement_sum`).
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ class _SumsModel(models.PrimitiveModel):  # type: ignore[misc]
 
 @intrinsic
 def _nothing(typing: Any) -> Any:
-    """sums of no words"""
+    """the sums of no words: all are 0"""
     return _SUMS(), made(lambda builder: ir.Constant(_VECTOR, None))
 
 
@@ -56,7 +56,7 @@ def _with_words(typing: Any, total: Any, value: Any) -> Any:
 
 @intrinsic
 def _sum_of(typing: Any, total: Any) -> Any:
-    """all of the sums"""
+    """the total of all 16 sums"""
 
     def emit(builder: Any, sums: Any) -> Any:
         count = _LANES
@@ -97,7 +97,7 @@ _least, _most = _chosen("<"), _chosen(">")  # a NaN in the first is passed over
 
 @njit(**FAST)
 def swap_and_measure(pixels: Floats, out: Floats, extremes: Floats, past: bool) -> int:
-    """out = pixels, of the same type, bytes in the other order; returns the sum of their words of 32 bits.
+    """out = pixels, of the same type, bytes in the other order; return the sum of their words of 32 bits.
 
     extremes[0], [1] become the least and the largest, NaN left out; infinity and its negative if there is nothing else.
     `past`: see `simd.store_past`.

@@ -259,12 +259,13 @@ def test_fields_are_those_that_were_observed_and_have_their_own_grids(tmp_path: 
     assert run.read(3).grid == run.grids["sky 2"]
 
 
-def test_the_command_images_a_spool_as_the_set_that_it_exports(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flag", ["none", "auto"])
+def test_the_command_images_a_spool_as_the_set_that_it_exports(flag: str, tmp_path: Path) -> None:
     """Followed to its end, with those that left as failures; every pixel of the others is that of the set."""
     setup = replace(SETUP, bands=SETUP.bands[:1])
     path = spool(tmp_path, range(20), setup, keep=4)
     assert fip("spool", "export", path, "--ms", tmp_path / "out.ms").stdout.endswith("out.ms has 4 integrations\n")
-    grid = ("--size", "64", "--scale", "2arcsec", "--workers", "1", "--flag", "auto")
+    grid = ("--size", "64", "--scale", "2arcsec", "--workers", "1", "--flag", flag)
     told = fip("run", path, "--follow", "--output", tmp_path / "a", *grid)
     assert told.returncode == 1, told.stdout + told.stderr
     assert told.stdout.count("left the ring") == 10  # each once, and none of them gives the run up

@@ -14,20 +14,27 @@ from numpy.typing import NDArray
 
 
 class Maps:
-    """Files that are mapped; a file is mapped anew if its map is too short."""
+    """Files that are mapped; a file is mapped anew if its map is too short.
+
+    Pages that were read before are let go at the next use: as part of this process they would count as its memory, up
+    to the size of the whole set. Linux keeps them as long as it has room, and what is asked for again is mapped again.
+    """
 
     def __init__(self) -> None:
-        self._maps: dict[Path, NDArray[np.uint8]] = {}
+        self._maps: dict[Path, tuple[mmap.mmap, NDArray[np.uint8]]] = {}
 
     def octets(self, path: Path, need: int) -> NDArray[np.uint8] | None:
         """Return a file, as long as is needed now, not to be written; None if it is shorter. OSError without a file."""
         if path.stat().st_size < need:
             return None
-        mapped = self._maps.get(path)
-        if mapped is None or mapped.size < need:
+        held, mapped = self._maps.get(path, (None, np.empty(0, np.uint8)))
+        if held is None or mapped.size < need:
             with path.open("rb") as file:
-                mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), np.uint8)
-            self._maps[path] = mapped
+                held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+            mapped = np.frombuffer(held, np.uint8)
+            self._maps[path] = held, mapped
+        else:
+            held.madvise(mmap.MADV_DONTNEED)
         return mapped if mapped.size >= need else None
 
 

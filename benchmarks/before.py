@@ -9,17 +9,13 @@ does, plan included. Medians of the rounds; the ratio is what issues ask for. Ro
 
 import argparse
 import io
-import os
-import pickle
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from benchmarks import before_reading, before_stages
 from benchmarks.before_pipeline import PIPELINE_ROWS, compared
+from benchmarks.turns import Version, medians
 from fip.data.settings import asked
 from fip.data.values import Block, Grid
 from fip.imaging.compression import compress_blocks
-from fip.local.forks import MEMORY_IS_KEPT
 from fip.source.open_run import open_run
 from support.observatories import uvw_seen
 
@@ -133,42 +129,6 @@ ROWS = {
 }
 
 
-class Version:
-    """A process that images by one version's sources."""
-
-    def __init__(self, library: Path, blocks: Sequence[Block], grid: Grid) -> None:
-        environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | MEMORY_IS_KEPT
-        code = CHILD.replace("EPSILON", repr(EPSILON))
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=environment | {"PYTHONPATH": str(library)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._process.stdin
-        assert self._process.stdout
-        self._to: IO[bytes] = self._process.stdin
-        self._from: IO[bytes] = self._process.stdout
-        plain = [(each.uvw, each.frequency, each.visibility, each.weight) for each in blocks]
-        place = grid.width, grid.height, grid.scale, grid.longitude, grid.latitude, grid.frame
-        pickle.dump((plain, place), self._to)
-        self._to.flush()
-        self.kernel = self._from.readline().decode().strip()
-        if not self.kernel:
-            sys.exit(f"{library}: the process ended")
-
-    def seconds(self) -> float:
-        """CPU seconds of one image."""
-        self._to.write(b"\n")
-        self._to.flush()
-        return float(self._from.readline())
-
-    def close(self) -> None:
-        """End the process and wait for it."""
-        self._to.close()
-        self._process.wait()
-
-
 def sources_of(commit: str, folder: Path) -> Path:
     """The package as it was."""
     archive = subprocess.run(
@@ -186,27 +146,27 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"those whose names begin so: {'; '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--commit", default="0c91216")
-    given = parser.parse_args()
-    wanted = [name for name in names if not given.rows or any(name.startswith(each) for each in given.rows)]
+    options = parser.parse_args()
+    wanted = [name for name in names if not options.rows or any(name.startswith(each) for each in options.rows)]
     missed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        before = sources_of(given.commit, Path(scratch))
-        print(f"| CPU ms of an image | {given.commit} | now | ratio | close, aim |\n|---|---|---|---|---|")
+        before = sources_of(options.commit, Path(scratch))
+        print(f"| CPU ms of an image | {options.commit} | now | ratio | close, aim |\n|---|---|---|---|---|")
         for name in [each for each in wanted if each in PIPELINE_ROWS]:
             whole = PIPELINE_ROWS[name]
-            then, now = compared(whole, (before, ROOT / "lib"), Path(scratch), given.rounds)
+            then, now = compared(whole, (before, ROOT / "lib"), Path(scratch), options.rounds)
             missed += now / then > whole.close
             print(f"| {name} | {1e3 * then:.1f} | {1e3 * now:.1f} | {now / then:.3f} | {whole.close}, {whole.aim} |")
         for name in [each for each in wanted if each in ROWS]:
             row = ROWS[name]
             block, grid = row.samples()
             blocks = compress_blocks([block], grid, EPSILON)
-            versions = [Version(library, blocks, grid) for library in (before, ROOT / "lib")]
-            times = [[each.seconds() for each in versions] for _ in range(given.rounds)]
-            then, now = (1e3 * median(column) for column in zip(*times, strict=True))
-            for each in versions:
-                each.close()
-            kernels = [each.kernel for each in versions]
+            plain = [(each.uvw, each.frequency, each.visibility, each.weight) for each in blocks]
+            given = plain, (grid.width, grid.height, grid.scale, grid.longitude, grid.latitude, grid.frame)
+            program = CHILD.replace("EPSILON", repr(EPSILON))
+            versions = [Version(library, program, given=given) for library in (before, ROOT / "lib")]
+            kernels = [each.said for each in versions]
+            then, now = (1e3 * each for each in medians(versions, [""] * options.rounds))
             ratio = now / then
             missed += ratio > row.close
             print(
@@ -215,10 +175,9 @@ def main() -> int:
                 flush=True,
             )
         stages = [each for each in wanted if each in before_stages.STAGES]
-        environment = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | MEMORY_IS_KEPT
-        missed += before_stages.report(stages, (before, ROOT / "lib"), 4 * given.rounds, environment)
-        reading = [name for name in before_reading.ROWS if not given.rows or any(map(name.startswith, given.rows))]
-        missed += before_reading.print_rows(before, ROOT / "lib", Path(scratch), reading, given.rounds)
+        missed += before_stages.report(stages, (before, ROOT / "lib"), 4 * options.rounds)
+        reading = [name for name in before_reading.ROWS if not options.rows or any(map(name.startswith, options.rows))]
+        missed += before_reading.print_rows(before, ROOT / "lib", Path(scratch), reading, options.rounds)
     return int(missed > 0)
 
 

@@ -5,14 +5,14 @@ The set is simulated by the present version: 64 antennas, 64 channels, 1.5 arcse
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from benchmarks.programs import ONE_THREAD, Observation, Work, children_cpu, emptied, fip_command, simulated
+from benchmarks.turns import Version
 from fip.local.forks import MEMORY_IS_KEPT
 
 FEW, MANY = 40, 140  # images: start-up is in both
@@ -37,7 +37,7 @@ except ImportError:
 slices = [compress(run.read(index)) for index in range(int(sys.argv[4]))]
 kernel = make_kernel(slices[0].settings, slices[0].grid)
 image_file(slices[0], kernel, "worker", 0.0)
-print(flush=True)
+print("ready", flush=True)
 for number, _ in enumerate(sys.stdin.buffer):
     begun = time.process_time()
     made = image_file(slices[number % len(slices)], kernel, "worker", 0.0)
@@ -72,24 +72,12 @@ def _cpu(library: Path, scratch: Path, observed: Observation) -> float:
 def imaging_thread(library: Path, scratch: Path) -> Iterator[float]:
     """Yield the CPU time of a worker's thread for an image of 4096^2, from the decoded slice to the file's bytes."""
     path = simulated(scratch, SLICES, Work(64, 4096)).path
-    command = [sys.executable, "-c", THREAD, str(path), "4096", repr(1.5 / 206264.806), str(SLICES)]
-    with _process(command, _environment(library, scratch)) as process:
-        assert process.stdin
-        assert process.stdout
-        process.stdout.readline()
-        while True:
-            process.stdin.write(b"\n")
-            process.stdin.flush()
-            yield float(process.stdout.readline())
-
-
-@contextmanager
-def _process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    version = Version(library, THREAD, path, 4096, repr(1.5 / 206264.806), SLICES)
     try:
-        yield process
+        while True:
+            yield version.seconds()
     finally:
-        process.communicate()
+        version.close()
 
 
 def _environment(library: Path, scratch: Path) -> dict[str, str]:

@@ -5,17 +5,12 @@ compression, and the frames that are sent. They take turns, a slice each; the fi
 nodes worked out and functions loaded, are not counted. Medians.
 """
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import IO
 
+from benchmarks.turns import Version, medians
 from fip.data.quantities import ARCSEC
-from fip.local.forks import MEMORY_IS_KEPT
 from fip.simulation.observation import simulate
 from fip.simulation.plan import Simulation
 
@@ -39,7 +34,7 @@ except ImportError:
         cut(path, how, False, facts.run, index)
 for index in range(3):
     read(index % len(facts.times))
-print(len(facts.times), flush=True)
+print("ready", flush=True)
 for line in sys.stdin:
     begun = time.process_time()
     read(int(line))
@@ -66,47 +61,6 @@ ROWS = {
 }
 
 
-class Reader:
-    """A process that reads by one version's sources."""
-
-    def __init__(self, library: Path, path: Path) -> None:
-        environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | MEMORY_IS_KEPT
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", CHILD, path, str(SIDE), repr(SCALE)],
-            env=environment | {"PYTHONPATH": str(library)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._process.stdin
-        assert self._process.stdout
-        self._to: IO[bytes] = self._process.stdin
-        self._from: IO[bytes] = self._process.stdout
-        said = self._from.readline()
-        if not said:
-            sys.exit(f"{library}: the process ended")
-        self.slices = int(said)
-
-    def seconds(self, index: int) -> float:
-        """CPU seconds of one slice."""
-        self._to.write(b"%d\n" % index)
-        self._to.flush()
-        return float(self._from.readline())
-
-    def close(self) -> None:
-        """End the process and wait for it."""
-        self._to.close()
-        self._process.wait()
-
-
-def measured(libraries: Sequence[Path], path: Path, rounds: int) -> list[float]:
-    """CPU seconds of a slice of a set by each version: medians."""
-    readers = [Reader(each, path) for each in libraries]
-    times = [[each.seconds(index % each.slices) for each in readers] for index in range(rounds)]
-    for each in readers:
-        each.close()
-    return [median(column) for column in zip(*times, strict=True)]
-
-
 def print_rows(before: Path, now: Path, scratch: Path, wanted: Sequence[str], rounds: int) -> int:
     """Print a line for each row; return how many are above the ratio that ends the issue."""
     missed = 0
@@ -117,7 +71,8 @@ def print_rows(before: Path, now: Path, scratch: Path, wanted: Sequence[str], ro
             Simulation(antennas=row.antennas, channels=row.channels, integrations=row.integrations),
             overwrite=True,
         )
-        then, new = measured([before, now], path, rounds)
+        readers = [Version(each, CHILD, path, SIDE, repr(SCALE)) for each in (before, now)]
+        then, new = medians(readers, [index % row.integrations for index in range(rounds)])
         missed += new / then > row.close
         print(
             f"| {name} | {1e3 * then:.1f} | {1e3 * new:.1f} | {new / then:.3f} | {row.close}, {row.aim} |", flush=True

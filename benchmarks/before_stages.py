@@ -5,18 +5,11 @@ present one has compressed, in a process each. A turn of plans or beams is ten o
 finds its caches cold, and a worker's do not wait for pipes.
 """
 
-import os
-import pickle
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import IO
 
-import numpy as np
-
+from benchmarks.turns import Version, medians
 from fip.data.values import Block, Grid
 from fip.imaging.compression import compress_blocks
 
@@ -55,6 +48,7 @@ def image():
     kernel.image(blocks, out)
 
 kernel, done = None, set()
+print("ready", flush=True)
 for line in sys.stdin.buffer:
     stage = line.decode().strip()
     if stage not in done:
@@ -96,47 +90,17 @@ STAGES = {
 }
 
 
-class _Version:
-    """A process that has one version's sources, and one slice."""
-
-    def __init__(self, library: Path, blocks: Sequence[Block], grid: Grid, environment: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", CHILD.replace("EPSILON", repr(EPSILON))],
-            env=os.environ | environment | {"PYTHONPATH": str(library)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._process.stdin
-        assert self._process.stdout
-        self._to: IO[bytes] = self._process.stdin
-        self._from: IO[bytes] = self._process.stdout
-        plain = [(each.uvw, each.frequency, each.visibility, each.weight) for each in blocks]
-        pickle.dump((plain, (grid.width, grid.height, grid.scale, 0.0, 0.0, "FK5")), self._to)
-
-    def seconds(self, stage: str) -> float:
-        """CPU seconds of it, once."""
-        self._to.write(f"{stage}\n".encode())
-        self._to.flush()
-        return float(self._from.readline())
-
-    def close(self) -> None:
-        """End the process and wait for it."""
-        self._to.close()
-        self._process.wait()
-
-
-def report(names: Sequence[str], libraries: Sequence[Path], rounds: int, environment: Mapping[str, str]) -> int:
+def report(names: Sequence[str], libraries: Sequence[Path], rounds: int) -> int:
     """Print a line for each of these rows of STAGES, then and now; return how many are above what is asked for."""
     missed = 0
     for name in names:
         row = STAGES[name]
         block, grid = row.samples()
         blocks = compress_blocks([block], grid, EPSILON)
-        versions = [_Version(library, blocks, grid, environment) for library in libraries]
-        times = np.array([[each.seconds(row.stage) for each in versions] for _ in range(rounds)])
-        then, now = (1e3 * median(column) for column in times.T.tolist())
-        for each in versions:
-            each.close()
+        plain = [(each.uvw, each.frequency, each.visibility, each.weight) for each in blocks]
+        given = plain, (grid.width, grid.height, grid.scale, 0.0, 0.0, "FK5")
+        versions = [Version(each, CHILD.replace("EPSILON", repr(EPSILON)), given=given) for each in libraries]
+        then, now = (1e3 * each for each in medians(versions, [row.stage] * rounds))
         missed += now / then > row.close
         print(f"| {name} | {then:.2f} | {now:.2f} | {now / then:.3f} | {row.close}, {row.aim} |", flush=True)
     return missed

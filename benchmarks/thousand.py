@@ -112,7 +112,10 @@ def tell(what: str, before: Used, after: Used, of_a_state: float = 0.0) -> float
         print(f"  a slice: ventilator {ventilator:.2f} ms and {said / slices:.1f} states and briefs, "
               f"sink {1e3 * spent['sink'] / slices:.2f} ms", flush=True)  # fmt: skip
     else:
-        print(f"  a state: ventilator {1e3 * spent['ventilator'] / said:.3f} ms, with what is told of it", flush=True)
+        print(
+            f"  a state: ventilator {1e3 * spent['ventilator'] / said:.3f} ms, its part of the status included",
+            flush=True,
+        )
     return spent["ventilator"] / said
 
 

@@ -15,6 +15,7 @@ from fip.data.values import Beam, Block, Grid
 from fip.imaging.beam import LOBE_LEVEL, fit_beam, uv_moments
 from fip.imaging.weighting import weigh
 from support.direct_sum import direct_sum
+from support.no_ellipses import NO_ELLIPSES
 from support.synthetic import array_uvw
 
 WAVELENGTH = 0.2
@@ -199,17 +200,7 @@ def test_beam_scales_with_the_array() -> None:
     assert (small.major, small.minor) == pytest.approx((large.major * 1e5, large.minor * 1e5), rel=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("uv", "weight"),
-    [
-        (np.array([[100.0, 50.0], [-30.0, 80.0]]), np.zeros(2)),
-        (np.array([[100.0, 50.0]]), np.ones(1)),
-        (np.outer(np.arange(1, 6), [1000.0, 300.0]), np.ones(5)),
-        (np.zeros((3, 2)), np.ones(3)),
-        (np.array([[100.0, 50.0], [-30.0, 80.0]]), np.array([1.0, 0.3])),
-    ],
-    ids=["no weight", "one baseline", "linear array", "no length", "two baselines of unlike weight"],
-)
+@pytest.mark.parametrize(("uv", "weight"), NO_ELLIPSES.values(), ids=NO_ELLIPSES.keys())
 def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
     """If the point spread function has no end in some direction there is no beam, and no invented one."""
     assert fit_beam([block_of(uv, weight)]) is None

@@ -18,6 +18,7 @@ from fip.imaging.kernels import make_kernel
 from fip.imaging.slant.psf import COMPILED, patch
 from fip.imaging.weighting import weigh
 from fip.worker.stages import pass_through
+from support.no_ellipses import NO_ELLIPSES
 from support.repository import TESTS
 from support.synthetic import array_uvw, make_slice
 
@@ -115,17 +116,7 @@ def test_outliers_of_a_core_need_a_wider_patch() -> None:
     assert 128 in seen
 
 
-@pytest.mark.parametrize(
-    ("uv", "weight"),
-    [
-        (np.array([[100.0, 50.0], [-30.0, 80.0]]), np.zeros(2)),
-        (np.array([[100.0, 50.0]]), np.ones(1)),
-        (np.outer(np.arange(1, 6), [1000.0, 300.0]), np.ones(5)),
-        (np.zeros((3, 2)), np.ones(3)),
-        (np.array([[100.0, 50.0], [-30.0, 80.0]]), np.array([1.0, 0.3])),
-    ],
-    ids=["no weight", "one baseline", "linear array", "no length", "two baselines of unlike weight"],
-)
+@pytest.mark.parametrize(("uv", "weight"), NO_ELLIPSES.values(), ids=NO_ELLIPSES.keys())
 def test_no_ellipse_is_none(uv: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
     """If the point spread function has no end in some direction there is no beam, and no invented one."""
     weights = weight.reshape(1, -1, 1)

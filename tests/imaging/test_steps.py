@@ -40,7 +40,7 @@ def steps(slice_: Slice, image: Image, to_the_noise: float = 16.0) -> NDArray[np
 
 
 MAD = 5 * 1.17 / SIDE
-"""Five standard deviations of a noise that is told by the MAD of so many pixels."""
+"""Five standard deviations of a noise that is measured as the MAD of so many pixels."""
 
 
 def test_a_step_is_a_share_of_the_noise_that_is_found() -> None:

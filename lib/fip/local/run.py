@@ -74,14 +74,9 @@ def run(
     Raises FipError.
     """
     directory = output_of(paths, output, config.source.join)
-    if OWN in config.source.sky_model:
-        from fip.local.modelling import with_own_model  # which runs this: only who asks for a model waits for that
-
-        try:
-            config = with_own_model(paths, config, directory, workers, overwrite, partial(_say, console))
-        except KeyboardInterrupt:
-            console.print("interrupted: run it again to resume", style="yellow")
-            return EXIT_INTERRUPTED
+    if (with_model := _with_own_model(paths, config, directory, workers, overwrite, console)) is None:
+        return EXIT_INTERRUPTED
+    config = with_model
     paths, source = joined(paths, config.source)
     config = config.model_copy(update={"source": source, "follower": _chosen(config, followers)})
     if detect:
@@ -122,6 +117,21 @@ def run(
     if detect and not interrupted:
         code = max(code, _detect(directory, config, console))
     return code
+
+
+def _with_own_model(
+    paths: list[Path], config: Config, directory: Path, workers: Mapping[str, str], overwrite: bool, console: Console
+) -> Config | None:
+    """Make the sky model of the run's own images, if it is asked for; return None if that was interrupted."""
+    if OWN not in config.source.sky_model:
+        return config
+    from fip.local.modelling import with_own_model  # it imports this module
+
+    try:
+        return with_own_model(paths, config, directory, workers, overwrite, partial(_say, console))
+    except KeyboardInterrupt:
+        console.print("interrupted: run it again to resume", style="yellow")
+        return None
 
 
 def _chosen(config: Config, given: Sequence[str]) -> dict[str, Follower]:

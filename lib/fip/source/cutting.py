@@ -102,14 +102,8 @@ class Run:
         dump = self._dump(info)
         self._windows[number] = dump.windows
         bands, grid = self._bands(dump.windows), self._grid(info)
-        sums = BaselineSums(self.picked.main.antennas.names)
-        baseline = sums.baseline(*dump.antennas)
         at_once = compressed and self._compressed_at_once(info, bands)
-        found = list[tuple[Samples, NDArray[np.intp]]]()
-        for part in self._parts(dump):
-            sums.select(baseline[part.mask], samples_selected(part, dump))
-            found.append(self._read_part(info, part, dump, grid if at_once else None))
-            sums.add(baseline[found[-1][1]], found[-1][0].summed.sums[0])
+        found, sums = self._read_parts(info, dump, grid if at_once else None)
         natural = [(block, rows) for samples, rows in found for block in samples.blocks]
         summed = [samples.summed for samples, rows in found if rows.size]
         kept = np.concatenate([rows for _, rows in found if rows.size]) if summed else np.flatnonzero(dump.selected)
@@ -126,7 +120,6 @@ class Run:
         zeros, garbled, absent = (
             sum(getattr(samples.counts, name) for samples, _ in found) for name in ("zeros", "garbled", "absent")
         )
-        looked_at = may_be_ill(antennas, FLAGGED_SHARE, LEAST_FACTOR)
         cut = Slice(
             run=self.id,
             index=number,
@@ -147,7 +140,7 @@ class Run:
             zeros=zeros,
             garbled=garbled,
             complete=rounded(self.picked.share_there(info.integrations) * (1 - absent / max(1, sums.samples))),
-            ill=ill(antennas_view(health(self.id, antennas))) if looked_at else {},
+            ill=self._ill(antennas),
             fingerprint=fingerprint_of(summed),
         )
         if self.corrections is not None:
@@ -156,6 +149,12 @@ class Run:
         if self.picked.main.raw() and not (self.corrections and self.corrections.gains):
             cut = replace(cut, numbers={**cut.numbers, UNCALIBRATED: (1.0, "")})
         return cut, antennas, done.seconds
+
+    def _ill(self, antennas: AntennaTally) -> dict[str, float]:
+        """Return the faults of antennas, as numbers of a slice by name; look for them only if there may be any."""
+        if not may_be_ill(antennas, FLAGGED_SHARE, LEAST_FACTOR):
+            return {}
+        return ill(antennas_view(health(self.id, antennas)))
 
     def _natural(self, bands: Sequence[Band]) -> bool:
         """Return whether samples are imaged by the weights that they have, in one band."""
@@ -285,6 +284,20 @@ class Run:
             if reach is not None and dump.uv is not None:
                 whole = within(reach, dump.uv[mask], reader.window.frequency)
             yield Part(reader, dump.rows if mask.all() else dump.rows.where(mask), mask, whole)
+
+    def _read_parts(
+        self, info: SliceInfo, dump: Dump, grid: Grid | None
+    ) -> tuple[list[tuple[Samples, NDArray[np.intp]]], BaselineSums]:
+        """Read each window, as `_read_part`; return also the sums over the samples of each baseline."""
+        sums = BaselineSums(self.picked.main.antennas.names)
+        baseline = sums.baseline(*dump.antennas)
+        found = list[tuple[Samples, NDArray[np.intp]]]()
+        for part in self._parts(dump):
+            sums.select(baseline[part.mask], samples_selected(part, dump))
+            samples, rows = self._read_part(info, part, dump, grid)
+            sums.add(baseline[rows], samples.summed.sums[0])
+            found.append((samples, rows))
+        return found, sums
 
     def _read_part(
         self, info: SliceInfo, part: Part, dump: Dump, grid: Grid | None
